@@ -1,0 +1,317 @@
+//! From a typed contract to its payload and back: limits, versions, tenant and sealing in one place.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::contract::sealed::with_scope;
+use crate::contract::{InvalidJson, InvalidName, Json, LimitExceeded, Limits, Scope, SealContext, SealError, Sealer, Tenant};
+use crate::failure::{Classified, ErrorClass};
+use crate::ids::MessageId;
+
+/// What every event, task and workflow input is. Derived; not written by hand.
+pub trait Contract: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The payload's version; raised when its JSON changes in a way an older reader would misread.
+    const VERSION: u16;
+    /// Which tenant ids it carries.
+    const SCOPE: Scope;
+    /// Why it carries fewer than both, for those that do.
+    const EXEMPTION: Option<&'static str>;
+
+    /// Its wire name: `InvoicePaid` for an event, `receipts/send` for a task.
+    fn contract_name() -> String;
+
+    /// Whose it is.
+    fn tenant(&self) -> Tenant;
+
+    /// Turns the JSON of an older version into that of the next one. Called again until `VERSION` is reached.
+    fn upcast(from: u16, payload: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
+        let _ = payload;
+        Err(UpcastError { from, reason: "no upcaster was given".into() })
+    }
+}
+
+/// An older payload could not be turned into a newer one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("version {from} cannot be read: {reason}")]
+pub struct UpcastError {
+    /// The version that was to be read.
+    pub from: u16,
+    /// Why not.
+    pub reason: String,
+}
+
+/// Encodes and decodes payloads.
+#[derive(Clone)]
+pub struct Codec {
+    sealer: Arc<dyn Sealer>,
+    limits: Limits,
+}
+
+/// A contract could not become a payload. Nothing was stored or sent.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// A limit or the JSON itself.
+    #[error("{contract}: {source}")]
+    Json {
+        /// The contract.
+        contract: String,
+        /// The reason.
+        source: InvalidJson,
+    },
+    /// A secret could not be sealed.
+    #[error("{contract}: {source}")]
+    Seal {
+        /// The contract.
+        contract: String,
+        /// The reason.
+        source: SealError,
+    },
+    /// Its own `Serialize` refused.
+    #[error("{contract} does not serialise: {reason}")]
+    Serialise {
+        /// The contract.
+        contract: String,
+        /// The reason.
+        reason: String,
+    },
+    /// A name or key in it is out of bounds.
+    #[error("{contract}: {source}")]
+    Name {
+        /// The contract.
+        contract: String,
+        /// The reason.
+        source: InvalidName,
+    },
+}
+
+impl Classified for EncodeError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Json { .. } | Self::Seal { .. } | Self::Serialise { .. } | Self::Name { .. } => ErrorClass::Permanent,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Json { source, .. } => source.code(),
+            Self::Seal { source, .. } => source.code(),
+            Self::Serialise { .. } => "payload.unserialisable",
+            Self::Name { .. } => "name.invalid",
+        }
+    }
+}
+
+/// Bytes from a store or a broker are no message of this catalogue. What they were is kept as a dead letter.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// No bytes at all.
+    #[error("the body is empty")]
+    Empty,
+    /// Not UTF-8.
+    #[error("the body is not UTF-8, first at byte {offset}")]
+    Encoding {
+        /// The byte.
+        offset: usize,
+    },
+    /// Not a JSON envelope.
+    #[error("the envelope is malformed at line {line}, column {column}: {reason}")]
+    Malformed {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What was wrong there.
+        reason: String,
+    },
+    /// A limit.
+    #[error(transparent)]
+    Limit(#[from] LimitExceeded),
+    /// The payload is not what the contract says.
+    #[error("the payload of {contract} is malformed: {reason}")]
+    Payload {
+        /// The contract.
+        contract: String,
+        /// What was wrong.
+        reason: String,
+        /// The stable code.
+        code: &'static str,
+    },
+    /// No such contract here.
+    #[error("nothing here knows {contract}")]
+    Unknown {
+        /// The contract.
+        contract: String,
+    },
+    /// A version this build cannot read.
+    #[error("{contract} version {got} cannot be read, this build knows version {have}: {reason}")]
+    Version {
+        /// The contract.
+        contract: String,
+        /// The version in the envelope.
+        got: u16,
+        /// The newest version here.
+        have: u16,
+        /// Why.
+        reason: String,
+    },
+    /// The envelope lacks a tenant id that the contract needs.
+    #[error("{contract} needs {need} but the envelope has {got}")]
+    TenantMissing {
+        /// The contract.
+        contract: String,
+        /// What it needs.
+        need: &'static str,
+        /// What there is.
+        got: Tenant,
+    },
+    /// Envelope and payload name different tenants.
+    #[error("{contract}: the envelope says {envelope}, the payload says {payload}")]
+    TenantMismatch {
+        /// The contract.
+        contract: String,
+        /// The envelope's tenant.
+        envelope: Tenant,
+        /// The payload's tenant.
+        payload: Tenant,
+    },
+    /// A sealed value did not open.
+    #[error("{contract}: {source}")]
+    Seal {
+        /// The contract.
+        contract: String,
+        /// The reason.
+        source: SealError,
+    },
+}
+
+impl Classified for DecodeError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Empty
+            | Self::Encoding { .. }
+            | Self::Malformed { .. }
+            | Self::Limit(_)
+            | Self::Payload { .. }
+            | Self::Unknown { .. }
+            | Self::Version { .. }
+            | Self::TenantMissing { .. }
+            | Self::TenantMismatch { .. }
+            | Self::Seal { .. } => ErrorClass::Permanent,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "envelope.empty",
+            Self::Encoding { .. } => "envelope.encoding",
+            Self::Malformed { .. } => "envelope.malformed",
+            Self::Limit(limit) => limit.code(),
+            Self::Payload { code, .. } => code,
+            Self::Unknown { .. } => "handler.unknown",
+            Self::Version { .. } => "version.unsupported",
+            Self::TenantMissing { .. } => "tenant.missing",
+            Self::TenantMismatch { .. } => "tenant.mismatch",
+            Self::Seal { source, .. } => source.code(),
+        }
+    }
+}
+
+impl DecodeError {
+    /// From the parser's error about an envelope.
+    pub(crate) fn malformed(error: &serde_json::Error) -> Self {
+        Self::Malformed { line: error.line(), column: error.column(), reason: error.to_string() }
+    }
+}
+
+impl Codec {
+    /// A codec with these limits, sealing with `sealer`.
+    pub fn new(sealer: Arc<dyn Sealer>, limits: Limits) -> Self {
+        Self { sealer, limits }
+    }
+
+    /// The limits it keeps.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The payload of `contract` as message `id`, with its secrets sealed for exactly that message.
+    pub fn encode<C: Contract>(&self, contract: &C, id: MessageId) -> Result<Json, EncodeError> {
+        let context = SealContext { tenant: contract.tenant(), contract: C::contract_name(), message_id: id };
+        let (text, seal_error) = with_scope(&self.sealer, context, || serde_json::to_string(contract));
+        if let Some(source) = seal_error {
+            return Err(EncodeError::Seal { contract: C::contract_name(), source });
+        }
+        let text =
+            text.map_err(|error| EncodeError::Serialise { contract: C::contract_name(), reason: error.to_string() })?;
+        Json::parse(text, &self.limits).map_err(|source| EncodeError::Json { contract: C::contract_name(), source })
+    }
+
+    /// The contract in `payload`, which came as message `id` of `tenant` in `version`.
+    pub fn decode<C: Contract>(
+        &self,
+        payload: &Json,
+        version: u16,
+        tenant: &Tenant,
+        id: MessageId,
+    ) -> Result<C, DecodeError> {
+        check_scope::<C>(tenant)?;
+        payload.check(&self.limits).map_err(|error| match error {
+            InvalidJson::Limit(limit) => DecodeError::Limit(limit),
+            InvalidJson::Malformed { .. } | InvalidJson::Nul { .. } => payload_error::<C>(error.to_string(), error.code()),
+        })?;
+        let context = SealContext { tenant: tenant.clone(), contract: C::contract_name(), message_id: id };
+        let upcasted = upcast::<C>(payload, version)?;
+        let (contract, seal_error) = with_scope(&self.sealer, context, || match upcasted {
+            None => serde_json::from_str::<C>(payload.as_str()),
+            Some(value) => serde_json::from_value::<C>(value),
+        });
+        if let Some(source) = seal_error {
+            return Err(DecodeError::Seal { contract: C::contract_name(), source });
+        }
+        let contract = contract.map_err(|error| payload_error::<C>(error.to_string(), "payload.malformed"))?;
+        if contract.tenant() == *tenant {
+            Ok(contract)
+        } else {
+            Err(DecodeError::TenantMismatch {
+                contract: C::contract_name(),
+                envelope: tenant.clone(),
+                payload: contract.tenant(),
+            })
+        }
+    }
+}
+
+fn payload_error<C: Contract>(reason: String, code: &'static str) -> DecodeError {
+    DecodeError::Payload { contract: C::contract_name(), reason, code }
+}
+
+fn check_scope<C: Contract>(tenant: &Tenant) -> Result<(), DecodeError> {
+    if tenant.scope() == C::SCOPE {
+        return Ok(());
+    }
+    let need = match C::SCOPE {
+        Scope::Project => "an organization id and a project id",
+        Scope::Organization => "an organization id and no project id",
+        Scope::System => "no tenant",
+    };
+    Err(DecodeError::TenantMissing { contract: C::contract_name(), need, got: tenant.clone() })
+}
+
+/// `None` when the payload already has the newest version.
+fn upcast<C: Contract>(payload: &Json, version: u16) -> Result<Option<serde_json::Value>, DecodeError> {
+    let refused = |reason: String| DecodeError::Version { contract: C::contract_name(), got: version, have: C::VERSION, reason };
+    if version == C::VERSION {
+        return Ok(None);
+    }
+    if version > C::VERSION || version == 0 {
+        return Err(refused("it is newer than this build; deploy the reader first".into()));
+    }
+    let mut value: serde_json::Value =
+        payload.to().map_err(|error| payload_error::<C>(error.to_string(), "payload.malformed"))?;
+    for from in version..C::VERSION {
+        value = C::upcast(from, value).map_err(|error| refused(error.to_string()))?;
+    }
+    Ok(Some(value))
+}

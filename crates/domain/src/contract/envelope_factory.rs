@@ -1,0 +1,95 @@
+//! Makes envelopes: the one place where a typed event or task gets its id, time, cause and sealed payload.
+
+use std::sync::Arc;
+
+use crate::contract::{Cause, Codec, EncodeError, EventEnvelope, InvalidName, OrderKey, TaskEnvelope};
+use crate::events::DomainEvent;
+use crate::ids::{Ids, MessageId};
+use crate::tasks::{Task, TaskOptions};
+use crate::time::{self, Clock, Timestamp};
+
+/// Makes envelopes from typed contracts.
+#[derive(Clone)]
+pub struct EnvelopeFactory {
+    codec: Codec,
+    ids: Arc<dyn Ids>,
+    clock: Arc<dyn Clock>,
+    source: Arc<str>,
+}
+
+impl EnvelopeFactory {
+    /// `source` is what events say they come from, a URI reference such as `/shop`.
+    pub fn new(codec: Codec, ids: Arc<dyn Ids>, clock: Arc<dyn Clock>, source: impl Into<Arc<str>>) -> Self {
+        Self { codec, ids, clock, source: source.into() }
+    }
+
+    /// The codec that encodes the payloads.
+    pub const fn codec(&self) -> &Codec {
+        &self.codec
+    }
+
+    /// A new id.
+    pub fn new_id(&self) -> MessageId {
+        MessageId::new(&*self.ids)
+    }
+
+    /// The current time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The envelope of `event` under a given id.
+    pub fn event<E: DomainEvent>(&self, id: MessageId, event: &E, cause: &Cause) -> Result<EventEnvelope, EncodeError> {
+        let aggregate = event.aggregate();
+        // The aggregate orders the queue, so it must be a key.
+        OrderKey::new(aggregate.to_string()).map_err(|_| EncodeError::Name {
+            contract: E::contract_name(),
+            source: InvalidName { kind: "an aggregate id", expected: "text of at most about 180 bytes without control characters" },
+        })?;
+        Ok(EventEnvelope {
+            id,
+            name: E::NAME,
+            version: E::VERSION,
+            source: self.source.to_string(),
+            aggregate,
+            occurred_at: self.clock.now(),
+            tenant: event.tenant(),
+            sequence: None,
+            cause: rooted(cause, id),
+            payload: self.codec.encode(event, id)?,
+        })
+    }
+
+    /// The envelope of `task` under a given id.
+    pub fn task<T: Task>(
+        &self,
+        id: MessageId,
+        task: &T,
+        options: &TaskOptions,
+        cause: &Cause,
+    ) -> Result<TaskEnvelope, EncodeError> {
+        let now = self.clock.now();
+        Ok(TaskEnvelope {
+            id,
+            topic: T::TOPIC,
+            task: T::NAME,
+            version: T::VERSION,
+            tenant: task.tenant(),
+            attempt: 1,
+            enqueued_at: now,
+            first_enqueued_at: now,
+            not_before: options.run_at.or_else(|| options.delay.map(|delay| time::after(now, delay))),
+            deadline: options.deadline,
+            order_key: options.order_key.clone().or_else(|| task.order_key()),
+            cause: rooted(cause, id),
+            payload: self.codec.encode(task, id)?,
+        })
+    }
+}
+
+/// The root of a tree names it.
+fn rooted(cause: &Cause, id: MessageId) -> Cause {
+    let mut cause = cause.clone();
+    cause.correlation.get_or_insert_with(|| id.into());
+    cause
+}

@@ -1,0 +1,191 @@
+//! The envelope of an event: CloudEvents 1.0 in JSON (`application/cloudevents+json`).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::contract::{
+    AggregateType, Cause, CorrelationId, DecodeError, EventName, Json, LimitExceeded, Limits, OrganizationId, ProjectId,
+    Tenant, TraceContext,
+};
+use crate::ids::MessageId;
+use crate::time::Timestamp;
+
+/// A fact on its way. The same from the outbox row to the last consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventEnvelope {
+    /// Made by the writer, equal to the outbox row's id, never changed.
+    pub id: MessageId,
+    /// What happened.
+    pub name: EventName,
+    /// The payload's version.
+    pub version: u16,
+    /// Who said so: `/aftercommit` or what the application calls itself.
+    pub source: String,
+    /// What it happened to; events of one aggregate stay in order.
+    pub aggregate: AggregateRef,
+    /// When it happened; never rewritten.
+    pub occurred_at: Timestamp,
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// Its position in the outbox: rises within an aggregate. `None` on the direct rail, which has no outbox row.
+    pub sequence: Option<u64>,
+    /// Why it exists.
+    pub cause: Cause,
+    /// What it says.
+    pub payload: Json,
+}
+
+/// The thing an event is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AggregateRef {
+    /// Its kind.
+    pub kind: AggregateType,
+    /// Its id, as text.
+    pub id: String,
+}
+
+impl AggregateRef {
+    /// The aggregate of this kind and id.
+    pub fn new(kind: AggregateType, id: impl fmt::Display) -> Self {
+        Self { kind, id: id.to_string() }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (kind, id) = text.split_once('/')?;
+        Some(Self { kind: kind.parse().ok()?, id: id.to_owned() })
+    }
+}
+
+impl fmt::Display for AggregateRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.id)
+    }
+}
+
+impl EventEnvelope {
+    /// The CloudEvents JSON.
+    pub fn encode(&self) -> String {
+        // Every part is a checked type or plain text, so this cannot fail; an empty body would be refused by any reader.
+        serde_json::to_string(&Wire::from(self)).unwrap_or_default()
+    }
+
+    /// Reads CloudEvents JSON within `limits`.
+    pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
+        let text = checked_text(bytes, limits)?;
+        let wire: Wire = serde_json::from_str(text).map_err(|error| DecodeError::malformed(&error))?;
+        wire.try_into()
+    }
+
+    /// What the messages caused by this event pass on.
+    pub fn cause_of_next(&self) -> Cause {
+        self.cause.of_message(self.id)
+    }
+}
+
+/// The bytes as text within the envelope limit.
+pub(super) fn checked_text<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, DecodeError> {
+    if bytes.is_empty() {
+        return Err(DecodeError::Empty);
+    }
+    if bytes.len() > limits.envelope_bytes {
+        return Err(LimitExceeded::Envelope { got: bytes.len(), limit: limits.envelope_bytes }.into());
+    }
+    std::str::from_utf8(bytes).map_err(|error| DecodeError::Encoding { offset: error.valid_up_to() })
+}
+
+/// Reads the cause from an envelope's fields. A broken trace is dropped: it must not cost the message.
+pub(super) fn cause_from(
+    correlation: Option<CorrelationId>,
+    causation: Option<MessageId>,
+    traceparent: Option<&str>,
+    tracestate: Option<&str>,
+) -> Cause {
+    let trace = traceparent.and_then(|parent| TraceContext::parse(parent, tracestate).ok());
+    Cause { correlation, causation, trace }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    specversion: String,
+    id: MessageId,
+    #[serde(rename = "type")]
+    name: EventName,
+    source: String,
+    subject: String,
+    time: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    datacontenttype: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    organizationid: Option<OrganizationId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    projectid: Option<ProjectId>,
+    schemaversion: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sequence: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    correlationid: Option<CorrelationId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    causationid: Option<MessageId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tracestate: Option<String>,
+    data: Json,
+}
+
+impl From<&EventEnvelope> for Wire {
+    fn from(event: &EventEnvelope) -> Self {
+        Self {
+            specversion: "1.0".into(),
+            id: event.id,
+            name: event.name.clone(),
+            source: event.source.clone(),
+            subject: event.aggregate.to_string(),
+            time: event.occurred_at,
+            datacontenttype: Some("application/json".into()),
+            organizationid: event.tenant.organization_id().cloned(),
+            projectid: event.tenant.project_id().cloned(),
+            schemaversion: event.version,
+            sequence: event.sequence.map(|sequence| format!("{sequence:020}")),
+            correlationid: event.cause.correlation.clone(),
+            causationid: event.cause.causation,
+            traceparent: event.cause.trace.as_ref().map(|trace| trace.traceparent().to_owned()),
+            tracestate: event.cause.trace.as_ref().and_then(|trace| trace.tracestate().map(str::to_owned)),
+            data: event.payload.clone(),
+        }
+    }
+}
+
+impl TryFrom<Wire> for EventEnvelope {
+    type Error = DecodeError;
+
+    fn try_from(wire: Wire) -> Result<Self, DecodeError> {
+        let malformed = |reason: &str| DecodeError::Malformed { line: 1, column: 1, reason: reason.into() };
+        if wire.specversion != "1.0" {
+            return Err(malformed("specversion must be 1.0"));
+        }
+        let sequence = match wire.sequence {
+            None => None,
+            Some(text) => Some(text.parse().map_err(|_| malformed("sequence must be a number"))?),
+        };
+        Ok(Self {
+            id: wire.id,
+            name: wire.name,
+            version: wire.schemaversion,
+            source: wire.source,
+            aggregate: AggregateRef::parse(&wire.subject).ok_or_else(|| malformed("subject must be <aggregate type>/<id>"))?,
+            occurred_at: wire.time,
+            tenant: Tenant::from_parts(wire.organizationid, wire.projectid)
+                .ok_or_else(|| malformed("a projectid needs an organizationid"))?,
+            sequence,
+            cause: cause_from(
+                wire.correlationid,
+                wire.causationid,
+                wire.traceparent.as_deref(),
+                wire.tracestate.as_deref(),
+            ),
+            payload: wire.data,
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! JSON as it was written: kept as text, so that no number or key changes on its way.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::contract::{LimitExceeded, Limits};
+
+/// A JSON document, kept as the text it came as.
+#[derive(Clone, Serialize)]
+#[serde(transparent)]
+pub struct Json(Box<RawValue>);
+
+/// The text is no JSON the rail carries.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidJson {
+    /// Not JSON.
+    #[error("malformed JSON at line {line}, column {column}")]
+    Malformed {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+    },
+    /// A NUL character, which PostgreSQL cannot store in `jsonb`.
+    #[error("the JSON holds the character U+0000 at byte {offset}")]
+    Nul {
+        /// The byte.
+        offset: usize,
+    },
+    /// Too big, too deep or too many values.
+    #[error(transparent)]
+    Limit(#[from] LimitExceeded),
+}
+
+impl InvalidJson {
+    /// The stable code.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed { .. } => "payload.malformed",
+            Self::Nul { .. } => "payload.nul",
+            Self::Limit(limit) => limit.code(),
+        }
+    }
+}
+
+impl From<serde_json::Error> for InvalidJson {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Malformed { line: error.line(), column: error.column() }
+    }
+}
+
+impl Json {
+    /// Checks `text` against `limits` and keeps it as it is.
+    pub fn parse(text: impl Into<String>, limits: &Limits) -> Result<Self, InvalidJson> {
+        let text = text.into();
+        check_shape(text.as_bytes(), limits)?;
+        Ok(Self(RawValue::from_string(text)?))
+    }
+
+    /// Checks what came as part of an envelope.
+    pub(crate) fn check(&self, limits: &Limits) -> Result<(), InvalidJson> {
+        check_shape(self.as_str().as_bytes(), limits)
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+
+    /// Reads it as a value of a type.
+    pub fn to<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
+        serde_json::from_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::<RawValue>::deserialize(deserializer).map(Self)
+    }
+}
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Json {}
+
+impl fmt::Debug for Json {
+    /// Payloads do not belong in logs: only the size is shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Json({} bytes)", self.as_str().len())
+    }
+}
+
+/// One pass over the text before anything parses it: size, depth, number of values, escaped NULs.
+fn check_shape(text: &[u8], limits: &Limits) -> Result<(), InvalidJson> {
+    if text.len() > limits.payload_bytes {
+        return Err(LimitExceeded::Payload { got: text.len(), limit: limits.payload_bytes }.into());
+    }
+    let (mut depth, mut nodes) = (0_usize, 1_usize);
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            b'"' => at = end_of_string(text, at)?,
+            b'{' | b'[' => {
+                depth += 1;
+                nodes += 1;
+                if depth > limits.json_depth {
+                    return Err(LimitExceeded::Depth { limit: limits.json_depth }.into());
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b',' => nodes += 1,
+            0 => return Err(InvalidJson::Nul { offset: at }),
+            _ => {}
+        }
+        if nodes > limits.json_nodes {
+            return Err(LimitExceeded::Nodes { limit: limits.json_nodes }.into());
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// The position of the closing quote; an unclosed string ends at the last byte, which the parser then refuses.
+fn end_of_string(text: &[u8], start: usize) -> Result<usize, InvalidJson> {
+    let mut at = start + 1;
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            b'"' => return Ok(at),
+            b'\\' => {
+                if text.get(at + 1..at + 6) == Some(b"u0000") {
+                    return Err(InvalidJson::Nul { offset: at });
+                }
+                at += 2;
+            }
+            _ => at += 1,
+        }
+    }
+    Ok(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(text: &str) -> &'static str {
+        Json::parse(text, &Limits::default()).map_or_else(|error| error.code(), |_| "ok")
+    }
+
+    #[test]
+    fn text_over_a_limit_is_refused_before_it_is_parsed() {
+        assert_eq!(code(&"[".repeat(100_000)), "json.too_deep");
+        assert_eq!(code(&format!("{}1{}", "[".repeat(64), "]".repeat(64))), "ok");
+        assert_eq!(code(&format!("{}1{}", "[".repeat(65), "]".repeat(65))), "json.too_deep");
+        assert_eq!(code(&format!("[{}1]", "1,".repeat(60_000))), "json.too_many_values");
+        assert_eq!(code(&format!("\"{}\"", "x".repeat(256 * 1024))), "payload.too_large");
+    }
+
+    #[test]
+    fn what_a_database_cannot_store_is_refused() {
+        assert_eq!(code(r#"{"a":"\u0000"}"#), "payload.nul");
+        assert_eq!(code(r#"{"a":"\\u0000"}"#), "ok");
+        for malformed in ["", "{", "nan", "NaN", "{}{}", "\u{feff}{}", r#"{"a":01}"#, "\"a"] {
+            assert_eq!(code(malformed), "payload.malformed", "{malformed:?}");
+        }
+    }
+
+    #[test]
+    fn no_number_changes_on_its_way() {
+        let text = r#"{"a":9007199254740993,"b":-0,"c":1e400,"d":12345678901234567890123}"#;
+        let json = Json::parse(text, &Limits::default()).unwrap();
+        assert_eq!(serde_json::to_string(&json).unwrap(), text);
+    }
+}

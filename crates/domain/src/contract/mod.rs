@@ -1,0 +1,28 @@
+//! What every event, task and workflow input must satisfy: a tenant, a name, a version, a bounded JSON payload that
+//! holds ids and facts, and secrets that leave the process sealed only.
+
+mod cause;
+mod codec;
+mod envelope_factory;
+mod event_envelope;
+mod json;
+mod limits;
+mod names;
+mod payload;
+mod sealed;
+mod task_envelope;
+mod tenant;
+
+pub use cause::{Cause, CorrelationId, InvalidTrace, TraceContext};
+pub use codec::{Codec, Contract, DecodeError, EncodeError, UpcastError};
+pub use envelope_factory::EnvelopeFactory;
+pub use event_envelope::{AggregateRef, EventEnvelope};
+pub use json::{InvalidJson, Json};
+pub use limits::{LimitExceeded, Limits};
+pub use names::{
+    AggregateType, DispatchKey, EventName, InvalidName, OrderKey, TaskName, TopicName, WorkerName,
+};
+pub use payload::{BoundedText, PayloadField, StorageKey, TooLong};
+pub use sealed::{SealContext, SealError, Sealed, SealedBytes, Sealer, is_scope_active};
+pub use task_envelope::{RawTask, TaskEnvelope};
+pub use tenant::{InvalidTenantId, OrganizationId, ProjectId, Scope, Tenant, TenantMismatch};

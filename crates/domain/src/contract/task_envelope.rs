@@ -1,0 +1,181 @@
+//! The envelope of a task: what any provider carries and any language can read.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::contract::event_envelope::{cause_from, checked_text};
+use crate::contract::{
+    Cause, CorrelationId, DecodeError, Json, LimitExceeded, Limits, OrderKey, OrganizationId, ProjectId, TaskName, Tenant,
+    TopicName,
+};
+use crate::ids::MessageId;
+use crate::time::Timestamp;
+
+/// A task on its way to a handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskEnvelope {
+    /// The task's id and the idempotency key of its effects; stable over attempts and redeliveries.
+    pub id: MessageId,
+    /// The topic that owns it.
+    pub topic: TopicName,
+    /// Which task of the topic.
+    pub task: TaskName,
+    /// The payload's version.
+    pub version: u16,
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// The attempt its next run will be, from 1. A provider that counts elsewhere leaves this at 1.
+    pub attempt: u32,
+    /// When it was put into its queue the last time.
+    pub enqueued_at: Timestamp,
+    /// When it was put into its queue the first time.
+    pub first_enqueued_at: Timestamp,
+    /// Not to be run before; `None` for at once.
+    pub not_before: Option<Timestamp>,
+    /// Not to be run after: a later run ends as skipped. `None` for no such time.
+    pub deadline: Option<Timestamp>,
+    /// Tasks of one tenant, topic and order key run one after another.
+    pub order_key: Option<OrderKey>,
+    /// Why it exists.
+    pub cause: Cause,
+    /// What is to be done.
+    pub payload: Json,
+}
+
+/// A task as it came: bytes that may be anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawTask {
+    /// The topic it was taken from.
+    pub topic: TopicName,
+    /// The envelope as it was stored or sent.
+    pub body: Arc<[u8]>,
+}
+
+impl TaskEnvelope {
+    /// The JSON that is stored and sent.
+    pub fn encode(&self) -> String {
+        // Every part is a checked type or plain text, so this cannot fail; an empty body would be refused by any reader.
+        serde_json::to_string(&Wire::from(self)).unwrap_or_default()
+    }
+
+    /// The JSON, if it is within `limits`.
+    pub fn encode_within(&self, limits: &Limits) -> Result<String, LimitExceeded> {
+        let text = self.encode();
+        if text.len() > limits.envelope_bytes {
+            return Err(LimitExceeded::Envelope { got: text.len(), limit: limits.envelope_bytes });
+        }
+        Ok(text)
+    }
+
+    /// Reads the JSON within `limits`.
+    pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
+        let text = checked_text(bytes, limits)?;
+        let wire: Wire = serde_json::from_str(text).map_err(|error| DecodeError::malformed(&error))?;
+        wire.try_into()
+    }
+
+    /// What the order key means to a queue: scoped by tenant, so that no tenant can hold up another's work. Unique per
+    /// topic. Keys and ids hold no control characters, so the separator cannot occur in them.
+    pub fn ordering(&self) -> Option<String> {
+        let organization = self.tenant.organization_id().map_or("", |id| id.as_str());
+        let project = self.tenant.project_id().map_or("", |id| id.as_str());
+        self.order_key.as_ref().map(|key| format!("{organization}\u{1f}{project}\u{1f}{key}"))
+    }
+
+    /// What the messages caused by this task pass on.
+    pub fn cause_of_next(&self) -> Cause {
+        self.cause.of_message(self.id)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    id: MessageId,
+    topic: TopicName,
+    task: TaskName,
+    version: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    organization_id: Option<OrganizationId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    project_id: Option<ProjectId>,
+    #[serde(default = "first")]
+    attempt: u32,
+    enqueued_at: Timestamp,
+    first_enqueued_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_before: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deadline: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    order_key: Option<OrderKey>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    correlation_id: Option<CorrelationId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    causation_id: Option<MessageId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    traceparent: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tracestate: Option<String>,
+    payload: Json,
+}
+
+const fn first() -> u32 {
+    1
+}
+
+impl From<&TaskEnvelope> for Wire {
+    fn from(task: &TaskEnvelope) -> Self {
+        Self {
+            id: task.id,
+            topic: task.topic.clone(),
+            task: task.task.clone(),
+            version: task.version,
+            organization_id: task.tenant.organization_id().cloned(),
+            project_id: task.tenant.project_id().cloned(),
+            attempt: task.attempt,
+            enqueued_at: task.enqueued_at,
+            first_enqueued_at: task.first_enqueued_at,
+            not_before: task.not_before,
+            deadline: task.deadline,
+            order_key: task.order_key.clone(),
+            correlation_id: task.cause.correlation.clone(),
+            causation_id: task.cause.causation,
+            traceparent: task.cause.trace.as_ref().map(|trace| trace.traceparent().to_owned()),
+            tracestate: task.cause.trace.as_ref().and_then(|trace| trace.tracestate().map(str::to_owned)),
+            payload: task.payload.clone(),
+        }
+    }
+}
+
+impl TryFrom<Wire> for TaskEnvelope {
+    type Error = DecodeError;
+
+    fn try_from(wire: Wire) -> Result<Self, DecodeError> {
+        let tenant = Tenant::from_parts(wire.organization_id, wire.project_id).ok_or_else(|| DecodeError::Malformed {
+            line: 1,
+            column: 1,
+            reason: "a project_id needs an organization_id".into(),
+        })?;
+        Ok(Self {
+            id: wire.id,
+            topic: wire.topic,
+            task: wire.task,
+            version: wire.version,
+            tenant,
+            attempt: wire.attempt.max(1),
+            enqueued_at: wire.enqueued_at,
+            first_enqueued_at: wire.first_enqueued_at,
+            not_before: wire.not_before,
+            deadline: wire.deadline,
+            order_key: wire.order_key,
+            cause: cause_from(
+                wire.correlation_id,
+                wire.causation_id,
+                wire.traceparent.as_deref(),
+                wire.tracestate.as_deref(),
+            ),
+            payload: wire.payload,
+        })
+    }
+}

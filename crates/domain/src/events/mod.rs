@@ -1,0 +1,22 @@
+//! Domain events: the fact, the outbox it is written to with its state change, and the table of what follows from it.
+
+mod catalogue;
+mod event;
+mod event_log;
+mod outbox;
+mod publisher;
+mod routes;
+
+pub use catalogue::{EventCatalogue, EventDescriptor};
+pub use event::DomainEvent;
+pub use event_log::{EventFilter, EventLog, EventLogError, LoggedEvent};
+pub use outbox::{
+    Claim, Claimed, LeaseToken, Marked, Outbox, OutboxError, OutboxMessage, OutboxStats, OutboxWriter, OutboxWriterExt,
+    RawOutboxMessage, Release, RelayPolicy, WriteError, release_after,
+};
+pub use publisher::{
+    DISPATCH_TASK, DOMAIN_EVENTS_TOPIC, EventsPublisher, EventsPublisherExt, create_events_publisher, dispatch_envelope,
+};
+pub use routes::{
+    Dispatch, DispatchTarget, IntoDispatches, Publish, Route, RouteEffect, RouteError, Routes, RoutesError, publish,
+};

@@ -1,0 +1,110 @@
+//! Publishing events: what the relay does with outbox rows, and the direct rail for producers whose upstream write is
+//! already durable.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::contract::{
+    Cause, EncodeError, EnvelopeFactory, EventEnvelope, Json, Limits, OrderKey, TaskEnvelope, TaskName, TopicName,
+};
+use crate::events::DomainEvent;
+use crate::ids::MessageId;
+use crate::tasks::{PublishError, QueuePublisher};
+
+/// The topic every event goes through, ordered by aggregate.
+pub const DOMAIN_EVENTS_TOPIC: TopicName = TopicName::constant("domain-events");
+/// The one task of that topic: look up the routes of an event and publish what follows.
+pub const DISPATCH_TASK: TaskName = TaskName::constant("dispatch");
+
+/// Publishes events to the `domain-events` topic.
+///
+/// **Contract**: one result per event, in input order; `Ok` means the queue has it durably. Events of one aggregate keep
+/// their input order; when one fails, the later ones of its aggregate fail too. The envelope reaches the dispatcher
+/// unchanged. An event published twice has one id, so consumers can tell.
+#[async_trait]
+pub trait EventsPublisher: Send + Sync {
+    /// Publishes `events`.
+    async fn publish(&self, events: Vec<EventEnvelope>) -> Vec<Result<(), PublishError>>;
+}
+
+/// What users publish with on the direct rail: typed events.
+#[async_trait]
+pub trait EventsPublisherExt: EventsPublisher {
+    /// Publishes one event without an outbox row. Only where the state it tells of is already durable elsewhere.
+    async fn publish_direct<E: DomainEvent>(
+        &self,
+        envelopes: &EnvelopeFactory,
+        event: E,
+        cause: &Cause,
+    ) -> Result<MessageId, PublishError> {
+        let id = envelopes.new_id();
+        let envelope = envelopes.event(id, &event, cause).map_err(PublishError::from_encode)?;
+        self.publish(vec![envelope]).await.pop().unwrap_or(Ok(()))?;
+        Ok(id)
+    }
+}
+
+impl<P: EventsPublisher + ?Sized> EventsPublisherExt for P {}
+
+/// The events publisher over a queue.
+pub fn create_events_publisher(queue: Arc<dyn QueuePublisher>, limits: Limits) -> Arc<dyn EventsPublisher> {
+    Arc::new(QueueEventsPublisher { queue, limits })
+}
+
+struct QueueEventsPublisher {
+    queue: Arc<dyn QueuePublisher>,
+    limits: Limits,
+}
+
+#[async_trait]
+impl EventsPublisher for QueueEventsPublisher {
+    async fn publish(&self, events: Vec<EventEnvelope>) -> Vec<Result<(), PublishError>> {
+        let mut results: Vec<Option<Result<(), PublishError>>> = Vec::with_capacity(events.len());
+        let mut tasks = Vec::with_capacity(events.len());
+        for event in events {
+            match dispatch_envelope(&event, &self.limits) {
+                Ok(task) => {
+                    tasks.push(task);
+                    results.push(None);
+                }
+                Err(error) => results.push(Some(Err(PublishError::from_encode(error)))),
+            }
+        }
+        let mut published = self.queue.publish(tasks).await.into_iter();
+        results
+            .into_iter()
+            .map(|decided| match decided {
+                Some(result) => result,
+                // A publisher that answers fewer results than messages leaves the rest unknown: they are tried again.
+                None => published.next().unwrap_or_else(|| Err(PublishError::unanswered())).map(|_| ()),
+            })
+            .collect()
+    }
+}
+
+/// The task that carries an event to the dispatcher: same id, same tenant, ordered by aggregate, CloudEvents inside.
+pub fn dispatch_envelope(event: &EventEnvelope, limits: &Limits) -> Result<TaskEnvelope, EncodeError> {
+    let contract = || event.name.to_string();
+    // The envelope may be as large as an envelope may be; the payload limit was applied to the event's own payload.
+    let room = Limits { payload_bytes: limits.envelope_bytes, json_depth: limits.json_depth + 1, ..*limits };
+    let payload =
+        Json::parse(event.encode(), &room).map_err(|source| EncodeError::Json { contract: contract(), source })?;
+    let order_key = OrderKey::new(event.aggregate.to_string())
+        .map_err(|source| EncodeError::Name { contract: contract(), source })?;
+    Ok(TaskEnvelope {
+        id: event.id,
+        topic: DOMAIN_EVENTS_TOPIC,
+        task: DISPATCH_TASK,
+        version: 1,
+        tenant: event.tenant.clone(),
+        attempt: 1,
+        enqueued_at: event.occurred_at,
+        first_enqueued_at: event.occurred_at,
+        not_before: None,
+        deadline: None,
+        order_key: Some(order_key),
+        cause: event.cause.clone(),
+        payload,
+    })
+}

@@ -1,0 +1,20 @@
+//! Tasks: the unit of background work, the queue that carries it, and what its attempts come to.
+
+mod dead_letter;
+mod handler;
+mod inspection;
+mod outcome;
+mod queue;
+mod retry;
+mod task;
+
+pub use dead_letter::{DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError};
+pub use handler::{CancellationSignal, Retryable, TaskContextParts, TaskContext, TaskHandler, TaskResult, completed, skipped};
+pub use inspection::{InspectionError, TaskDetails, TaskFilter, TaskInspector, TaskState, TaskSummary, TopicDepth};
+pub use outcome::{AttemptEnd, Outcome, Reason, Stop, Verdict, settle};
+pub use queue::{
+    ConsumeError, ConsumeOptions, Deliveries, Delivery, PublishError, Published, QueueCapabilities, QueueConsumer,
+    QueueMaintenance, QueuePublisher, QueuePublisherExt, SettleError,
+};
+pub use retry::RetryPolicy;
+pub use task::{Task, TaskDescriptor, TaskOptions};

@@ -1,0 +1,275 @@
+//! The queue: topics of tasks, whatever carries them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::contract::{Cause, EncodeError, EnvelopeFactory, LimitExceeded, RawTask, TaskEnvelope, TopicName, WorkerName};
+use crate::failure::{Classified, ErrorClass, Failure};
+use crate::ids::MessageId;
+use crate::tasks::{Outcome, Task, TaskOptions};
+use crate::time::Timestamp;
+
+/// Puts tasks on their topics.
+///
+/// **Contract**: one result per message, in input order. `Ok` means the queue has the task durably. A task whose id is
+/// already waiting or running is not added again. Tasks with one order key keep their input order, and when one fails,
+/// the later ones of its key in the same call fail too. One bad message never spoils another. Called concurrently.
+#[async_trait]
+pub trait QueuePublisher: Send + Sync {
+    /// Publishes `messages`.
+    async fn publish(&self, messages: Vec<TaskEnvelope>) -> Vec<Result<Published, PublishError>>;
+
+    /// What this queue can do.
+    fn capabilities(&self) -> QueueCapabilities;
+}
+
+/// What users publish with: typed tasks.
+#[async_trait]
+pub trait QueuePublisherExt: QueuePublisher {
+    /// Publishes one task outside any transaction. Answers its id.
+    async fn publish_task<T: Task>(
+        &self,
+        envelopes: &EnvelopeFactory,
+        task: T,
+        options: TaskOptions,
+        cause: &Cause,
+    ) -> Result<MessageId, PublishError> {
+        let id = envelopes.new_id();
+        let envelope = envelopes.task(id, &task, &options, cause).map_err(PublishError::from_encode)?;
+        self.publish(vec![envelope]).await.pop().unwrap_or_else(|| Err(PublishError::unanswered()))?;
+        Ok(id)
+    }
+}
+
+impl<P: QueuePublisher + ?Sized> QueuePublisherExt for P {}
+
+/// What became of a published task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Published {
+    /// It waits in its topic.
+    Enqueued(MessageId),
+    /// A task of this id was there already; nothing was added.
+    AlreadyThere(MessageId),
+}
+
+/// What a queue can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueCapabilities {
+    /// What `Ok` of settling means: durable, or written where a loss means redelivery.
+    pub durable_settle: bool,
+    /// The longest delay a task may wait in this queue.
+    pub longest_delay: Duration,
+}
+
+/// A task was not put on its topic, or it is not known whether it was.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum PublishError {
+    /// It can never be published.
+    #[error("the task is invalid: {reason}")]
+    Invalid {
+        /// The stable code.
+        code: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// No queue takes it.
+    #[error("no queue takes the topic {topic}")]
+    Unroutable {
+        /// The topic.
+        topic: TopicName,
+    },
+    /// The queue is full or forbids it.
+    #[error("the queue refused the task: {reason}")]
+    Refused {
+        /// What the queue said.
+        reason: String,
+    },
+    /// The queue is away or too slow; the task was not published.
+    #[error("the queue is unavailable: {reason}")]
+    Unavailable {
+        /// What was seen.
+        reason: String,
+    },
+    /// The reply was lost: the task may have been published. Publishing it again under its id is safe.
+    #[error("it is not known whether the task was published: {reason}")]
+    Unknown {
+        /// What was seen.
+        reason: String,
+    },
+    /// An earlier task of its order key failed, so this one was not tried.
+    #[error("an earlier task of its order key was not published")]
+    Blocked,
+}
+
+impl PublishError {
+    /// From a contract that does not become an envelope.
+    pub fn from_encode(error: impl std::borrow::Borrow<EncodeError>) -> Self {
+        let error = error.borrow();
+        Self::Invalid { code: error.code(), reason: error.to_string() }
+    }
+
+    /// A publisher that did not answer for a message.
+    pub(crate) fn unanswered() -> Self {
+        Self::Unknown { reason: "the queue answered for fewer messages than it was given".into() }
+    }
+}
+
+impl From<LimitExceeded> for PublishError {
+    fn from(limit: LimitExceeded) -> Self {
+        Self::Invalid { code: limit.code(), reason: limit.to_string() }
+    }
+}
+
+impl Classified for PublishError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Invalid { .. } => ErrorClass::Permanent,
+            Self::Unroutable { .. } | Self::Refused { .. } => ErrorClass::Retryable,
+            Self::Unavailable { .. } | Self::Unknown { .. } | Self::Blocked => ErrorClass::Outage,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid { code, .. } => code,
+            Self::Unroutable { .. } => "queue.unroutable",
+            Self::Refused { .. } => "queue.refused",
+            Self::Unavailable { .. } => "queue.unavailable",
+            Self::Unknown { .. } => "queue.unknown",
+            Self::Blocked => "queue.blocked",
+        }
+    }
+}
+
+/// Takes tasks from topics.
+#[async_trait]
+pub trait QueueConsumer: Send + Sync {
+    /// Starts taking tasks from `topic`. Several consumers of one topic, in one process or many, share its tasks.
+    async fn consume(&self, topic: &TopicName, options: ConsumeOptions) -> Result<Box<dyn Deliveries>, ConsumeError>;
+}
+
+/// How tasks are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumeOptions {
+    /// Who takes them.
+    pub worker: WorkerName,
+    /// How many may be handed out and not yet settled; at least 1.
+    pub prefetch: usize,
+    /// How long a delivery stays this consumer's without a sign of life. The provider renews it while the consumer lives.
+    pub lease: Duration,
+}
+
+/// The tasks of one topic as they come.
+///
+/// **Contract**: waits while there is none; hands out at most `prefetch` unsettled deliveries; of the tasks with one
+/// order key only the oldest unfinished one. Dropping it gives unsettled deliveries back at the latest when their leases
+/// expire.
+#[async_trait]
+pub trait Deliveries: Send {
+    /// The next task. `Ok(None)` after `stop` only; `Err` means consume again.
+    async fn next(&mut self) -> Result<Option<Box<dyn Delivery>>, ConsumeError>;
+
+    /// Stops taking tasks and gives back those taken but not handed out. Handed-out deliveries can still be settled.
+    async fn stop(&mut self);
+}
+
+/// One task, taken by this worker and settled exactly once, by type.
+///
+/// **Contract**: `Ok` of settling means what [`QueueCapabilities::durable_settle`] says. A delivery that is dropped
+/// unsettled comes again when its lease expires. Settling after the lease was lost changes nothing and answers
+/// [`SettleError::Stale`].
+#[async_trait]
+pub trait Delivery: Send + Sync {
+    /// The task as it came.
+    fn task(&self) -> &RawTask;
+
+    /// This attempt's number, from 1: counted attempts before it, plus one.
+    fn attempt(&self) -> u32;
+
+    /// Whether an earlier run of it was lost without a result.
+    fn redelivered(&self) -> bool;
+
+    /// It is over with this outcome (never a snooze).
+    async fn ack(self: Box<Self>, outcome: &Outcome) -> Result<(), SettleError>;
+
+    /// Again after this time; `counted` when it was an attempt. `failure` is `None` for a snooze.
+    async fn retry(self: Box<Self>, after: Duration, counted: bool, failure: Option<&Failure>) -> Result<(), SettleError>;
+
+    /// Given up: kept with its bytes and reason.
+    async fn dead_letter(self: Box<Self>, failure: &Failure) -> Result<(), SettleError>;
+
+    /// Back to its place in the topic at once, as if it had not been taken.
+    async fn give_back(self: Box<Self>) -> Result<(), SettleError>;
+}
+
+/// What keeps a queue tidy. A broker that does it by itself answers zeros.
+#[async_trait]
+pub trait QueueMaintenance: Send + Sync {
+    /// Makes tasks available again whose worker was lost. Answers how many.
+    async fn rescue_expired(&self) -> Result<u64, ConsumeError>;
+
+    /// Forgets up to `limit` outcomes recorded before `before`. Answers how many.
+    async fn prune_outcomes(&self, before: Timestamp, limit: u32) -> Result<u64, ConsumeError>;
+}
+
+/// Tasks cannot be taken.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ConsumeError {
+    /// The queue is away or too slow.
+    #[error("the queue is unavailable ({operation}): {reason}")]
+    Unavailable {
+        /// What was tried.
+        operation: &'static str,
+        /// What was seen.
+        reason: String,
+    },
+}
+
+impl Classified for ConsumeError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Unavailable { .. } => ErrorClass::Outage,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unavailable { .. } => "queue.unavailable",
+        }
+    }
+}
+
+/// A delivery was not settled, or it is not known whether it was. It may come again.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SettleError {
+    /// The lease was lost; another worker has the task. Nothing was changed.
+    #[error("the lease was lost, another worker has the task")]
+    Stale,
+    /// The queue is away or too slow.
+    #[error("the queue is unavailable: {reason}")]
+    Unavailable {
+        /// What was seen.
+        reason: String,
+    },
+}
+
+impl Classified for SettleError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Stale | Self::Unavailable { .. } => ErrorClass::Outage,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Stale => "lease.lost",
+            Self::Unavailable { .. } => "queue.unavailable",
+        }
+    }
+}
+
+/// Ports are used behind `dyn`; this does not compile when one stops being so.
+fn _dyn_compatible(_: Arc<dyn QueuePublisher>, _: Arc<dyn QueueConsumer>, _: Arc<dyn QueueMaintenance>) {}

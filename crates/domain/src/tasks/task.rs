@@ -1,0 +1,89 @@
+//! What a task is, and how it may be published.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::contract::{Contract, OrderKey, Scope, TaskName, TopicName};
+use crate::tasks::RetryPolicy;
+use crate::time::Timestamp;
+
+/// The contract of a unit of work. Derived:
+///
+/// ```
+/// use aftercommit_domain::contract::{OrganizationId, ProjectId};
+/// use aftercommit_domain_macros::Task;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize, Task)]
+/// #[task(topic = "receipts", name = "send", version = 1)]
+/// struct SendReceipt {
+///     organization_id: OrganizationId,
+///     project_id: ProjectId,
+///     invoice_id: i64,
+/// }
+/// ```
+pub trait Task: Contract {
+    /// The topic that owns it.
+    const TOPIC: TopicName;
+    /// Its name within the topic.
+    const NAME: TaskName;
+
+    /// Tasks of one tenant, topic and order key run one after another, in the order they were published. Defaults to
+    /// none. An order key given when publishing wins.
+    fn order_key(&self) -> Option<OrderKey> {
+        None
+    }
+
+    /// How failed attempts are retried when the topic's configuration does not say.
+    fn retry_policy() -> RetryPolicy {
+        RetryPolicy::default()
+    }
+
+    /// How long an attempt may take when the topic's configuration does not say. Defaults to 60 s.
+    fn timeout() -> Duration {
+        Duration::from_secs(60)
+    }
+}
+
+/// How a task is published.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TaskOptions {
+    /// Not to run before this long from now.
+    pub delay: Option<Duration>,
+    /// Not to run before this time; wins over `delay`.
+    pub run_at: Option<Timestamp>,
+    /// A run after this time ends as skipped.
+    pub deadline: Option<Timestamp>,
+    /// Overrides the contract's order key.
+    pub order_key: Option<OrderKey>,
+}
+
+impl TaskOptions {
+    /// Not to run before this long from now.
+    pub fn delayed(delay: Duration) -> Self {
+        Self { delay: Some(delay), ..Self::default() }
+    }
+}
+
+/// What is known of a task without an instance of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TaskDescriptor {
+    /// The topic.
+    pub topic: TopicName,
+    /// The task.
+    pub task: TaskName,
+    /// The newest version.
+    pub version: u16,
+    /// Which tenant ids it carries.
+    pub scope: Scope,
+    /// Why fewer than both.
+    pub exemption: Option<&'static str>,
+}
+
+impl TaskDescriptor {
+    /// What is known of `T`.
+    pub fn of<T: Task>() -> Self {
+        Self { topic: T::TOPIC, task: T::NAME, version: T::VERSION, scope: T::SCOPE, exemption: T::EXEMPTION }
+    }
+}

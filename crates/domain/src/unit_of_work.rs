@@ -1,0 +1,115 @@
+//! The unit of work: one transaction in which state, events and tasks change together, or not at all.
+
+use async_trait::async_trait;
+
+use crate::contract::{Cause, Tenant};
+use crate::events::OutboxWriter;
+use crate::failure::{Classified, ErrorClass};
+
+/// One open transaction of one tenant.
+///
+/// **Contract**: nothing it did is seen by anyone before `commit` answers `Ok`, and then all of it is durable. Dropping
+/// it rolls back. Right after a commit the relay of this process is woken.
+#[async_trait]
+pub trait UnitOfWork: Send {
+    /// Writes what leaves with this transaction.
+    fn outbox(&mut self) -> Box<dyn OutboxWriter + '_>;
+
+    /// Whose it is.
+    fn tenant(&self) -> &Tenant;
+
+    /// Makes everything durable. Taken by value, so that a finished unit of work cannot be used again.
+    async fn commit(self: Box<Self>) -> Result<(), CommitError>;
+}
+
+/// Begins units of work.
+#[async_trait]
+pub trait UnitOfWorkFactory: Send + Sync {
+    /// Begins one for `tenant`, because of `cause`. Cancelling the call leaves no transaction open.
+    async fn begin(&self, tenant: &Tenant, cause: &Cause) -> Result<Box<dyn UnitOfWork>, StoreError>;
+}
+
+/// A store could not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// It is away or too slow.
+    #[error("the store is unavailable ({operation}): {reason}")]
+    Unavailable {
+        /// What was tried.
+        operation: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// It refused the statement.
+    #[error("the store refused {operation}: {reason}")]
+    Refused {
+        /// What was tried.
+        operation: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// A row that must be unique exists already.
+    #[error("{what} exists already")]
+    Duplicate {
+        /// What.
+        what: &'static str,
+    },
+    /// A row does not hold what it must.
+    #[error("{what} is corrupt: {reason}")]
+    Corrupt {
+        /// What.
+        what: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Classified for StoreError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Unavailable { .. } => ErrorClass::Outage,
+            Self::Refused { .. } | Self::Duplicate { .. } | Self::Corrupt { .. } => ErrorClass::Permanent,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unavailable { .. } => "store.unavailable",
+            Self::Refused { .. } => "store.refused",
+            Self::Duplicate { .. } => "store.duplicate",
+            Self::Corrupt { .. } => "store.corrupt",
+        }
+    }
+}
+
+/// A commit did not succeed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// Nothing was changed.
+    #[error("rolled back: {reason}")]
+    RolledBack {
+        /// Why.
+        reason: String,
+    },
+    /// The reply was lost: everything was changed, or nothing.
+    #[error("it is not known whether the commit happened: {reason}")]
+    Unknown {
+        /// What was seen.
+        reason: String,
+    },
+}
+
+impl Classified for CommitError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::RolledBack { .. } | Self::Unknown { .. } => ErrorClass::Outage,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::RolledBack { .. } => "commit.rolled_back",
+            Self::Unknown { .. } => "commit.unknown",
+        }
+    }
+}

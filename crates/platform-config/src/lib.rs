@@ -1,0 +1,50 @@
+//! The configuration of Aftercommit: environment variables and, below them, `aftercommit.toml`.
+//!
+//! [`Settings::load`] reads the process; [`Settings::from_sources`] reads anything. Both report every problem at once,
+//! one line each with key, problem and accepted form, and never repeat a value that may be a secret. What exists is
+//! said by one table, which [`reference`] prints.
+
+mod admin;
+mod data_dir;
+mod database;
+mod duration;
+mod effective;
+mod error;
+mod history;
+mod http;
+mod key;
+mod layers;
+mod load;
+mod log;
+mod mail;
+mod names;
+mod private_file;
+mod reading;
+mod reference;
+mod relay;
+mod sealing;
+mod settings;
+mod shutdown;
+mod sqlite;
+mod suggestion;
+mod table;
+mod topics;
+mod unsupported;
+mod worker;
+
+pub use admin::AdminSettings;
+pub use data_dir::DataDir;
+pub use database::Database;
+pub use effective::{EffectiveValue, Rendering};
+pub use error::{CONFIG_EXIT_CODE, ConfigError, ConfigErrors};
+pub use history::{HistorySettings, Successes};
+pub use log::{LogFormat, LogSettings};
+pub use mail::{MailSettings, SmtpCredentials, SmtpSecurity, SmtpSettings};
+pub use reference::{ReferenceEntry, reference, reference_entries};
+pub use relay::RelaySettings;
+pub use sealing::{SEALING_KEY_LENGTH, SealingKey, SealingSettings, read_sealing_keys};
+pub use settings::Settings;
+pub use shutdown::ShutdownSettings;
+pub use sqlite::{SqliteSettings, Synchronous};
+pub use topics::{TopicSettings, TopicsSettings};
+pub use worker::WorkerSettings;

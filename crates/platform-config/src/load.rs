@@ -1,0 +1,116 @@
+//! The one place that reads the real environment and the real file.
+
+use crate::{
+    error::{ConfigError, ConfigErrors},
+    names::{Recognised, recognise_variable},
+    private_file::{self, PrivateFile, PrivateFileError},
+    sealing::{SealingSettings, read_sealing_keys},
+    settings::Settings,
+    table,
+};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+/// The variable that names the file.
+pub(crate) const CONFIG_VARIABLE: &str = "AFTERCOMMIT_CONFIG";
+
+/// The file that is read when no variable names another one. It need not exist.
+const CONFIG_FILE: &str = "aftercommit.toml";
+
+impl Settings {
+    /// Reads the environment of the process, the file, and the file of sealing keys if one is named.
+    ///
+    /// # Errors
+    /// Every problem of all of them, one line each.
+    pub fn load() -> Result<Self, ConfigErrors> {
+        Self::load_from(std::env::vars_os(), Path::new(""))
+    }
+
+    /// `directory` is the working directory; an empty path leaves relative paths as they are.
+    pub(crate) fn load_from(
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        directory: &Path,
+    ) -> Result<Self, ConfigErrors> {
+        let (environment, mut problems) = utf8(environment);
+        let file = read_file(&environment, directory).unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        let sources = file.as_ref().map(|(path, file)| (path.as_path(), file.text.as_str()));
+        let mut settings = match Self::from_sources(environment, sources) {
+            Ok(settings) if problems.is_empty() => settings,
+            Ok(_) => return Err(ConfigErrors::new(problems)),
+            Err(more) => {
+                problems.extend_from_slice(more.problems());
+                return Err(ConfigErrors::new(problems));
+            }
+        };
+        if let Some((path, file)) = file {
+            warn_of_open_file(&mut settings, &path, &file);
+        }
+        if let SealingSettings::File(path) = &settings.sealing {
+            read_sealing_keys(path)?;
+            if private_file::read(path).is_ok_and(|file| file.is_world_readable) {
+                let warning = open_file_warning(path);
+                settings.warnings.push(warning);
+            }
+        }
+        Ok(settings)
+    }
+}
+
+/// Variables of others may hold any bytes; only ours must be text.
+fn utf8(
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> (Vec<(String, String)>, Vec<ConfigError>) {
+    let mut variables = Vec::new();
+    let mut problems = Vec::new();
+    for (name, value) in environment {
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => variables.push((name, value)),
+            Err(_) => match recognise_variable(&name) {
+                Recognised::NotAKey if name != CONFIG_VARIABLE => {}
+                Recognised::NotAKey | Recognised::Key(_) | Recognised::Unknown(_) => {
+                    problems.push(ConfigError::new(&name, "is not UTF-8"));
+                }
+            },
+        }
+    }
+    (variables, problems)
+}
+
+fn read_file(
+    environment: &[(String, String)],
+    directory: &Path,
+) -> Result<Option<(PathBuf, PrivateFile)>, ConfigError> {
+    let named = environment.iter().find(|(name, _)| name == CONFIG_VARIABLE).map(|(_, path)| path.as_str());
+    if named.is_some_and(|path| path.trim().is_empty()) {
+        return Err(ConfigError::new(CONFIG_VARIABLE, "is empty; leave it out for aftercommit.toml"));
+    }
+    let path = Path::new(named.unwrap_or(CONFIG_FILE));
+    match private_file::read(&directory.join(path)) {
+        Ok(file) => Ok(Some((path.to_owned(), file))),
+        Err(PrivateFileError::Missing) if named.is_none() => Ok(None),
+        Err(error) => {
+            let key = if named.is_some() { CONFIG_VARIABLE } else { CONFIG_FILE };
+            Err(ConfigError::new(key, &error.to_string()).expected("the path of a readable TOML file"))
+        }
+    }
+}
+
+fn warn_of_open_file(settings: &mut Settings, path: &Path, file: &PrivateFile) {
+    let source = path.display().to_string();
+    let is_secret = |variable: &str| table::keys().any(|key| key.secret && key.name("").variable == variable);
+    let holds_secret =
+        settings.effective_values().iter().any(|value| value.source == source && is_secret(&value.key));
+    if holds_secret && file.is_world_readable {
+        settings.warnings.push(open_file_warning(path));
+    }
+}
+
+fn open_file_warning(path: &Path) -> String {
+    format!("{} holds secrets and every user of this machine may read it; chmod 600 closes it", path.display())
+}

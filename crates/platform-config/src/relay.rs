@@ -1,0 +1,59 @@
+//! `AFTERCOMMIT_RELAY__*`: how the relay empties the outbox.
+
+use crate::{
+    key::{Form, Key, Preset},
+    reading::Reading,
+};
+use std::time::Duration;
+
+/// Settings of the relay.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RelaySettings {
+    /// Outbox rows that one claim takes. Defaults to 256.
+    pub batch_size: usize,
+    /// How long a claim keeps its rows from other relays. Defaults to 30 s.
+    pub lease: Duration,
+    /// The longest wait between two looks into an idle outbox. Defaults to 1 s.
+    pub idle_poll: Duration,
+    /// Failed attempts after which a row is quarantined. Defaults to 20.
+    pub max_attempts: u32,
+}
+
+pub(crate) static KEYS: [Key; 4] = [
+    Key::new(
+        "relay.batch_size",
+        Form::Count { min: 1, max: 10_000 },
+        Preset::Value("256"),
+        "Outbox rows that one claim takes.",
+    ),
+    Key::new(
+        "relay.lease",
+        Form::seconds(1, 3_600),
+        Preset::Value("30s"),
+        "How long a claim keeps its rows from other relays.",
+    ),
+    Key::new(
+        "relay.idle_poll",
+        Form::Span { min: Duration::from_millis(10), max: Duration::from_secs(60) },
+        Preset::Value("1s"),
+        "The longest wait between two looks into an idle outbox.",
+    ),
+    Key::new(
+        "relay.max_attempts",
+        Form::Count { min: 1, max: 1_000 },
+        Preset::Value("20"),
+        "Failed attempts after which an outbox row is quarantined.",
+    ),
+];
+
+impl RelaySettings {
+    pub(crate) fn read(reading: &mut Reading<'_>) -> Self {
+        let [batch_size, lease, idle_poll, max_attempts] = &KEYS;
+        Self {
+            batch_size: reading.count(batch_size),
+            lease: reading.span(lease),
+            idle_poll: reading.span(idle_poll),
+            max_attempts: reading.count(max_attempts),
+        }
+    }
+}

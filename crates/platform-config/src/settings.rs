@@ -1,0 +1,92 @@
+//! The whole configuration of a process.
+
+use crate::{
+    AdminSettings, ConfigErrors, DataDir, Database, EffectiveValue, HistorySettings, LogSettings, MailSettings,
+    RelaySettings, Rendering, SealingSettings, ShutdownSettings, SqliteSettings, TopicsSettings, WorkerSettings,
+    effective, http, layers::Layers, reading::Reading, unsupported,
+};
+use std::{net::SocketAddr, path::Path};
+
+/// The configuration of a process, complete and checked.
+///
+/// `Debug` leaves secrets out.
+#[derive(Debug)]
+pub struct Settings {
+    /// The database. Defaults to a SQLite file in the data directory.
+    pub database: Database,
+    /// Outgoing e-mail.
+    pub mail: MailSettings,
+    /// The address of the HTTP server. Defaults to 127.0.0.1:9090.
+    pub http_addr: SocketAddr,
+    /// The data directory.
+    pub data_dir: DataDir,
+    /// The relay.
+    pub relay: RelaySettings,
+    /// The workers.
+    pub worker: WorkerSettings,
+    /// What single topics do differently.
+    pub topics: TopicsSettings,
+    /// The orderly stop.
+    pub shutdown: ShutdownSettings,
+    /// What is kept of finished work.
+    pub history: HistorySettings,
+    /// The keys of sealed values.
+    pub sealing: SealingSettings,
+    /// The log.
+    pub log: LogSettings,
+    /// The operator's interface.
+    pub admin: AdminSettings,
+    /// The embedded database.
+    pub sqlite: SqliteSettings,
+    /// What works but should be changed, one line each, to be logged once the log is set up.
+    pub warnings: Vec<String>,
+    effective: Vec<EffectiveValue>,
+}
+
+impl Settings {
+    /// Reads the given environment and the text of a file, without touching the process or the disk.
+    ///
+    /// The path only names the file in messages.
+    ///
+    /// # Errors
+    /// Every problem of both, one line each: unknown keys first, then values in the order of the reference.
+    pub fn from_sources(
+        environment: impl IntoIterator<Item = (String, String)>,
+        file: Option<(&Path, &str)>,
+    ) -> Result<Self, ConfigErrors> {
+        let (layers, problems) = Layers::new(environment, file);
+        let mut reading = Reading::new(&layers, problems);
+        unsupported::refuse(&mut reading);
+        // The data directory comes first because it moves defaults of others.
+        let data_dir = DataDir::read(&mut reading);
+        let mut settings = Self {
+            database: Database::read(&mut reading, &data_dir),
+            mail: MailSettings::read(&mut reading, &data_dir),
+            http_addr: http::read(&mut reading),
+            relay: RelaySettings::read(&mut reading),
+            worker: WorkerSettings::read(&mut reading),
+            topics: TopicsSettings::read(&mut reading),
+            shutdown: ShutdownSettings::read(&mut reading),
+            history: HistorySettings::read(&mut reading),
+            sealing: SealingSettings::read(&mut reading, &data_dir),
+            log: LogSettings::read(&mut reading),
+            admin: AdminSettings::read(&mut reading),
+            sqlite: SqliteSettings::read(&mut reading),
+            data_dir,
+            warnings: Vec::new(),
+            effective: Vec::new(),
+        };
+        settings.effective = reading.finish()?;
+        Ok(settings)
+    }
+
+    /// The value that holds for each key, and where it was given. Secrets are left out.
+    pub fn effective_values(&self) -> &[EffectiveValue] {
+        &self.effective
+    }
+
+    /// The same as a report, for `aftercommit config check`.
+    pub fn describe(&self, rendering: Rendering) -> String {
+        effective::render(&self.effective, rendering)
+    }
+}

@@ -1,0 +1,32 @@
+//! The one table of all keys: the reference, the defaults and the check for unknown keys go by it.
+
+use crate::{
+    admin, data_dir, database, history, http, key::Key, log, mail, relay, sealing, shutdown, sqlite, topics, unsupported,
+    worker,
+};
+
+/// The keys that have an effect, in the order of the reference.
+static SUPPORTED: [&[Key]; 13] = [
+    &database::KEYS,
+    &mail::KEYS,
+    &http::KEYS,
+    &data_dir::KEYS,
+    &relay::KEYS,
+    &worker::KEYS,
+    &topics::KEYS,
+    &shutdown::KEYS,
+    &history::KEYS,
+    &sealing::KEYS,
+    &log::KEYS,
+    &admin::KEYS,
+    &sqlite::KEYS,
+];
+
+pub(crate) fn supported_keys() -> impl Iterator<Item = &'static Key> {
+    SUPPORTED.into_iter().flatten()
+}
+
+/// Every key that is recognised, with or without an effect.
+pub(crate) fn keys() -> impl Iterator<Item = &'static Key> {
+    supported_keys().chain(&unsupported::KEYS)
+}

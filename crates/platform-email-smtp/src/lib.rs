@@ -1,0 +1,1 @@
+//! The EmailSender port over SMTP, and as files for development

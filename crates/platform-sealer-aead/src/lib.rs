@@ -1,0 +1,1 @@
+//! The Sealer port with XChaCha20-Poly1305 and key rotation

@@ -1,0 +1,1 @@
+//! The loops of Aftercommit over ports: relay, dispatcher, worker, rescuer, lifecycle

@@ -1,0 +1,1 @@
+//! Tests over the shape of this workspace
