@@ -55,7 +55,12 @@ pub struct Failure {
 impl Failure {
     /// A failure without an error behind it.
     pub fn new(code: impl Into<Cow<'static, str>>, class: ErrorClass, message: impl AsRef<str>) -> Self {
-        Self { code: code.into(), class, message: bounded_text(message.as_ref()), chain: Vec::new() }
+        Self {
+            code: code.into(),
+            class,
+            message: bounded_text(message.as_ref()),
+            chain: Vec::new(),
+        }
     }
 
     /// What is kept of a classified error.
@@ -112,7 +117,9 @@ pub fn bounded_text(text: &str) -> String {
         end -= 1;
     }
     let kept = text.get(..end).unwrap_or_default();
-    kept.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+    kept.chars()
+        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
+        .collect()
 }
 
 #[cfg(test)]

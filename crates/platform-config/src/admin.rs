@@ -27,7 +27,9 @@ pub(crate) static KEYS: [Key; 1] = [Key::new(
 impl AdminSettings {
     pub(crate) fn read(reading: &mut Reading<'_>) -> Self {
         let [token] = &KEYS;
-        Self { token: reading.secret(token, check) }
+        Self {
+            token: reading.secret(token, check),
+        }
     }
 }
 

@@ -18,7 +18,10 @@ pub enum Database {
 pub(crate) static KEYS: [Key; 1] = [Key::new(
     "database_url",
     Form::Described("sqlite://<path of a file>"),
-    Preset::InDataDir { prefix: "sqlite://", name: DATABASE_FILE },
+    Preset::InDataDir {
+        prefix: "sqlite://",
+        name: DATABASE_FILE,
+    },
     "The database of events, tasks and everything else durable.",
 )
 .variable("DATABASE_URL")];
@@ -53,7 +56,9 @@ fn sqlite(path: &str) -> Result<PathBuf, String> {
     if path == ":memory:" {
         return Err("a database in memory loses everything when the process ends".to_owned());
     }
-    let path = percent_encoding::percent_decode_str(path).decode_utf8().map_err(|_| "is not UTF-8".to_owned())?;
+    let path = percent_encoding::percent_decode_str(path)
+        .decode_utf8()
+        .map_err(|_| "is not UTF-8".to_owned())?;
     if path.chars().any(char::is_control) {
         return Err("contains a line break or another control character".to_owned());
     }

@@ -3,7 +3,13 @@
 use std::{fmt, time::Duration};
 
 /// The accepted units, largest first. `m` is a minute; there is no month to confuse it with.
-const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: [(&str, u64); 5] = [
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
 
 /// How a duration is written.
 pub(crate) const ACCEPTED: &str = "a duration such as 500ms, 30s, 5m, 1h 30m or 14d";
@@ -19,7 +25,9 @@ pub(crate) fn parse(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let digits = rest.find(|character: char| !character.is_ascii_digit())?;
         let (number, after) = rest.split_at(digits);
-        let letters = after.find(|character: char| !character.is_ascii_alphabetic()).unwrap_or(after.len());
+        let letters = after
+            .find(|character: char| !character.is_ascii_alphabetic())
+            .unwrap_or(after.len());
         let (unit, after) = after.split_at(letters);
         let milliseconds = UNITS.iter().find(|(name, _)| *name == unit)?.1;
         total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(milliseconds)?)?;
@@ -72,8 +80,23 @@ mod tests {
     #[test]
     fn anything_else_is_refused() {
         for text in [
-            "", " ", "5", "0", "-1s", "+1s", "1e9h", "1.5s", "5 minutes", "5M", "s", "30 s", "1h,30m", "30s\n", "∞",
-            "18446744073709551615d", "99999999999999999999s",
+            "",
+            " ",
+            "5",
+            "0",
+            "-1s",
+            "+1s",
+            "1e9h",
+            "1.5s",
+            "5 minutes",
+            "5M",
+            "s",
+            "30 s",
+            "1h,30m",
+            "30s\n",
+            "∞",
+            "18446744073709551615d",
+            "99999999999999999999s",
         ] {
             assert_eq!(parse(text), None, "{text:?}");
         }

@@ -1,9 +1,6 @@
 //! The configuration that holds, with its secrets left out.
 
-use crate::{
-    key::KeyName,
-    layers::Origin,
-};
+use crate::{key::KeyName, layers::Origin};
 use serde::Serialize;
 use std::fmt::Write as _;
 
@@ -34,7 +31,11 @@ impl EffectiveValue {
             Some(Origin::Environment) => "environment".to_owned(),
             Some(Origin::File(file)) => file.clone(),
         };
-        Self { key: name.variable.clone(), value, source }
+        Self {
+            key: name.variable.clone(),
+            value,
+            source,
+        }
     }
 }
 
@@ -49,7 +50,11 @@ pub(crate) fn render(values: &[EffectiveValue], rendering: Rendering) -> String 
             let mut text = String::new();
             for EffectiveValue { key, value, source } in values {
                 // Writing to a string cannot fail.
-                let _ = writeln!(text, "{key:width$} = {}  ({source})", value.as_deref().unwrap_or("unset"));
+                let _ = writeln!(
+                    text,
+                    "{key:width$} = {}  ({source})",
+                    value.as_deref().unwrap_or("unset")
+                );
             }
             text
         }

@@ -62,7 +62,11 @@ pub struct ConfigError {
 impl ConfigError {
     /// A problem that its text explains alone. Texts become one line.
     pub fn new(key: &str, problem: &str) -> Self {
-        Self { key: one_line(key), problem: one_line(problem), expected: None }
+        Self {
+            key: one_line(key),
+            problem: one_line(problem),
+            expected: None,
+        }
     }
 
     /// Adds what would have been accepted.

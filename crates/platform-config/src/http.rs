@@ -16,10 +16,16 @@ pub(crate) static KEYS: [Key; 1] = [Key::new(
 
 pub(crate) fn read(reading: &mut Reading<'_>) -> SocketAddr {
     let [key] = &KEYS;
-    reading.parsed(key, parse, SocketAddr::to_string).unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    reading
+        .parsed(key, parse, SocketAddr::to_string)
+        .unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
 }
 
 fn parse(text: &str) -> Result<SocketAddr, String> {
     let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
-    numeric.as_deref().unwrap_or(text).parse().map_err(|_| "is not an address".to_owned())
+    numeric
+        .as_deref()
+        .unwrap_or(text)
+        .parse()
+        .map_err(|_| "is not an address".to_owned())
 }

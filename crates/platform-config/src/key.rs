@@ -20,8 +20,14 @@ pub(crate) struct Key {
 /// What values a key accepts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Form {
-    Count { min: u64, max: u64 },
-    Span { min: Duration, max: Duration },
+    Count {
+        min: u64,
+        max: u64,
+    },
+    Span {
+        min: Duration,
+        max: Duration,
+    },
     Choice(&'static [&'static str]),
     /// Anything that its own reader accepts, and how that is called.
     Described(&'static str),
@@ -32,7 +38,10 @@ pub(crate) enum Form {
 pub(crate) enum Preset {
     Value(&'static str),
     /// A file or folder of the data directory, and the text before its path (a URL scheme).
-    InDataDir { prefix: &'static str, name: &'static str },
+    InDataDir {
+        prefix: &'static str,
+        name: &'static str,
+    },
     /// No value; the text says what happens then.
     Unset(&'static str),
 }
@@ -45,7 +54,14 @@ pub(crate) const PREFIX: &str = "AFTERCOMMIT_";
 
 impl Key {
     pub(crate) const fn new(path: &'static str, form: Form, preset: Preset, meaning: &'static str) -> Self {
-        Self { path, variable: None, form, preset, secret: false, meaning }
+        Self {
+            path,
+            variable: None,
+            form,
+            preset,
+            secret: false,
+            meaning,
+        }
     }
 
     pub(crate) const fn variable(mut self, name: &'static str) -> Self {
@@ -71,7 +87,10 @@ impl Key {
             Some(name) => name.to_owned(),
             None => variable_of(self.path).replace(&TOPIC.to_ascii_uppercase(), "<TOPIC>"),
         };
-        KeyName { variable, path: self.path.to_owned() }
+        KeyName {
+            variable,
+            path: self.path.to_owned(),
+        }
     }
 
     /// Whether this key exists once per topic.
@@ -95,7 +114,10 @@ pub(crate) struct KeyName {
 
 impl Form {
     pub(crate) const fn seconds(min: u64, max: u64) -> Self {
-        Self::Span { min: Duration::from_secs(min), max: Duration::from_secs(max) }
+        Self::Span {
+            min: Duration::from_secs(min),
+            max: Duration::from_secs(max),
+        }
     }
 
     /// The accepted form as it ends the sentence "expected …".

@@ -3,7 +3,7 @@
 use crate::{
     error::ConfigError,
     key::KeyName,
-    names::{Recognised, recognise_path, recognise_variable},
+    names::{Recognised, recognise_path, recognise_variable, unknown},
 };
 use figment::{
     Figment, Metadata, Profile, Provider,
@@ -45,8 +45,15 @@ impl Layers {
     /// The value of a key and where it was given.
     pub(crate) fn find(&self, name: &KeyName) -> Option<(Value, Origin)> {
         let value = self.figment.find_value(&name.path).ok()?;
-        let layer = self.figment.get_metadata(value.tag()).map_or(ENVIRONMENT, |metadata| metadata.name.as_ref());
-        let origin = if layer == ENVIRONMENT { Origin::Environment } else { Origin::File(layer.to_owned()) };
+        let layer = self
+            .figment
+            .get_metadata(value.tag())
+            .map_or(ENVIRONMENT, |metadata| metadata.name.as_ref());
+        let origin = if layer == ENVIRONMENT {
+            Origin::Environment
+        } else {
+            Origin::File(layer.to_owned())
+        };
         Some((value, origin))
     }
 
@@ -86,10 +93,13 @@ fn environment_layer(
         match recognise_variable(&variable) {
             Recognised::Key(name) => insert(&mut values, &name.path, Value::from(value)),
             Recognised::NotAKey => {}
-            Recognised::Unknown(problem) => problems.push(problem),
+            Recognised::Unknown(suggestion) => problems.push(unknown(&variable, suggestion)),
         }
     }
-    Layer { name: ENVIRONMENT.to_owned(), values }
+    Layer {
+        name: ENVIRONMENT.to_owned(),
+        values,
+    }
 }
 
 fn file_layer(file: &str, text: &str, problems: &mut Vec<ConfigError>) -> Layer {
@@ -98,21 +108,26 @@ fn file_layer(file: &str, text: &str, problems: &mut Vec<ConfigError>) -> Layer 
         Ok(profiles) => {
             let mut seen = BTreeSet::new();
             for (_, tables) in profiles {
-                flatten(&mut Vec::new(), Value::from(tables), &mut |segments, value| {
-                    match recognise_path(segments, file) {
+                flatten(
+                    &mut Vec::new(),
+                    Value::from(tables),
+                    &mut |segments, value| match recognise_path(segments, file) {
                         Ok(name) if !seen.insert(name.clone()) => {
                             let key = format!("{} in {file}", name.path);
                             problems.push(ConfigError::new(&key, "is given twice under different names"));
                         }
                         Ok(name) => insert(&mut values, &name.path, value),
                         Err(problem) => problems.push(problem),
-                    }
-                });
+                    },
+                );
             }
         }
         Err(error) => problems.push(syntax_error(file, &error)),
     }
-    Layer { name: file.to_owned(), values }
+    Layer {
+        name: file.to_owned(),
+        values,
+    }
 }
 
 /// The parser's own message quotes the line, and the line may hold a secret: only the position is passed on.
@@ -123,12 +138,20 @@ fn syntax_error(file: &str, error: &figment::Error) -> ConfigError {
         .next()
         .and_then(|line| line.strip_prefix("TOML parse error at "))
         .filter(|position| position.len() < 60)
-        .map_or_else(|| "not valid TOML".to_owned(), |position| format!("not valid TOML at {position}"));
-    ConfigError::new(file, &position).expected("lines such as http_addr = \"127.0.0.1:9090\" and tables such as [relay]")
+        .map_or_else(
+            || "not valid TOML".to_owned(),
+            |position| format!("not valid TOML at {position}"),
+        );
+    ConfigError::new(file, &position)
+        .expected("lines such as http_addr = \"127.0.0.1:9090\" and tables such as [relay]")
 }
 
 fn flatten(segments: &mut Vec<String>, value: Value, visit: &mut impl FnMut(&[String], Value)) {
     match value {
+        // The parser hands a date out as a table with this key.
+        Value::Dict(tag, entries) if entries.contains_key("$__toml_private_datetime") => {
+            visit(segments, Value::Dict(tag, entries));
+        }
         // An empty table of a section is a section without keys, which a file may well have.
         Value::Dict(_, entries) if !entries.is_empty() || segments.is_empty() || is_section(segments) => {
             for (name, inner) in entries {
@@ -153,7 +176,9 @@ fn insert(values: &mut Dict, path: &str, value: Value) {
             values.insert(path.to_owned(), value);
         }
         Some((section, rest)) => {
-            let inner = values.entry(section.to_owned()).or_insert_with(|| Value::from(Dict::new()));
+            let inner = values
+                .entry(section.to_owned())
+                .or_insert_with(|| Value::from(Dict::new()));
             if let Value::Dict(_, inner) = inner {
                 insert(inner, rest, value);
             }

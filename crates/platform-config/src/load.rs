@@ -62,9 +62,7 @@ impl Settings {
 }
 
 /// Variables of others may hold any bytes; only ours must be text.
-fn utf8(
-    environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> (Vec<(String, String)>, Vec<ConfigError>) {
+fn utf8(environment: impl IntoIterator<Item = (OsString, OsString)>) -> (Vec<(String, String)>, Vec<ConfigError>) {
     let mut variables = Vec::new();
     let mut problems = Vec::new();
     for (name, value) in environment {
@@ -86,9 +84,15 @@ fn read_file(
     environment: &[(String, String)],
     directory: &Path,
 ) -> Result<Option<(PathBuf, PrivateFile)>, ConfigError> {
-    let named = environment.iter().find(|(name, _)| name == CONFIG_VARIABLE).map(|(_, path)| path.as_str());
+    let named = environment
+        .iter()
+        .find(|(name, _)| name == CONFIG_VARIABLE)
+        .map(|(_, path)| path.as_str());
     if named.is_some_and(|path| path.trim().is_empty()) {
-        return Err(ConfigError::new(CONFIG_VARIABLE, "is empty; leave it out for aftercommit.toml"));
+        return Err(ConfigError::new(
+            CONFIG_VARIABLE,
+            "is empty; leave it out for aftercommit.toml",
+        ));
     }
     let path = Path::new(named.unwrap_or(CONFIG_FILE));
     match private_file::read(&directory.join(path)) {
@@ -104,13 +108,131 @@ fn read_file(
 fn warn_of_open_file(settings: &mut Settings, path: &Path, file: &PrivateFile) {
     let source = path.display().to_string();
     let is_secret = |variable: &str| table::keys().any(|key| key.secret && key.name("").variable == variable);
-    let holds_secret =
-        settings.effective_values().iter().any(|value| value.source == source && is_secret(&value.key));
+    let holds_secret = settings
+        .effective_values()
+        .iter()
+        .any(|value| value.source == source && is_secret(&value.key));
     if holds_secret && file.is_world_readable {
         settings.warnings.push(open_file_warning(path));
     }
 }
 
 fn open_file_warning(path: &Path) -> String {
-    format!("{} holds secrets and every user of this machine may read it; chmod 600 closes it", path.display())
+    format!(
+        "{} holds secrets and every user of this machine may read it; chmod 600 closes it",
+        path.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(directory: &Path, pairs: &[(&str, &str)]) -> Result<Settings, ConfigErrors> {
+        Settings::load_from(pairs.iter().map(|(name, value)| (name.into(), value.into())), directory)
+    }
+
+    fn directory_with(name: &str, text: &str) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(name), text).unwrap();
+        directory
+    }
+
+    #[cfg(unix)]
+    fn set_mode(path: &Path, mode: u32) {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn the_file_of_the_working_directory_is_read_and_need_not_exist() {
+        let directory = directory_with(CONFIG_FILE, "[relay]\nbatch_size = 7\n");
+        assert_eq!(load(directory.path(), &[]).unwrap().relay.batch_size, 7);
+        let empty = tempfile::tempdir().unwrap();
+        assert_eq!(load(empty.path(), &[]).unwrap().relay.batch_size, 256);
+    }
+
+    #[test]
+    fn the_named_file_is_read_instead() {
+        let directory = directory_with("other.toml", "[relay]\nbatch_size = 8\n");
+        std::fs::write(directory.path().join(CONFIG_FILE), "not read").unwrap();
+        assert_eq!(
+            load(directory.path(), &[(CONFIG_VARIABLE, "other.toml")])
+                .unwrap()
+                .relay
+                .batch_size,
+            8
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_refused_together_with_everything_else() {
+        let directory = directory_with("bytes.toml", "");
+        std::fs::write(directory.path().join("bytes.toml"), b"\xff").unwrap();
+        std::fs::write(directory.path().join("long.toml"), "#".repeat(1_048_577)).unwrap();
+        let lines = ["", "missing.toml", ".", "bytes.toml", "long.toml"].map(|path| {
+            load(directory.path(), &[(CONFIG_VARIABLE, path), ("HTTP_ADDR", "x")])
+                .unwrap_err()
+                .to_string()
+        });
+        insta::assert_snapshot!("unreadable_files", lines.join("\n"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_our_own_variables_must_be_utf8() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let load = |name: &str| {
+            let pair = (OsString::from(name), OsString::from_vec(vec![0xff]));
+            Settings::load_from([pair], tempfile::tempdir().unwrap().path()).map(|_| ())
+        };
+        assert_eq!(load("LS_COLORS"), Ok(()));
+        for name in ["DATABASE_URL", CONFIG_VARIABLE, "AFTERCOMMIT_NOPE"] {
+            assert_eq!(load(name).unwrap_err().to_string(), format!("{name}: is not UTF-8"));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_with_secrets_that_everybody_may_read_is_warned_of() {
+        let directory = directory_with(CONFIG_FILE, "[admin]\ntoken = \"0123456789abcdef\"\n");
+        let path = directory.path().join(CONFIG_FILE);
+        set_mode(&path, 0o644);
+        assert_eq!(load(directory.path(), &[]).unwrap().warnings.len(), 1);
+        set_mode(&path, 0o600);
+        assert!(load(directory.path(), &[]).unwrap().warnings.is_empty());
+        std::fs::write(&path, "[relay]\n").unwrap();
+        set_mode(&path, 0o644);
+        assert!(
+            load(directory.path(), &[]).unwrap().warnings.is_empty(),
+            "nothing secret in it"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_of_sealing_keys_is_checked_at_once() {
+        let directory = directory_with("keys", &format!("new:{0}\nold:{0}\n", "A".repeat(43)));
+        let path = directory.path().join("keys");
+        let name = path.to_str().unwrap();
+        set_mode(&path, 0o644);
+        let settings = load(directory.path(), &[("AFTERCOMMIT_SEALING__KEYS_FILE", name)]).unwrap();
+        assert_eq!(settings.warnings.len(), 1);
+        assert_eq!(read_sealing_keys(&path).unwrap().len(), 2);
+        for (text, problem) in [("", "holds no key"), ("canary", "key 1 has no id")] {
+            std::fs::write(&path, text).unwrap();
+            let line = load(directory.path(), &[("AFTERCOMMIT_SEALING__KEYS_FILE", name)])
+                .unwrap_err()
+                .to_string();
+            assert!(
+                line.contains(problem) && !line.contains("canary") && line.lines().count() == 1,
+                "{line}"
+            );
+        }
+        std::fs::remove_file(&path).unwrap();
+        let line = load(directory.path(), &[("AFTERCOMMIT_SEALING__KEYS_FILE", name)])
+            .unwrap_err()
+            .to_string();
+        assert!(line.contains("does not exist"), "{line}");
+    }
 }

@@ -44,7 +44,9 @@ impl LogSettings {
     pub(crate) fn read(reading: &mut Reading<'_>) -> Self {
         let [filter, format] = &KEYS;
         Self {
-            filter: reading.parsed(filter, |text| Ok(text.to_owned()), String::clone).unwrap_or_default(),
+            filter: reading
+                .parsed(filter, |text| Ok(text.to_owned()), String::clone)
+                .unwrap_or_default(),
             format: reading.choice(format, &[LogFormat::Pretty, LogFormat::Json]),
         }
     }

@@ -78,11 +78,19 @@ impl MailSettings {
     pub(crate) fn read(reading: &mut Reading<'_>, data_dir: &DataDir) -> Self {
         let [smtp_url, mail_from] = &KEYS;
         let smtp = reading.parsed(smtp_url, parse_smtp, shown);
-        let from = reading.parsed(mail_from, |text| check_sender(text).map(|()| text.to_owned()), String::clone);
+        let from = reading.parsed(
+            mail_from,
+            |text| check_sender(text).map(|()| text.to_owned()),
+            String::clone,
+        );
         if smtp.as_ref().is_some_and(|smtp| !is_loopback(&smtp.host)) && !reading.is_given(mail_from) {
             reading.refuse("", mail_from, "is missing, and SMTP_URL names another machine");
         }
-        Self { smtp, from: from.unwrap_or_default(), dir: data_dir.mail_dir() }
+        Self {
+            smtp,
+            from: from.unwrap_or_default(),
+            dir: data_dir.mail_dir(),
+        }
     }
 }
 
@@ -90,6 +98,9 @@ fn parse_smtp(text: &str) -> Result<SmtpSettings, String> {
     // The parser's own messages never repeat the text.
     let url = Url::parse(text).map_err(|error| format!("is not a URL ({error})"))?;
     let host = match url.host() {
+        Some(Host::Domain(name)) if name.contains(|character: char| !is_host_character(character)) => {
+            return Err("has a host with characters that no host name has".to_owned());
+        }
         Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
         Some(Host::Ipv4(address)) => address.to_string(),
         Some(Host::Ipv6(address)) => address.to_string(),
@@ -114,7 +125,12 @@ fn parse_smtp(text: &str) -> Result<SmtpSettings, String> {
     if port == 0 {
         return Err("port 0 is not a server's port".to_owned());
     }
-    Ok(SmtpSettings { host, port, security, credentials: credentials(&url)? })
+    Ok(SmtpSettings {
+        host,
+        port,
+        security,
+        credentials: credentials(&url)?,
+    })
 }
 
 fn credentials(url: &Url) -> Result<Option<SmtpCredentials>, String> {
@@ -122,27 +138,47 @@ fn credentials(url: &Url) -> Result<Option<SmtpCredentials>, String> {
         ("", None) => Ok(None),
         ("", Some(_)) => Err("has a password without a user".to_owned()),
         (_, None) => Err("has a user without a password".to_owned()),
-        (username, Some(password)) => {
-            Ok(Some(SmtpCredentials { username: decoded(username)?, password: decoded(password)?.into() }))
-        }
+        (username, Some(password)) => Ok(Some(SmtpCredentials {
+            username: decoded(username)?,
+            password: decoded(password)?.into(),
+        })),
     }
 }
 
 fn decoded(text: &str) -> Result<String, String> {
     let decoded = percent_encoding::percent_decode_str(text).decode_utf8();
-    decoded.map(std::borrow::Cow::into_owned).map_err(|_| "has a user or password that is not UTF-8".to_owned())
+    decoded
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| "has a user or password that is not UTF-8".to_owned())
 }
 
 fn shown(smtp: &SmtpSettings) -> String {
-    let SmtpSettings { host, port, security, credentials } = smtp;
+    let SmtpSettings {
+        host,
+        port,
+        security,
+        credentials,
+    } = smtp;
     let (scheme, parameter) = match security {
         SmtpSecurity::Tls => ("smtps", ""),
         SmtpSecurity::StartTls => ("smtp", "?tls=required"),
         SmtpSecurity::PlainLoopback => ("smtp", ""),
     };
-    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-    let login = if credentials.is_some() { format!("{REDACTED}@") } else { String::new() };
+    let host = if host.contains(':') {
+        format!("[{host}]")
+    } else {
+        host.clone()
+    };
+    let login = if credentials.is_some() {
+        format!("{REDACTED}@")
+    } else {
+        String::new()
+    };
     format!("{scheme}://{login}{host}:{port}{parameter}")
+}
+
+fn is_host_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "-._".contains(character)
 }
 
 /// A name other than `localhost` may resolve to anything, so only numbers count.
@@ -156,7 +192,11 @@ fn check_sender(text: &str) -> Result<(), String> {
         None => ("", text),
     };
     let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
-    let forbidden: &[char] = if quoted.is_some() { &['"', '\\'] } else { &['"', '\\', ',', ';', ':', '@', '<', '>', '(', ')', '[', ']'] };
+    let forbidden: &[char] = if quoted.is_some() {
+        &['"', '\\']
+    } else {
+        &['"', '\\', ',', ';', ':', '@', '<', '>', '(', ')', '[', ']']
+    };
     if quoted.unwrap_or(name).contains(forbidden) {
         return Err("has a name with special characters that is not in double quotes".to_owned());
     }

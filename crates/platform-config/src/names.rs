@@ -15,7 +15,8 @@ pub(crate) enum Recognised {
     Key(KeyName),
     /// It belongs to somebody else, or says where the file is.
     NotAKey,
-    Unknown(ConfigError),
+    /// It has our prefix but is no key; this one resembles it.
+    Unknown(Option<String>),
 }
 
 /// Looks up an environment variable.
@@ -27,7 +28,9 @@ pub(crate) fn recognise_variable(name: &str) -> Recognised {
         return Recognised::Key(found);
     }
     // A variable in small letters would silently have no effect, so it is treated as a typo.
-    let is_ours = name.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
+    let is_ours = name
+        .get(..PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
     if !is_ours || name == CONFIG_VARIABLE {
         return Recognised::NotAKey;
     }
@@ -38,7 +41,7 @@ pub(crate) fn recognise_variable(name: &str) -> Recognised {
         .filter_map(|variable| variable.strip_prefix(PREFIX).map(str::to_owned));
     let suggestion =
         nearest(wanted.strip_prefix(PREFIX).unwrap_or(&wanted), candidates).map(|rest| format!("{PREFIX}{rest}"));
-    Recognised::Unknown(unknown(name, suggestion))
+    Recognised::Unknown(suggestion)
 }
 
 /// Looks up a key of the file by the names of its tables and of itself.
@@ -46,10 +49,18 @@ pub(crate) fn recognise_variable(name: &str) -> Recognised {
 /// A file may also use the names of the environment at its top level, so that lines can be moved there unchanged.
 pub(crate) fn recognise_path(segments: &[String], file: &str) -> Result<KeyName, ConfigError> {
     let path = segments.join(".");
-    if let [single] = segments
-        && let Recognised::Key(name) = recognise_variable(&single.to_ascii_uppercase())
-    {
-        return Ok(name);
+    if let [single] = segments {
+        match recognise_variable(&single.to_ascii_uppercase()) {
+            Recognised::Key(name) => return Ok(name),
+            Recognised::NotAKey if single.eq_ignore_ascii_case(CONFIG_VARIABLE) => {
+                return Err(ConfigError::new(
+                    &format!("{single} in {file}"),
+                    "only the environment can name the file",
+                ));
+            }
+            Recognised::NotAKey => {}
+            Recognised::Unknown(suggestion) => return Err(unknown(&format!("{single} in {file}"), suggestion)),
+        }
     }
     if let Some(found) = find(|key| key.path == path) {
         return Ok(found.name(""));
@@ -70,7 +81,16 @@ pub(crate) fn recognise_path(segments: &[String], file: &str) -> Result<KeyName,
 
 /// The form of a topic's name that the environment can carry: `magic-link-email` and `MAGIC_LINK_EMAIL` are the same.
 pub(crate) fn topic_id(topic: &str) -> String {
-    topic.chars().map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_uppercase() } else { '_' }).collect()
+    topic
+        .chars()
+        .map(|character| {
+            if character.is_ascii_alphanumeric() {
+                character.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }
 
 fn find(matches: impl Fn(&Key) -> bool) -> Option<&'static Key> {
@@ -80,7 +100,9 @@ fn find(matches: impl Fn(&Key) -> bool) -> Option<&'static Key> {
 fn topic_variable(name: &str) -> Option<KeyName> {
     let (topic, field) = name.strip_prefix(PREFIX)?.strip_prefix("TOPICS__")?.rsplit_once("__")?;
     let is_topic = !topic.is_empty()
-        && topic.chars().all(|character| character.is_ascii_uppercase() || character.is_ascii_digit() || character == '_');
+        && topic
+            .chars()
+            .all(|character| character.is_ascii_uppercase() || character.is_ascii_digit() || character == '_');
     let key = table::keys().find(|key| key.path == format!("topics.{TOPIC}.{}", field.to_ascii_lowercase()))?;
     (is_topic && field == field.to_ascii_uppercase()).then(|| key.name(topic))
 }
@@ -89,10 +111,12 @@ fn topic_variable(name: &str) -> Option<KeyName> {
 fn topic_in_variable(name: &str) -> String {
     name.strip_prefix("AFTERCOMMIT_TOPICS__")
         .and_then(|rest| rest.rsplit_once("__"))
+        .filter(|(topic, _)| !topic.is_empty())
         .map_or_else(|| TOPIC.to_owned(), |(topic, _)| topic.to_owned())
 }
 
-fn unknown(name: &str, suggestion: Option<String>) -> ConfigError {
+/// The line about a name that is no key.
+pub(crate) fn unknown(name: &str, suggestion: Option<String>) -> ConfigError {
     let problem = match suggestion {
         Some(suggestion) => format!("unknown key, did you mean {suggestion}?"),
         None => "unknown key; `aftercommit config reference` lists all keys".to_owned(),

@@ -42,12 +42,19 @@ pub(crate) fn read(path: &Path) -> Result<PrivateFile, PrivateFileError> {
         return Err(PrivateFileError::NotAFile);
     }
     let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(LONGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    File::open(path)
+        .map_err(failed)?
+        .take(LONGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     if bytes.len() as u64 > LONGEST {
         return Err(PrivateFileError::TooLong);
     }
     let text = String::from_utf8(bytes).map_err(|_| PrivateFileError::NotText)?;
-    Ok(PrivateFile { text, is_world_readable: is_world_readable(&metadata) })
+    Ok(PrivateFile {
+        text,
+        is_world_readable: is_world_readable(&metadata),
+    })
 }
 
 #[cfg(unix)]

@@ -31,12 +31,21 @@ pub(crate) struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     pub(crate) fn new(layers: &'a Layers, problems: Vec<ConfigError>) -> Self {
-        Self { layers, data_dir: PathBuf::new(), problems, effective: Vec::new() }
+        Self {
+            layers,
+            data_dir: PathBuf::new(),
+            problems,
+            effective: Vec::new(),
+        }
     }
 
     /// What holds, if there was no problem.
     pub(crate) fn finish(self) -> Result<Vec<EffectiveValue>, ConfigErrors> {
-        if self.problems.is_empty() { Ok(self.effective) } else { Err(ConfigErrors::new(self.problems)) }
+        if self.problems.is_empty() {
+            Ok(self.effective)
+        } else {
+            Err(ConfigErrors::new(self.problems))
+        }
     }
 
     pub(crate) fn place_defaults_in(&mut self, data_dir: &Path) {
@@ -72,15 +81,24 @@ impl<'a> Reading<'a> {
     /// A duration, or `None` where neither the configuration nor a default gives one.
     pub(crate) fn span_for(&mut self, topic: &str, key: &Key) -> Option<Duration> {
         let form = key.form;
-        self.parsed_for(topic, key, |text| parse_span(text, form), |span| Written(*span).to_string())
+        self.parsed_for(
+            topic,
+            key,
+            |text| parse_span(text, form),
+            |span| Written(*span).to_string(),
+        )
     }
 
     /// One of the words of a key that has a default. The words and the meanings are in the same order.
     pub(crate) fn choice<T: Copy + Default>(&mut self, key: &Key, meanings: &[T]) -> T {
-        let Form::Choice(words) = key.form else { return T::default() };
+        let Form::Choice(words) = key.form else {
+            return T::default();
+        };
         let parse = |text: &str| {
             let found = words.iter().zip(meanings).find(|(word, _)| **word == text);
-            found.map(|(word, meaning)| (*word, *meaning)).ok_or_else(|| "not one of the accepted words".to_owned())
+            found
+                .map(|(word, meaning)| (*word, *meaning))
+                .ok_or_else(|| "not one of the accepted words".to_owned())
         };
         let found = self.parsed(key, parse, |(word, _)| (*word).to_owned());
         found.map(|(_, meaning)| meaning).unwrap_or_default()
@@ -97,18 +115,21 @@ impl<'a> Reading<'a> {
     }
 
     /// A secret that `check` accepts.
-    pub(crate) fn secret(
-        &mut self,
-        key: &Key,
-        check: impl FnOnce(&str) -> Result<(), String>,
-    ) -> Option<SecretString> {
-        self.parsed(key, |text| check(text).map(|()| SecretString::from(text)), |_| REDACTED.to_owned())
+    pub(crate) fn secret(&mut self, key: &Key, check: impl FnOnce(&str) -> Result<(), String>) -> Option<SecretString> {
+        self.parsed(
+            key,
+            |text| check(text).map(|()| SecretString::from(text)),
+            |_| REDACTED.to_owned(),
+        )
     }
 
     /// Reports a problem of a key that only shows in combination with others.
     pub(crate) fn refuse(&mut self, topic: &str, key: &Key, problem: &str) {
         let name = key.name(topic);
-        let origin = self.layers.find(&name).map_or(Origin::Environment, |(_, origin)| origin);
+        let origin = self
+            .layers
+            .find(&name)
+            .map_or(Origin::Environment, |(_, origin)| origin);
         let error = ConfigError::new(&written_name(&name, &origin), problem).expected(&key.form.expected());
         self.problems.push(error);
     }
@@ -146,7 +167,8 @@ impl<'a> Reading<'a> {
         };
         match parse(&text) {
             Ok(value) => {
-                self.effective.push(EffectiveValue::new(&name, Some(show(&value)), origin.as_ref()));
+                self.effective
+                    .push(EffectiveValue::new(&name, Some(show(&value)), origin.as_ref()));
                 Some(value)
             }
             Err(problem) => {
@@ -192,7 +214,9 @@ fn plain_text(value: &Value) -> Result<String, &'static str> {
 }
 
 fn parse_count(text: &str, form: Form) -> Result<u64, String> {
-    let Form::Count { min, max } = form else { return Err("is not a number".to_owned()) };
+    let Form::Count { min, max } = form else {
+        return Err("is not a number".to_owned());
+    };
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err("is not a whole number".to_owned());
@@ -206,7 +230,9 @@ fn parse_count(text: &str, form: Form) -> Result<u64, String> {
 }
 
 fn parse_span(text: &str, form: Form) -> Result<Duration, String> {
-    let Form::Span { min, max } = form else { return Err("is not a duration".to_owned()) };
+    let Form::Span { min, max } = form else {
+        return Err("is not a duration".to_owned());
+    };
     match duration::parse(text) {
         Some(span) if (min..=max).contains(&span) => Ok(span),
         Some(span) => Err(format!("{} is out of range", Written(span))),

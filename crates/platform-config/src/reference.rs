@@ -54,7 +54,15 @@ fn text(entries: &[ReferenceEntry]) -> String {
          the working directory, or the one that {CONFIG_VARIABLE} names. The environment wins over the file.\n\
          <TOPIC> is the name of a topic in capitals: MAGIC_LINK_EMAIL is the topic magic-link-email.\n"
     );
-    for ReferenceEntry { key, file_key, default, accepted, meaning, secret } in entries {
+    for ReferenceEntry {
+        key,
+        file_key,
+        default,
+        accepted,
+        meaning,
+        secret,
+    } in entries
+    {
         let secret = if *secret { " (secret)" } else { "" };
         // Writing to a string cannot fail.
         let _ = write!(

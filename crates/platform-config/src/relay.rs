@@ -34,7 +34,10 @@ pub(crate) static KEYS: [Key; 4] = [
     ),
     Key::new(
         "relay.idle_poll",
-        Form::Span { min: Duration::from_millis(10), max: Duration::from_secs(60) },
+        Form::Span {
+            min: Duration::from_millis(10),
+            max: Duration::from_mins(1),
+        },
         Preset::Value("1s"),
         "The longest wait between two looks into an idle outbox.",
     ),

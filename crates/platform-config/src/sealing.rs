@@ -55,7 +55,10 @@ pub(crate) static KEYS: [Key; 2] = [
     Key::new(
         "sealing.keys_file",
         Form::Described("the path of a file with sealing.keys in it, one key a line or separated by commas"),
-        Preset::InDataDir { prefix: "", name: SEALING_KEY_FILE },
+        Preset::InDataDir {
+            prefix: "",
+            name: SEALING_KEY_FILE,
+        },
         "The file of those keys. The process makes the default file when it is missing, but no other.",
     ),
 ];
@@ -64,7 +67,11 @@ impl SealingSettings {
     pub(crate) fn read(reading: &mut Reading<'_>, data_dir: &DataDir) -> Self {
         let [keys, keys_file] = &KEYS;
         let given = reading.parsed(keys, parse, |_| REDACTED.to_owned());
-        let file = reading.parsed(keys_file, |text| Ok(PathBuf::from(text)), |path| path.display().to_string());
+        let file = reading.parsed(
+            keys_file,
+            |text| Ok(PathBuf::from(text)),
+            |path| path.display().to_string(),
+        );
         if reading.is_given(keys) && reading.is_given(keys_file) {
             reading.refuse("", keys, "cannot be given together with sealing.keys_file");
         }
@@ -84,7 +91,9 @@ pub fn read_sealing_keys(path: &Path) -> Result<Vec<SealingKey>, ConfigErrors> {
     let [_, key] = &KEYS;
     let name = format!("{} ({})", key.name("").variable, path.display());
     let refused = |problem: &str| ConfigErrors::from(ConfigError::new(&name, problem).expected(ACCEPTED));
-    let text = private_file::read(path).map_err(|error| refused(&error.to_string()))?.text;
+    let text = private_file::read(path)
+        .map_err(|error| refused(&error.to_string()))?
+        .text;
     parse(&text).map_err(|problem| refused(&problem))
 }
 
@@ -96,11 +105,17 @@ fn parse(text: &str) -> Result<Vec<SealingKey>, String> {
         if position > MOST_KEYS {
             return Err(format!("has more than {MOST_KEYS} keys"));
         }
-        let (id, encoded) = entry.split_once(':').ok_or_else(|| format!("key {position} has no id"))?;
+        let (id, encoded) = entry
+            .split_once(':')
+            .ok_or_else(|| format!("key {position} has no id"))?;
         let is_id = (1..=32).contains(&id.len())
-            && id.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
+            && id
+                .bytes()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_'));
         if !is_id {
-            return Err(format!("key {position} has an id that is not 1 to 32 of a-z, 0-9, - and _"));
+            return Err(format!(
+                "key {position} has an id that is not 1 to 32 of a-z, 0-9, - and _"
+            ));
         }
         if keys.iter().any(|key| key.id == id) {
             return Err(format!("key {position} has the id of an earlier one"));
@@ -108,7 +123,11 @@ fn parse(text: &str) -> Result<Vec<SealingKey>, String> {
         let key = decode(encoded).ok_or_else(|| format!("key {position} is not 32 bytes in base64"))?;
         keys.push(SealingKey { id: id.to_owned(), key });
     }
-    if keys.is_empty() { Err("holds no key".to_owned()) } else { Ok(keys) }
+    if keys.is_empty() {
+        Err("holds no key".to_owned())
+    } else {
+        Ok(keys)
+    }
 }
 
 fn decode(encoded: &str) -> Option<SecretBox<[u8; SEALING_KEY_LENGTH]>> {
@@ -116,7 +135,9 @@ fn decode(encoded: &str) -> Option<SecretBox<[u8; SEALING_KEY_LENGTH]>> {
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, CONFIG);
     let mut bytes = BASE64.decode(encoded).ok()?;
-    let key = <[u8; SEALING_KEY_LENGTH]>::try_from(bytes.as_slice()).ok().map(|key| SecretBox::new(Box::new(key)));
+    let key = <[u8; SEALING_KEY_LENGTH]>::try_from(bytes.as_slice())
+        .ok()
+        .map(|key| SecretBox::new(Box::new(key)));
     // The copy would stay in freed memory.
     bytes.fill(0);
     key

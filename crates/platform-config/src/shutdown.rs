@@ -33,6 +33,9 @@ pub(crate) static KEYS: [Key; 2] = [
 impl ShutdownSettings {
     pub(crate) fn read(reading: &mut Reading<'_>) -> Self {
         let [grace, cancel] = &KEYS;
-        Self { grace: reading.span(grace), cancel: reading.span(cancel) }
+        Self {
+            grace: reading.span(grace),
+            cancel: reading.span(cancel),
+        }
     }
 }

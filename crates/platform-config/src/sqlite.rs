@@ -42,7 +42,10 @@ pub(crate) static KEYS: [Key; 3] = [
     ),
     Key::new(
         "sqlite.busy_timeout",
-        Form::Span { min: Duration::from_millis(100), max: Duration::from_secs(60) },
+        Form::Span {
+            min: Duration::from_millis(100),
+            max: Duration::from_mins(1),
+        },
         Preset::Value("5s"),
         "How long a statement waits for a lock that another program holds.",
     ),

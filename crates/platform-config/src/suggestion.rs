@@ -11,7 +11,11 @@ pub(crate) fn nearest(name: &str, candidates: impl IntoIterator<Item = String>) 
     let limit = (name.chars().count() / 3).max(2);
     candidates
         .into_iter()
-        .map(|candidate| (distance(name, &candidate), candidate))
+        .map(|candidate| {
+            // A name that was cut short is near, however much is missing.
+            let is_start = name.len() > 2 && candidate.starts_with(name);
+            (if is_start { 1 } else { distance(name, &candidate) }, candidate)
+        })
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, candidate)| candidate)
@@ -40,7 +44,10 @@ mod tests {
     #[test]
     fn the_nearest_name_is_suggested() {
         let known = || ["RELAY__LEASE", "RELAY__BATCH_SIZE", "LOG__FILTER"].map(str::to_owned);
-        assert_eq!(nearest("RELAY_BATCH_SIZE", known()).as_deref(), Some("RELAY__BATCH_SIZE"));
+        assert_eq!(
+            nearest("RELAY_BATCH_SIZE", known()).as_deref(),
+            Some("RELAY__BATCH_SIZE")
+        );
         assert_eq!(nearest("LOG__FILTR", known()).as_deref(), Some("LOG__FILTER"));
     }
 

@@ -50,13 +50,19 @@ pub(crate) static KEYS: [Key; 5] = [
     ),
     Key::new(
         "topics.<topic>.base_delay",
-        Form::Span { min: Duration::from_millis(1), max: Duration::from_secs(86_400) },
+        Form::Span {
+            min: Duration::from_millis(1),
+            max: Duration::from_hours(24),
+        },
         Preset::Unset("the task's own time"),
         "The wait before the second attempt; it doubles with each further one.",
     ),
     Key::new(
         "topics.<topic>.max_delay",
-        Form::Span { min: Duration::from_millis(1), max: Duration::from_secs(7 * 86_400) },
+        Form::Span {
+            min: Duration::from_millis(1),
+            max: Duration::from_hours(7 * 24),
+        },
         Preset::Unset("the task's own time"),
         "The longest wait between two attempts.",
     ),
@@ -65,7 +71,12 @@ pub(crate) static KEYS: [Key; 5] = [
 impl TopicsSettings {
     pub(crate) fn read(reading: &mut Reading<'_>) -> Self {
         let topics = reading.topics();
-        Self(topics.into_iter().map(|topic| (topic.clone(), TopicSettings::read(reading, &topic))).collect())
+        Self(
+            topics
+                .into_iter()
+                .map(|topic| (topic.clone(), TopicSettings::read(reading, &topic)))
+                .collect(),
+        )
     }
 
     /// What the configuration says about a topic, by the name that the code gives it.
@@ -79,8 +90,17 @@ impl TopicsSettings {
     /// One line for each name that no topic has, because its settings would have no effect.
     pub fn check(&self, known: &[&str]) -> Result<(), ConfigErrors> {
         let known: Vec<String> = known.iter().map(|topic| topic_id(topic)).collect();
-        let unknown: Vec<ConfigError> = self.0.keys().filter(|id| !known.contains(id)).map(|id| unknown_topic(id, &known)).collect();
-        if unknown.is_empty() { Ok(()) } else { Err(ConfigErrors::new(unknown)) }
+        let unknown: Vec<ConfigError> = self
+            .0
+            .keys()
+            .filter(|id| !known.contains(id))
+            .map(|id| unknown_topic(id, &known))
+            .collect();
+        if unknown.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigErrors::new(unknown))
+        }
     }
 }
 

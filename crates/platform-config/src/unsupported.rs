@@ -8,7 +8,9 @@ use crate::{
 const UNSUPPORTED: &str = "this build does not support it yet";
 
 const fn key(path: &'static str, variable: &'static str, instead: &'static str) -> Key {
-    Key::new(path, Form::Described(instead), Preset::Unset(UNSUPPORTED), UNSUPPORTED).variable(variable).secret()
+    Key::new(path, Form::Described(instead), Preset::Unset(UNSUPPORTED), UNSUPPORTED)
+        .variable(variable)
+        .secret()
 }
 
 const NO_QUEUE: &str = "it to be unset: the queue is in the database";

@@ -20,7 +20,10 @@ pub struct WorkerSettings {
 /// The range of a number of handlers, here and per topic.
 pub(crate) const CONCURRENCY: Form = Form::Count { min: 1, max: 10_000 };
 /// The range of an attempt's time, here and per topic.
-pub(crate) const TIMEOUT: Form = Form::Span { min: Duration::from_millis(10), max: Duration::from_secs(86_400) };
+pub(crate) const TIMEOUT: Form = Form::Span {
+    min: Duration::from_millis(10),
+    max: Duration::from_hours(24),
+};
 
 pub(crate) static KEYS: [Key; 3] = [
     Key::new(

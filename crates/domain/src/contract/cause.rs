@@ -24,7 +24,11 @@ pub struct Cause {
 impl Cause {
     /// A cause with nothing before it.
     pub const fn root() -> Self {
-        Self { correlation: None, causation: None, trace: None }
+        Self {
+            correlation: None,
+            causation: None,
+            trace: None,
+        }
     }
 
     /// What a message with this id and this cause passes on to the messages it causes.
@@ -48,7 +52,10 @@ impl CorrelationId {
     pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidName> {
         let text = text.as_ref();
         if text.is_empty() || text.len() > MAX_KEY || text.chars().any(char::is_control) {
-            return Err(InvalidName { kind: "a correlation id", expected: "1 to 200 bytes without control characters" });
+            return Err(InvalidName {
+                kind: "a correlation id",
+                expected: "1 to 200 bytes without control characters",
+            });
         }
         Ok(Self(text.into()))
     }
@@ -97,7 +104,11 @@ impl TraceContext {
         let mut hex = |length: usize| {
             let part = parts.next().ok_or(InvalidTrace)?;
             let is_hex = part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-            if part.len() == length && is_hex { Ok(part) } else { Err(InvalidTrace) }
+            if part.len() == length && is_hex {
+                Ok(part)
+            } else {
+                Err(InvalidTrace)
+            }
         };
         let (version, trace, span, _flags) = (hex(2)?, hex(32)?, hex(16)?, hex(2)?);
         let all_zero = |part: &str| part.bytes().all(|b| b == b'0');
@@ -105,7 +116,10 @@ impl TraceContext {
             return Err(InvalidTrace);
         }
         let state = tracestate.filter(|s| !s.is_empty() && s.len() <= 512 && !s.chars().any(char::is_control));
-        Ok(Self { parent: traceparent.into(), state: state.map(Arc::from) })
+        Ok(Self {
+            parent: traceparent.into(),
+            state: state.map(Arc::from),
+        })
     }
 
     /// The root of a new, sampled trace.
@@ -115,8 +129,15 @@ impl TraceContext {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let (trace, span) = hex.split_at(32);
         // An all-zero id means "no trace"; the chance of drawing one is nil, but the form must stay valid.
-        let span = if span.bytes().all(|b| b == b'0') { "0000000000000001" } else { span };
-        Self { parent: format!("00-{trace}-{span}-01").into(), state: None }
+        let span = if span.bytes().all(|b| b == b'0') {
+            "0000000000000001"
+        } else {
+            span
+        };
+        Self {
+            parent: format!("00-{trace}-{span}-01").into(),
+            state: None,
+        }
     }
 
     /// The `traceparent` header.
@@ -142,7 +163,10 @@ mod tests {
     #[test]
     fn only_the_w3c_form_of_a_traceparent_is_taken() {
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert_eq!(TraceContext::parse(good, None).unwrap().trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(
+            TraceContext::parse(good, None).unwrap().trace_id(),
+            "4bf92f3577b34da6a3ce929d0e0e4736"
+        );
         for bad in [
             "",
             "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",

@@ -6,7 +6,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::contract::sealed::with_scope;
-use crate::contract::{InvalidJson, InvalidName, Json, LimitExceeded, Limits, Scope, SealContext, SealError, Sealer, Tenant};
+use crate::contract::{
+    InvalidJson, InvalidName, Json, LimitExceeded, Limits, Scope, SealContext, SealError, Sealer, Tenant,
+};
 use crate::failure::{Classified, ErrorClass};
 use crate::ids::MessageId;
 
@@ -28,7 +30,10 @@ pub trait Contract: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Turns the JSON of an older version into that of the next one. Called again until `VERSION` is reached.
     fn upcast(from: u16, payload: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
         let _ = payload;
-        Err(UpcastError { from, reason: "no upcaster was given".into() })
+        Err(UpcastError {
+            from,
+            reason: "no upcaster was given".into(),
+        })
     }
 }
 
@@ -221,7 +226,11 @@ impl Classified for DecodeError {
 impl DecodeError {
     /// From the parser's error about an envelope.
     pub(crate) fn malformed(error: &serde_json::Error) -> Self {
-        Self::Malformed { line: error.line(), column: error.column(), reason: error.to_string() }
+        Self::Malformed {
+            line: error.line(),
+            column: error.column(),
+            reason: error.to_string(),
+        }
     }
 }
 
@@ -238,14 +247,26 @@ impl Codec {
 
     /// The payload of `contract` as message `id`, with its secrets sealed for exactly that message.
     pub fn encode<C: Contract>(&self, contract: &C, id: MessageId) -> Result<Json, EncodeError> {
-        let context = SealContext { tenant: contract.tenant(), contract: C::contract_name(), message_id: id };
+        let context = SealContext {
+            tenant: contract.tenant(),
+            contract: C::contract_name(),
+            message_id: id,
+        };
         let (text, seal_error) = with_scope(&self.sealer, context, || serde_json::to_string(contract));
         if let Some(source) = seal_error {
-            return Err(EncodeError::Seal { contract: C::contract_name(), source });
+            return Err(EncodeError::Seal {
+                contract: C::contract_name(),
+                source,
+            });
         }
-        let text =
-            text.map_err(|error| EncodeError::Serialise { contract: C::contract_name(), reason: error.to_string() })?;
-        Json::parse(text, &self.limits).map_err(|source| EncodeError::Json { contract: C::contract_name(), source })
+        let text = text.map_err(|error| EncodeError::Serialise {
+            contract: C::contract_name(),
+            reason: error.to_string(),
+        })?;
+        Json::parse(text, &self.limits).map_err(|source| EncodeError::Json {
+            contract: C::contract_name(),
+            source,
+        })
     }
 
     /// The contract in `payload`, which came as message `id` of `tenant` in `version`.
@@ -259,16 +280,25 @@ impl Codec {
         check_scope::<C>(tenant)?;
         payload.check(&self.limits).map_err(|error| match error {
             InvalidJson::Limit(limit) => DecodeError::Limit(limit),
-            InvalidJson::Malformed { .. } | InvalidJson::Nul { .. } => payload_error::<C>(error.to_string(), error.code()),
+            InvalidJson::Malformed { .. } | InvalidJson::Nul { .. } => {
+                payload_error::<C>(error.to_string(), error.code())
+            }
         })?;
-        let context = SealContext { tenant: tenant.clone(), contract: C::contract_name(), message_id: id };
+        let context = SealContext {
+            tenant: tenant.clone(),
+            contract: C::contract_name(),
+            message_id: id,
+        };
         let upcasted = upcast::<C>(payload, version)?;
         let (contract, seal_error) = with_scope(&self.sealer, context, || match upcasted {
             None => serde_json::from_str::<C>(payload.as_str()),
             Some(value) => serde_json::from_value::<C>(value),
         });
         if let Some(source) = seal_error {
-            return Err(DecodeError::Seal { contract: C::contract_name(), source });
+            return Err(DecodeError::Seal {
+                contract: C::contract_name(),
+                source,
+            });
         }
         let contract = contract.map_err(|error| payload_error::<C>(error.to_string(), "payload.malformed"))?;
         if contract.tenant() == *tenant {
@@ -284,7 +314,11 @@ impl Codec {
 }
 
 fn payload_error<C: Contract>(reason: String, code: &'static str) -> DecodeError {
-    DecodeError::Payload { contract: C::contract_name(), reason, code }
+    DecodeError::Payload {
+        contract: C::contract_name(),
+        reason,
+        code,
+    }
 }
 
 fn check_scope<C: Contract>(tenant: &Tenant) -> Result<(), DecodeError> {
@@ -296,20 +330,30 @@ fn check_scope<C: Contract>(tenant: &Tenant) -> Result<(), DecodeError> {
         Scope::Organization => "an organization id and no project id",
         Scope::System => "no tenant",
     };
-    Err(DecodeError::TenantMissing { contract: C::contract_name(), need, got: tenant.clone() })
+    Err(DecodeError::TenantMissing {
+        contract: C::contract_name(),
+        need,
+        got: tenant.clone(),
+    })
 }
 
 /// `None` when the payload already has the newest version.
 fn upcast<C: Contract>(payload: &Json, version: u16) -> Result<Option<serde_json::Value>, DecodeError> {
-    let refused = |reason: String| DecodeError::Version { contract: C::contract_name(), got: version, have: C::VERSION, reason };
+    let refused = |reason: String| DecodeError::Version {
+        contract: C::contract_name(),
+        got: version,
+        have: C::VERSION,
+        reason,
+    };
     if version == C::VERSION {
         return Ok(None);
     }
     if version > C::VERSION || version == 0 {
         return Err(refused("it is newer than this build; deploy the reader first".into()));
     }
-    let mut value: serde_json::Value =
-        payload.to().map_err(|error| payload_error::<C>(error.to_string(), "payload.malformed"))?;
+    let mut value: serde_json::Value = payload
+        .to()
+        .map_err(|error| payload_error::<C>(error.to_string(), "payload.malformed"))?;
     for from in version..C::VERSION {
         value = C::upcast(from, value).map_err(|error| refused(error.to_string()))?;
     }

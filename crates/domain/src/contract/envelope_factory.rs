@@ -20,7 +20,12 @@ pub struct EnvelopeFactory {
 impl EnvelopeFactory {
     /// `source` is what events say they come from, a URI reference such as `/shop`.
     pub fn new(codec: Codec, ids: Arc<dyn Ids>, clock: Arc<dyn Clock>, source: impl Into<Arc<str>>) -> Self {
-        Self { codec, ids, clock, source: source.into() }
+        Self {
+            codec,
+            ids,
+            clock,
+            source: source.into(),
+        }
     }
 
     /// The codec that encodes the payloads.
@@ -44,7 +49,10 @@ impl EnvelopeFactory {
         // The aggregate orders the queue, so it must be a key.
         OrderKey::new(aggregate.to_string()).map_err(|_| EncodeError::Name {
             contract: E::contract_name(),
-            source: InvalidName { kind: "an aggregate id", expected: "text of at most about 180 bytes without control characters" },
+            source: InvalidName {
+                kind: "an aggregate id",
+                expected: "text of at most about 180 bytes without control characters",
+            },
         })?;
         Ok(EventEnvelope {
             id,
@@ -78,7 +86,9 @@ impl EnvelopeFactory {
             attempt: 1,
             enqueued_at: now,
             first_enqueued_at: now,
-            not_before: options.run_at.or_else(|| options.delay.map(|delay| time::after(now, delay))),
+            not_before: options
+                .run_at
+                .or_else(|| options.delay.map(|delay| time::after(now, delay))),
             deadline: options.deadline,
             order_key: options.order_key.clone().or_else(|| task.order_key()),
             cause: rooted(cause, id),

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{
-    AggregateType, Cause, CorrelationId, DecodeError, EventName, Json, LimitExceeded, Limits, OrganizationId, ProjectId,
-    Tenant, TraceContext,
+    AggregateType, Cause, CorrelationId, DecodeError, EventName, Json, LimitExceeded, Limits, OrganizationId,
+    ProjectId, Tenant, TraceContext,
 };
 use crate::ids::MessageId;
 use crate::time::Timestamp;
@@ -48,12 +48,18 @@ pub struct AggregateRef {
 impl AggregateRef {
     /// The aggregate of this kind and id.
     pub fn new(kind: AggregateType, id: impl fmt::Display) -> Self {
-        Self { kind, id: id.to_string() }
+        Self {
+            kind,
+            id: id.to_string(),
+        }
     }
 
     fn parse(text: &str) -> Option<Self> {
         let (kind, id) = text.split_once('/')?;
-        Some(Self { kind: kind.parse().ok()?, id: id.to_owned() })
+        Some(Self {
+            kind: kind.parse().ok()?,
+            id: id.to_owned(),
+        })
     }
 }
 
@@ -89,9 +95,15 @@ pub(super) fn checked_text<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a s
         return Err(DecodeError::Empty);
     }
     if bytes.len() > limits.envelope_bytes {
-        return Err(LimitExceeded::Envelope { got: bytes.len(), limit: limits.envelope_bytes }.into());
+        return Err(LimitExceeded::Envelope {
+            got: bytes.len(),
+            limit: limits.envelope_bytes,
+        }
+        .into());
     }
-    std::str::from_utf8(bytes).map_err(|error| DecodeError::Encoding { offset: error.valid_up_to() })
+    std::str::from_utf8(bytes).map_err(|error| DecodeError::Encoding {
+        offset: error.valid_up_to(),
+    })
 }
 
 /// Reads the cause from an envelope's fields. A broken trace is dropped: it must not cost the message.
@@ -102,7 +114,11 @@ pub(super) fn cause_from(
     tracestate: Option<&str>,
 ) -> Cause {
     let trace = traceparent.and_then(|parent| TraceContext::parse(parent, tracestate).ok());
-    Cause { correlation, causation, trace }
+    Cause {
+        correlation,
+        causation,
+        trace,
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -151,7 +167,11 @@ impl From<&EventEnvelope> for Wire {
             correlationid: event.cause.correlation.clone(),
             causationid: event.cause.causation,
             traceparent: event.cause.trace.as_ref().map(|trace| trace.traceparent().to_owned()),
-            tracestate: event.cause.trace.as_ref().and_then(|trace| trace.tracestate().map(str::to_owned)),
+            tracestate: event
+                .cause
+                .trace
+                .as_ref()
+                .and_then(|trace| trace.tracestate().map(str::to_owned)),
             data: event.payload.clone(),
         }
     }
@@ -161,7 +181,11 @@ impl TryFrom<Wire> for EventEnvelope {
     type Error = DecodeError;
 
     fn try_from(wire: Wire) -> Result<Self, DecodeError> {
-        let malformed = |reason: &str| DecodeError::Malformed { line: 1, column: 1, reason: reason.into() };
+        let malformed = |reason: &str| DecodeError::Malformed {
+            line: 1,
+            column: 1,
+            reason: reason.into(),
+        };
         if wire.specversion != "1.0" {
             return Err(malformed("specversion must be 1.0"));
         }
@@ -174,7 +198,8 @@ impl TryFrom<Wire> for EventEnvelope {
             name: wire.name,
             version: wire.schemaversion,
             source: wire.source,
-            aggregate: AggregateRef::parse(&wire.subject).ok_or_else(|| malformed("subject must be <aggregate type>/<id>"))?,
+            aggregate: AggregateRef::parse(&wire.subject)
+                .ok_or_else(|| malformed("subject must be <aggregate type>/<id>"))?,
             occurred_at: wire.time,
             tenant: Tenant::from_parts(wire.organizationid, wire.projectid)
                 .ok_or_else(|| malformed("a projectid needs an organizationid"))?,

@@ -47,7 +47,10 @@ impl InvalidJson {
 
 impl From<serde_json::Error> for InvalidJson {
     fn from(error: serde_json::Error) -> Self {
-        Self::Malformed { line: error.line(), column: error.column() }
+        Self::Malformed {
+            line: error.line(),
+            column: error.column(),
+        }
     }
 }
 
@@ -99,7 +102,11 @@ impl fmt::Debug for Json {
 /// One pass over the text before anything parses it: size, depth, number of values, escaped NULs.
 fn check_shape(text: &[u8], limits: &Limits) -> Result<(), InvalidJson> {
     if text.len() > limits.payload_bytes {
-        return Err(LimitExceeded::Payload { got: text.len(), limit: limits.payload_bytes }.into());
+        return Err(LimitExceeded::Payload {
+            got: text.len(),
+            limit: limits.payload_bytes,
+        }
+        .into());
     }
     let (mut depth, mut nodes) = (0_usize, 1_usize);
     let mut at = 0;
@@ -110,7 +117,10 @@ fn check_shape(text: &[u8], limits: &Limits) -> Result<(), InvalidJson> {
                 depth += 1;
                 nodes += 1;
                 if depth > limits.json_depth {
-                    return Err(LimitExceeded::Depth { limit: limits.json_depth }.into());
+                    return Err(LimitExceeded::Depth {
+                        limit: limits.json_depth,
+                    }
+                    .into());
                 }
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
@@ -119,7 +129,10 @@ fn check_shape(text: &[u8], limits: &Limits) -> Result<(), InvalidJson> {
             _ => {}
         }
         if nodes > limits.json_nodes {
-            return Err(LimitExceeded::Nodes { limit: limits.json_nodes }.into());
+            return Err(LimitExceeded::Nodes {
+                limit: limits.json_nodes,
+            }
+            .into());
         }
         at += 1;
     }

@@ -15,7 +15,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { payload_bytes: 256 * 1024, envelope_bytes: 1024 * 1024, json_depth: 64, json_nodes: 50_000 }
+        Self {
+            payload_bytes: 256 * 1024,
+            envelope_bytes: 1024 * 1024,
+            json_depth: 64,
+            json_nodes: 50_000,
+        }
     }
 }
 

@@ -28,7 +28,8 @@ const fn is_kebab(text: &str) -> bool {
     }
     let mut i = 1;
     while i < bytes.len() {
-        let fits = bytes[i].is_ascii_lowercase() || bytes[i].is_ascii_digit() || (bytes[i] == b'-' && bytes[i - 1] != b'-');
+        let fits =
+            bytes[i].is_ascii_lowercase() || bytes[i].is_ascii_digit() || (bytes[i] == b'-' && bytes[i - 1] != b'-');
         if !fits {
             return false;
         }
@@ -184,13 +185,32 @@ mod tests {
 
     #[test]
     fn names_outside_their_alphabet_or_length_are_refused() {
-        for bad in ["", "Send", "send-", "-send", "send--mail", "send mail", "send#", "*", "a/b", "é", &"x".repeat(121)] {
+        for bad in [
+            "",
+            "Send",
+            "send-",
+            "-send",
+            "send--mail",
+            "send mail",
+            "send#",
+            "*",
+            "a/b",
+            "é",
+            &"x".repeat(121),
+        ] {
             assert!(TopicName::new(bad).is_err(), "{bad:?}");
         }
         for good in ["a", "invitation-email", "v2", &"x".repeat(120)] {
             assert!(TopicName::new(good).is_ok(), "{good:?}");
         }
-        for bad in ["", "projectCreated", "Project-Created", "Project Created", "1Created", &"X".repeat(121)] {
+        for bad in [
+            "",
+            "projectCreated",
+            "Project-Created",
+            "Project Created",
+            "1Created",
+            &"X".repeat(121),
+        ] {
             assert!(EventName::new(bad).is_err(), "{bad:?}");
         }
     }

@@ -23,8 +23,25 @@ macro_rules! payload_fields {
 }
 
 payload_fields!(
-    bool, u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, f32, f64, char,
-    uuid::Uuid, crate::ids::MessageId, crate::time::Timestamp, chrono::NaiveDate, std::time::Duration,
+    bool,
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+    i8,
+    i16,
+    i32,
+    i64,
+    i128,
+    f32,
+    f64,
+    char,
+    uuid::Uuid,
+    crate::ids::MessageId,
+    crate::time::Timestamp,
+    chrono::NaiveDate,
+    std::time::Duration,
 );
 
 impl<T: PayloadField> PayloadField for Option<T> {}
@@ -50,7 +67,14 @@ impl<const MAX: usize> BoundedText<MAX> {
     /// Takes `text`. `Err` when it has more than `MAX` bytes.
     pub fn new(text: impl Into<String>) -> Result<Self, TooLong> {
         let text = text.into();
-        if text.len() > MAX { Err(TooLong { got: text.len(), limit: MAX }) } else { Ok(Self(text)) }
+        if text.len() > MAX {
+            Err(TooLong {
+                got: text.len(),
+                limit: MAX,
+            })
+        } else {
+            Ok(Self(text))
+        }
     }
 
     /// The text.
@@ -112,6 +136,9 @@ mod tests {
     fn text_over_its_bound_is_refused_when_made_and_when_read() {
         assert!(BoundedText::<3>::new("abcd").is_err());
         assert!(serde_json::from_str::<BoundedText<3>>("\"abcd\"").is_err());
-        assert_eq!(serde_json::from_str::<BoundedText<3>>("\"abc\"").unwrap().as_str(), "abc");
+        assert_eq!(
+            serde_json::from_str::<BoundedText<3>>("\"abc\"").unwrap().as_str(),
+            "abc"
+        );
     }
 }

@@ -80,7 +80,12 @@ impl SealContext {
         let organization = self.tenant.organization_id().map_or("", |id| id.as_str());
         let project = self.tenant.project_id().map_or("", |id| id.as_str());
         let mut bytes = Vec::with_capacity(128);
-        for part in [organization.as_bytes(), project.as_bytes(), self.contract.as_bytes(), self.message_id.uuid().as_bytes()] {
+        for part in [
+            organization.as_bytes(),
+            project.as_bytes(),
+            self.contract.as_bytes(),
+            self.message_id.uuid().as_bytes(),
+        ] {
             bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
             bytes.extend_from_slice(part);
         }
@@ -152,7 +157,11 @@ pub fn is_scope_active() -> bool {
 }
 
 /// Runs `work` with sealing lent to the values it meets; answers its result and the typed error, if there was one.
-pub(crate) fn with_scope<R>(sealer: &Arc<dyn Sealer>, context: SealContext, work: impl FnOnce() -> R) -> (R, Option<SealError>) {
+pub(crate) fn with_scope<R>(
+    sealer: &Arc<dyn Sealer>,
+    context: SealContext,
+    work: impl FnOnce() -> R,
+) -> (R, Option<SealError>) {
     /// Ends the scope also when `work` panics.
     struct End;
     impl Drop for End {
@@ -161,7 +170,13 @@ pub(crate) fn with_scope<R>(sealer: &Arc<dyn Sealer>, context: SealContext, work
         }
     }
 
-    SCOPE.with_borrow_mut(|scope| *scope = Some(Scope { sealer: Arc::clone(sealer), context, error: None }));
+    SCOPE.with_borrow_mut(|scope| {
+        *scope = Some(Scope {
+            sealer: Arc::clone(sealer),
+            context,
+            error: None,
+        })
+    });
     let end = End;
     let result = work();
     let error = SCOPE.with_borrow_mut(|scope| scope.as_mut().and_then(|scope| scope.error.take()));
@@ -189,7 +204,10 @@ impl<T: Serialize> Serialize for Sealed<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let clear = serde_json::to_vec(&self.0).map_err(serde::ser::Error::custom)?;
         let sealed = in_scope(|scope| scope.sealer.seal(&clear, &scope.context)).map_err(serde::ser::Error::custom)?;
-        Wire { sealed: format!("{}:{}", sealed.key_id, STANDARD_NO_PAD.encode(sealed.bytes)) }.serialize(serializer)
+        Wire {
+            sealed: format!("{}:{}", sealed.key_id, STANDARD_NO_PAD.encode(sealed.bytes)),
+        }
+        .serialize(serializer)
     }
 }
 
@@ -199,11 +217,19 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Sealed<T> {
         let clear = in_scope(|scope| {
             let (key_id, text) = wire.sealed.rsplit_once(':').ok_or(SealError::Malformed)?;
             let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| SealError::Malformed)?;
-            scope.sealer.open(&SealedBytes { key_id: key_id.to_owned(), bytes }, &scope.context)
+            scope.sealer.open(
+                &SealedBytes {
+                    key_id: key_id.to_owned(),
+                    bytes,
+                },
+                &scope.context,
+            )
         })
         .map_err(serde::de::Error::custom)?;
         // The parser's own message could quote the secret.
-        serde_json::from_slice(&clear).map(Self).map_err(|_| serde::de::Error::custom("the sealed value has another type"))
+        serde_json::from_slice(&clear)
+            .map(Self)
+            .map_err(|_| serde::de::Error::custom("the sealed value has another type"))
     }
 }
 
@@ -220,7 +246,10 @@ mod tests {
 
     #[test]
     fn a_sealed_value_shows_nothing() {
-        assert_eq!(format!("{:?} {}", Sealed::new("secret"), Sealed::new("secret")), "‹sealed› ‹sealed›");
+        assert_eq!(
+            format!("{:?} {}", Sealed::new("secret"), Sealed::new("secret")),
+            "‹sealed› ‹sealed›"
+        );
     }
 
     #[test]

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::event_envelope::{cause_from, checked_text};
 use crate::contract::{
-    Cause, CorrelationId, DecodeError, Json, LimitExceeded, Limits, OrderKey, OrganizationId, ProjectId, TaskName, Tenant,
-    TopicName,
+    Cause, CorrelationId, DecodeError, Json, LimitExceeded, Limits, OrderKey, OrganizationId, ProjectId, TaskName,
+    Tenant, TopicName,
 };
 use crate::ids::MessageId;
 use crate::time::Timestamp;
@@ -63,7 +63,10 @@ impl TaskEnvelope {
     pub fn encode_within(&self, limits: &Limits) -> Result<String, LimitExceeded> {
         let text = self.encode();
         if text.len() > limits.envelope_bytes {
-            return Err(LimitExceeded::Envelope { got: text.len(), limit: limits.envelope_bytes });
+            return Err(LimitExceeded::Envelope {
+                got: text.len(),
+                limit: limits.envelope_bytes,
+            });
         }
         Ok(text)
     }
@@ -80,7 +83,9 @@ impl TaskEnvelope {
     pub fn ordering(&self) -> Option<String> {
         let organization = self.tenant.organization_id().map_or("", |id| id.as_str());
         let project = self.tenant.project_id().map_or("", |id| id.as_str());
-        self.order_key.as_ref().map(|key| format!("{organization}\u{1f}{project}\u{1f}{key}"))
+        self.order_key
+            .as_ref()
+            .map(|key| format!("{organization}\u{1f}{project}\u{1f}{key}"))
     }
 
     /// What the messages caused by this task pass on.
@@ -142,7 +147,11 @@ impl From<&TaskEnvelope> for Wire {
             correlation_id: task.cause.correlation.clone(),
             causation_id: task.cause.causation,
             traceparent: task.cause.trace.as_ref().map(|trace| trace.traceparent().to_owned()),
-            tracestate: task.cause.trace.as_ref().and_then(|trace| trace.tracestate().map(str::to_owned)),
+            tracestate: task
+                .cause
+                .trace
+                .as_ref()
+                .and_then(|trace| trace.tracestate().map(str::to_owned)),
             payload: task.payload.clone(),
         }
     }
@@ -152,11 +161,12 @@ impl TryFrom<Wire> for TaskEnvelope {
     type Error = DecodeError;
 
     fn try_from(wire: Wire) -> Result<Self, DecodeError> {
-        let tenant = Tenant::from_parts(wire.organization_id, wire.project_id).ok_or_else(|| DecodeError::Malformed {
-            line: 1,
-            column: 1,
-            reason: "a project_id needs an organization_id".into(),
-        })?;
+        let tenant =
+            Tenant::from_parts(wire.organization_id, wire.project_id).ok_or_else(|| DecodeError::Malformed {
+                line: 1,
+                column: 1,
+                reason: "a project_id needs an organization_id".into(),
+            })?;
         Ok(Self {
             id: wire.id,
             topic: wire.topic,

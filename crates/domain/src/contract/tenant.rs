@@ -43,7 +43,9 @@ pub enum Scope {
 
 /// A message belongs to another tenant than the unit of work it was written in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} belongs to {got}, but the unit of work was begun for {expected}; begin it for the tenant it writes for")]
+#[error(
+    "{what} belongs to {got}, but the unit of work was begun for {expected}; begin it for the tenant it writes for"
+)]
 pub struct TenantMismatch {
     /// What was written.
     pub what: String,
@@ -56,12 +58,17 @@ pub struct TenantMismatch {
 impl Tenant {
     /// A project of an organization.
     pub fn project(organization: impl Into<OrganizationId>, project: impl Into<ProjectId>) -> Self {
-        Self::Project { organization: organization.into(), project: project.into() }
+        Self::Project {
+            organization: organization.into(),
+            project: project.into(),
+        }
     }
 
     /// An organization as a whole.
     pub fn organization(organization: impl Into<OrganizationId>) -> Self {
-        Self::Organization { organization: organization.into() }
+        Self::Organization {
+            organization: organization.into(),
+        }
     }
 
     /// Which ids it carries.
@@ -105,7 +112,9 @@ impl Tenant {
         match (self, other) {
             (Self::System, _) | (_, Self::System) => true,
             (Self::Organization { organization }, _) => other.organization_id() == Some(organization),
-            (Self::Project { organization, .. }, Self::Organization { organization: of_other }) => organization == of_other,
+            (Self::Project { organization, .. }, Self::Organization { organization: of_other }) => {
+                organization == of_other
+            }
             (Self::Project { .. }, Self::Project { .. }) => self == other,
         }
     }
@@ -132,7 +141,11 @@ const MAX_TENANT_ID: usize = 64;
 
 fn checked(text: &str, what: &'static str) -> Result<Arc<str>, InvalidTenantId> {
     let fits = !text.is_empty() && text.len() <= MAX_TENANT_ID && text.trim() == text;
-    if fits && !text.chars().any(char::is_control) { Ok(Arc::from(text)) } else { Err(InvalidTenantId { what }) }
+    if fits && !text.chars().any(char::is_control) {
+        Ok(Arc::from(text))
+    } else {
+        Err(InvalidTenantId { what })
+    }
 }
 
 macro_rules! tenant_id {

@@ -60,7 +60,9 @@ impl EmailAddress {
             && !local.starts_with('.')
             && !local.ends_with('.')
             && !local.contains("..")
-            && local.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b));
+            && local
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b));
         let label_fits = |label: &str| {
             !label.is_empty()
                 && label.len() <= 63
@@ -144,7 +146,18 @@ mod tests {
             assert!(EmailAddress::new(good).is_ok(), "{good}");
         }
         let long = format!("{}@example.com", "x".repeat(65));
-        for bad in ["", "a", "@example.com", "a@", "a@b", "a b@example.com", "a@example.com\r\nBcc: x", "a@-x.com", "a..b@x.com", &long] {
+        for bad in [
+            "",
+            "a",
+            "@example.com",
+            "a@",
+            "a@b",
+            "a b@example.com",
+            "a@example.com\r\nBcc: x",
+            "a@-x.com",
+            "a..b@x.com",
+            &long,
+        ] {
             assert_eq!(EmailAddress::new(bad), Err(InvalidEmailAddress), "{bad:?}");
         }
     }

@@ -58,7 +58,9 @@ pub trait OutboxWriter: Send {
 pub trait OutboxWriterExt: OutboxWriter {
     /// Writes an event; it is relayed after the commit. Answers its id.
     async fn write<E: DomainEvent>(&mut self, event: E) -> Result<MessageId, WriteError> {
-        let envelope = self.envelopes().event(self.envelopes().new_id(), &event, self.cause())?;
+        let envelope = self
+            .envelopes()
+            .event(self.envelopes().new_id(), &event, self.cause())?;
         let id = envelope.id;
         self.append(vec![OutboxMessage::Event(envelope)]).await?;
         Ok(id)
@@ -66,7 +68,9 @@ pub trait OutboxWriterExt: OutboxWriter {
 
     /// Writes a task; it is put on its topic after the commit. Answers its id.
     async fn publish<T: Task>(&mut self, task: T, options: TaskOptions) -> Result<MessageId, WriteError> {
-        let envelope = self.envelopes().task(self.envelopes().new_id(), &task, &options, self.cause())?;
+        let envelope = self
+            .envelopes()
+            .task(self.envelopes().new_id(), &task, &options, self.cause())?;
         let id = envelope.id;
         self.append(vec![OutboxMessage::Task(envelope)]).await?;
         Ok(id)
@@ -285,9 +289,16 @@ impl OutboxMessage {
             Self::Task(task) => ("task", task.encode()),
         };
         if body.len() > limits.envelope_bytes {
-            return Err(crate::contract::LimitExceeded::Envelope { got: body.len(), limit: limits.envelope_bytes }.into());
+            return Err(crate::contract::LimitExceeded::Envelope {
+                got: body.len(),
+                limit: limits.envelope_bytes,
+            }
+            .into());
         }
-        Ok(RawOutboxMessage { kind: kind.into(), body: body.into_bytes() })
+        Ok(RawOutboxMessage {
+            kind: kind.into(),
+            body: body.into_bytes(),
+        })
     }
 
     /// Reads what is stored.
@@ -295,7 +306,9 @@ impl OutboxMessage {
         match raw.kind.as_str() {
             "event" => EventEnvelope::decode(&raw.body, limits).map(Self::Event),
             "task" => TaskEnvelope::decode(&raw.body, limits).map(Self::Task),
-            other => Err(DecodeError::Unknown { contract: format!("outbox kind {other}") }),
+            other => Err(DecodeError::Unknown {
+                contract: format!("outbox kind {other}"),
+            }),
         }
     }
 
@@ -321,9 +334,15 @@ pub fn release_after(failure: Failure, attempts: u32, policy: &RelayPolicy, jitt
     match failure.class {
         ErrorClass::Permanent => Release::Quarantine { failure },
         ErrorClass::Retryable if attempt >= policy.retry.max_attempts => Release::Quarantine { failure },
-        ErrorClass::Retryable => Release::Retry { after: policy.retry.delay(attempt, jitter), counted: true, failure },
-        ErrorClass::Outage | ErrorClass::RateLimited => {
-            Release::Retry { after: policy.retry.delay(attempt, jitter), counted: false, failure }
-        }
+        ErrorClass::Retryable => Release::Retry {
+            after: policy.retry.delay(attempt, jitter),
+            counted: true,
+            failure,
+        },
+        ErrorClass::Outage | ErrorClass::RateLimited => Release::Retry {
+            after: policy.retry.delay(attempt, jitter),
+            counted: false,
+            failure,
+        },
     }
 }

@@ -77,7 +77,10 @@ impl EventsPublisher for QueueEventsPublisher {
             .map(|decided| match decided {
                 Some(result) => result,
                 // A publisher that answers fewer results than messages leaves the rest unknown: they are tried again.
-                None => published.next().unwrap_or_else(|| Err(PublishError::unanswered())).map(|_| ()),
+                None => published
+                    .next()
+                    .unwrap_or_else(|| Err(PublishError::unanswered()))
+                    .map(|_| ()),
             })
             .collect()
     }
@@ -87,11 +90,19 @@ impl EventsPublisher for QueueEventsPublisher {
 pub fn dispatch_envelope(event: &EventEnvelope, limits: &Limits) -> Result<TaskEnvelope, EncodeError> {
     let contract = || event.name.to_string();
     // The envelope may be as large as an envelope may be; the payload limit was applied to the event's own payload.
-    let room = Limits { payload_bytes: limits.envelope_bytes, json_depth: limits.json_depth + 1, ..*limits };
-    let payload =
-        Json::parse(event.encode(), &room).map_err(|source| EncodeError::Json { contract: contract(), source })?;
-    let order_key = OrderKey::new(event.aggregate.to_string())
-        .map_err(|source| EncodeError::Name { contract: contract(), source })?;
+    let room = Limits {
+        payload_bytes: limits.envelope_bytes,
+        json_depth: limits.json_depth + 1,
+        ..*limits
+    };
+    let payload = Json::parse(event.encode(), &room).map_err(|source| EncodeError::Json {
+        contract: contract(),
+        source,
+    })?;
+    let order_key = OrderKey::new(event.aggregate.to_string()).map_err(|source| EncodeError::Name {
+        contract: contract(),
+        source,
+    })?;
     Ok(TaskEnvelope {
         id: event.id,
         topic: DOMAIN_EVENTS_TOPIC,

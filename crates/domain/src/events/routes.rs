@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::contract::{
-    Cause, Codec, DecodeError, DispatchKey, EncodeError, EnvelopeFactory, EventEnvelope, EventName, InvalidName, OrderKey,
-    TaskEnvelope, TaskName, TopicName,
+    Cause, Codec, DecodeError, DispatchKey, EncodeError, EnvelopeFactory, EventEnvelope, EventName, InvalidName,
+    OrderKey, TaskEnvelope, TaskName, TopicName,
 };
 use crate::events::{DomainEvent, EventCatalogue};
 use crate::ids::MessageId;
@@ -86,7 +86,11 @@ impl Routes {
 
     /// Nothing follows from `E`, and this is why.
     pub fn none<E: DomainEvent>(mut self, reason: &'static str) -> Self {
-        self.routes.push(Route { event: E::NAME, effect: RouteEffect::None(reason), decide: None });
+        self.routes.push(Route {
+            event: E::NAME,
+            effect: RouteEffect::None(reason),
+            decide: None,
+        });
         self
     }
 
@@ -106,18 +110,32 @@ impl Routes {
         let mut problems = Vec::new();
         for name in &names {
             match counts.get(name) {
-                None => problems.push(format!("{name} has no route; add `.on(|event: &{name}| …)` or `.none::<{name}>(\"reason\")`")),
+                None => problems.push(format!(
+                    "{name} has no route; add `.on(|event: &{name}| …)` or `.none::<{name}>(\"reason\")`"
+                )),
                 Some(1) => {}
-                Some(n) => problems.push(format!("{name} has {n} routes; an event has one entry that may dispatch several tasks")),
+                Some(n) => problems.push(format!(
+                    "{name} has {n} routes; an event has one entry that may dispatch several tasks"
+                )),
             }
         }
         for (name, _) in counts.iter().filter(|(name, _)| !names.contains(name)) {
-            problems.push(format!("{name} has a route but is not in the catalogue; add it to `catalogue![…]`"));
+            problems.push(format!(
+                "{name} has a route but is not in the catalogue; add it to `catalogue![…]`"
+            ));
         }
-        for name in names.iter().enumerate().filter(|(at, name)| names.iter().take(*at).any(|other| other == *name)) {
+        for name in names
+            .iter()
+            .enumerate()
+            .filter(|(at, name)| names.iter().take(*at).any(|other| other == *name))
+        {
             problems.push(format!("{} is twice in the catalogue", name.1));
         }
-        if problems.is_empty() { Ok(()) } else { Err(RoutesError { problems }) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(RoutesError { problems })
+        }
     }
 
     /// The dispatches of an event, each with the id every redelivery gives it.
@@ -126,20 +144,37 @@ impl Routes {
             .routes
             .iter()
             .find(|route| route.event == event.name)
-            .ok_or_else(|| RouteError::Decode(DecodeError::Unknown { contract: event.name.to_string() }))?;
-        let Some(decide) = &route.decide else { return Ok(Vec::new()) };
+            .ok_or_else(|| {
+                RouteError::Decode(DecodeError::Unknown {
+                    contract: event.name.to_string(),
+                })
+            })?;
+        let Some(decide) = &route.decide else {
+            return Ok(Vec::new());
+        };
         let mut ordinals: BTreeMap<DispatchTarget, usize> = BTreeMap::new();
         let mut dispatches: Vec<(MessageId, Dispatch)> = Vec::new();
         for dispatch in decide(event, codec)? {
             if let Some(problem) = dispatch.problem.clone() {
-                return Err(RouteError::Key { event: event.name.clone(), target: dispatch.target.clone(), problem });
+                return Err(RouteError::Key {
+                    event: event.name.clone(),
+                    target: dispatch.target.clone(),
+                    problem,
+                });
             }
             let ordinal = ordinals.entry(dispatch.target.clone()).or_default();
-            let key = dispatch.key.as_ref().map_or_else(|| format!("#{ordinal}"), |key| format!("={key}"));
+            let key = dispatch
+                .key
+                .as_ref()
+                .map_or_else(|| format!("#{ordinal}"), |key| format!("={key}"));
             *ordinal += 1;
             let id = event.id.derive(&format!("{}\u{1f}{key}", dispatch.target));
             if dispatches.iter().any(|(other, _)| *other == id) {
-                return Err(RouteError::Duplicate { event: event.name.clone(), target: dispatch.target.clone(), key });
+                return Err(RouteError::Duplicate {
+                    event: event.name.clone(),
+                    target: dispatch.target.clone(),
+                    key,
+                });
             }
             dispatches.push((id, dispatch));
         }
@@ -199,14 +234,24 @@ impl Dispatch {
     }
 
     /// Its envelope, sealed anew for this id.
-    pub fn envelope(&self, factory: &EnvelopeFactory, id: MessageId, cause: &Cause) -> Result<TaskEnvelope, EncodeError> {
+    pub fn envelope(
+        &self,
+        factory: &EnvelopeFactory,
+        id: MessageId,
+        cause: &Cause,
+    ) -> Result<TaskEnvelope, EncodeError> {
         self.task.envelope(factory, id, &self.options, cause)
     }
 }
 
 /// Publishes `task` when the event happens. Options follow as methods.
 pub fn publish<T: Task>(task: T) -> Publish<T> {
-    Publish { task, key: None, options: TaskOptions::default(), problem: None }
+    Publish {
+        task,
+        key: None,
+        options: TaskOptions::default(),
+        problem: None,
+    }
 }
 
 /// A task that follows from an event, and how it is published.
@@ -270,12 +315,18 @@ pub trait IntoDispatches {
 
 impl<T: Task> IntoDispatches for Publish<T> {
     fn targets(targets: &mut Vec<DispatchTarget>) {
-        targets.push(DispatchTarget { topic: T::TOPIC, task: T::NAME });
+        targets.push(DispatchTarget {
+            topic: T::TOPIC,
+            task: T::NAME,
+        });
     }
 
     fn into_dispatches(self) -> Vec<Dispatch> {
         vec![Dispatch {
-            target: DispatchTarget { topic: T::TOPIC, task: T::NAME },
+            target: DispatchTarget {
+                topic: T::TOPIC,
+                task: T::NAME,
+            },
             key: self.key,
             options: self.options,
             problem: self.problem,
@@ -356,6 +407,8 @@ impl<T: Task> EnvelopedTask for T {
 
 impl fmt::Debug for Routes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(type_name::<Self>()).field("events", &self.routes.len()).finish()
+        f.debug_struct(type_name::<Self>())
+            .field("events", &self.routes.len())
+            .finish()
     }
 }

@@ -9,7 +9,9 @@ mod retry;
 mod task;
 
 pub use dead_letter::{DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError};
-pub use handler::{CancellationSignal, Retryable, TaskContextParts, TaskContext, TaskHandler, TaskResult, completed, skipped};
+pub use handler::{
+    CancellationSignal, Retryable, TaskContext, TaskContextParts, TaskHandler, TaskResult, completed, skipped,
+};
 pub use inspection::{InspectionError, TaskDetails, TaskFilter, TaskInspector, TaskState, TaskSummary, TopicDepth};
 pub use outcome::{AttemptEnd, Outcome, Reason, Stop, Verdict, settle};
 pub use queue::{

@@ -39,7 +39,10 @@ pub enum Stop {
 /// Any classified error ends the attempt by its class.
 impl<E: Classified> From<E> for Stop {
     fn from(error: E) -> Self {
-        Self::Failed { failure: Failure::of(&error), retry_after: error.retry_after() }
+        Self::Failed {
+            failure: Failure::of(&error),
+            retry_after: error.retry_after(),
+        }
     }
 }
 
@@ -106,7 +109,11 @@ pub enum Verdict {
 /// Decides what becomes of a delivery. `attempt` is this attempt's number from 1, `jitter` is in `0.0..1.0`.
 pub fn settle(end: AttemptEnd, attempt: u32, policy: &RetryPolicy, jitter: f64) -> Verdict {
     match end {
-        AttemptEnd::Returned(Ok(Outcome::Snoozed(after))) => Verdict::Retry { after, counted: false, failure: None },
+        AttemptEnd::Returned(Ok(Outcome::Snoozed(after))) => Verdict::Retry {
+            after,
+            counted: false,
+            failure: None,
+        },
         AttemptEnd::Returned(Ok(outcome @ (Outcome::Completed | Outcome::Skipped(_) | Outcome::Cancelled(_)))) => {
             Verdict::Finish(outcome)
         }
@@ -115,11 +122,19 @@ pub fn settle(end: AttemptEnd, attempt: u32, policy: &RetryPolicy, jitter: f64) 
             after_failure(failure, retry_after, attempt, policy, jitter)
         }
         AttemptEnd::TimedOut(limit) => {
-            let failure = Failure::new("handler.timed_out", ErrorClass::Retryable, format!("timed out after {limit:?}"));
+            let failure = Failure::new(
+                "handler.timed_out",
+                ErrorClass::Retryable,
+                format!("timed out after {limit:?}"),
+            );
             after_failure(failure, None, attempt, policy, jitter)
         }
         AttemptEnd::Panicked(message) => {
-            let failure = Failure::new("handler.panicked", ErrorClass::Retryable, format!("panicked: {message}"));
+            let failure = Failure::new(
+                "handler.panicked",
+                ErrorClass::Retryable,
+                format!("panicked: {message}"),
+            );
             after_failure(failure, None, attempt, policy, jitter)
         }
         AttemptEnd::Unreadable(failure) => match failure.class {
@@ -128,7 +143,9 @@ pub fn settle(end: AttemptEnd, attempt: u32, policy: &RetryPolicy, jitter: f64) 
                 after_failure(failure, None, attempt, policy, jitter)
             }
         },
-        AttemptEnd::Expired => Verdict::Finish(Outcome::Skipped(Reason::new("its deadline had passed before it started"))),
+        AttemptEnd::Expired => Verdict::Finish(Outcome::Skipped(Reason::new(
+            "its deadline had passed before it started",
+        ))),
         AttemptEnd::Interrupted => Verdict::GiveBack,
     }
 }
@@ -144,8 +161,16 @@ fn after_failure(
     match failure.class {
         ErrorClass::Permanent => Verdict::DeadLetter(failure),
         ErrorClass::Retryable if attempt >= policy.max_attempts => Verdict::DeadLetter(failure),
-        ErrorClass::Retryable => Verdict::Retry { after, counted: true, failure: Some(failure) },
-        ErrorClass::Outage | ErrorClass::RateLimited => Verdict::Retry { after, counted: false, failure: Some(failure) },
+        ErrorClass::Retryable => Verdict::Retry {
+            after,
+            counted: true,
+            failure: Some(failure),
+        },
+        ErrorClass::Outage | ErrorClass::RateLimited => Verdict::Retry {
+            after,
+            counted: false,
+            failure: Some(failure),
+        },
     }
 }
 
@@ -154,11 +179,22 @@ mod tests {
     use super::*;
 
     fn failed(class: ErrorClass) -> AttemptEnd {
-        AttemptEnd::Returned(Err(Stop::Failed { failure: Failure::new("x", class, "no"), retry_after: None }))
+        AttemptEnd::Returned(Err(Stop::Failed {
+            failure: Failure::new("x", class, "no"),
+            retry_after: None,
+        }))
     }
 
     fn shape(end: AttemptEnd, attempt: u32) -> &'static str {
-        match settle(end, attempt, &RetryPolicy { max_attempts: 3, ..RetryPolicy::default() }, 0.5) {
+        match settle(
+            end,
+            attempt,
+            &RetryPolicy {
+                max_attempts: 3,
+                ..RetryPolicy::default()
+            },
+            0.5,
+        ) {
             Verdict::Finish(Outcome::Completed) => "completed",
             Verdict::Finish(Outcome::Skipped(_)) => "skipped",
             Verdict::Finish(Outcome::Cancelled(_)) => "cancelled",
@@ -174,9 +210,21 @@ mod tests {
     fn every_way_an_attempt_ends_has_its_verdict() {
         let table: Vec<(AttemptEnd, u32, &str)> = vec![
             (AttemptEnd::Returned(Ok(Outcome::Completed)), 1, "completed"),
-            (AttemptEnd::Returned(Ok(Outcome::Skipped(Reason::new("gone")))), 1, "skipped"),
-            (AttemptEnd::Returned(Ok(Outcome::Cancelled(Reason::new("no")))), 1, "cancelled"),
-            (AttemptEnd::Returned(Ok(Outcome::Snoozed(Duration::from_secs(1)))), 9, "retry uncounted"),
+            (
+                AttemptEnd::Returned(Ok(Outcome::Skipped(Reason::new("gone")))),
+                1,
+                "skipped",
+            ),
+            (
+                AttemptEnd::Returned(Ok(Outcome::Cancelled(Reason::new("no")))),
+                1,
+                "cancelled",
+            ),
+            (
+                AttemptEnd::Returned(Ok(Outcome::Snoozed(Duration::from_secs(1)))),
+                9,
+                "retry uncounted",
+            ),
             (AttemptEnd::Returned(Err(Stop::Skip(Reason::new("gone")))), 9, "skipped"),
             (failed(ErrorClass::Retryable), 2, "retry"),
             (failed(ErrorClass::Retryable), 3, "dead"),
@@ -187,8 +235,16 @@ mod tests {
             (AttemptEnd::TimedOut(Duration::from_secs(60)), 3, "dead"),
             (AttemptEnd::Panicked("boom".into()), 1, "retry"),
             (AttemptEnd::Panicked("boom".into()), 3, "dead"),
-            (AttemptEnd::Unreadable(Failure::new("x", ErrorClass::Permanent, "no")), 1, "dead"),
-            (AttemptEnd::Unreadable(Failure::new("x", ErrorClass::Retryable, "not yet")), 1, "retry"),
+            (
+                AttemptEnd::Unreadable(Failure::new("x", ErrorClass::Permanent, "no")),
+                1,
+                "dead",
+            ),
+            (
+                AttemptEnd::Unreadable(Failure::new("x", ErrorClass::Retryable, "not yet")),
+                1,
+                "retry",
+            ),
             (AttemptEnd::Expired, 1, "skipped"),
             (AttemptEnd::Interrupted, 3, "given back"),
         ];

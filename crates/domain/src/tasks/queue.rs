@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::contract::{Cause, EncodeError, EnvelopeFactory, LimitExceeded, RawTask, TaskEnvelope, TopicName, WorkerName};
+use crate::contract::{
+    Cause, EncodeError, EnvelopeFactory, LimitExceeded, RawTask, TaskEnvelope, TopicName, WorkerName,
+};
 use crate::failure::{Classified, ErrorClass, Failure};
 use crate::ids::MessageId;
 use crate::tasks::{Outcome, Task, TaskOptions};
@@ -37,8 +39,13 @@ pub trait QueuePublisherExt: QueuePublisher {
         cause: &Cause,
     ) -> Result<MessageId, PublishError> {
         let id = envelopes.new_id();
-        let envelope = envelopes.task(id, &task, &options, cause).map_err(PublishError::from_encode)?;
-        self.publish(vec![envelope]).await.pop().unwrap_or_else(|| Err(PublishError::unanswered()))?;
+        let envelope = envelopes
+            .task(id, &task, &options, cause)
+            .map_err(PublishError::from_encode)?;
+        self.publish(vec![envelope])
+            .await
+            .pop()
+            .unwrap_or_else(|| Err(PublishError::unanswered()))?;
         Ok(id)
     }
 }
@@ -108,18 +115,26 @@ impl PublishError {
     /// From a contract that does not become an envelope.
     pub fn from_encode(error: impl std::borrow::Borrow<EncodeError>) -> Self {
         let error = error.borrow();
-        Self::Invalid { code: error.code(), reason: error.to_string() }
+        Self::Invalid {
+            code: error.code(),
+            reason: error.to_string(),
+        }
     }
 
     /// A publisher that did not answer for a message.
     pub(crate) fn unanswered() -> Self {
-        Self::Unknown { reason: "the queue answered for fewer messages than it was given".into() }
+        Self::Unknown {
+            reason: "the queue answered for fewer messages than it was given".into(),
+        }
     }
 }
 
 impl From<LimitExceeded> for PublishError {
     fn from(limit: LimitExceeded) -> Self {
-        Self::Invalid { code: limit.code(), reason: limit.to_string() }
+        Self::Invalid {
+            code: limit.code(),
+            reason: limit.to_string(),
+        }
     }
 }
 
@@ -196,7 +211,12 @@ pub trait Delivery: Send + Sync {
     async fn ack(self: Box<Self>, outcome: &Outcome) -> Result<(), SettleError>;
 
     /// Again after this time; `counted` when it was an attempt. `failure` is `None` for a snooze.
-    async fn retry(self: Box<Self>, after: Duration, counted: bool, failure: Option<&Failure>) -> Result<(), SettleError>;
+    async fn retry(
+        self: Box<Self>,
+        after: Duration,
+        counted: bool,
+        failure: Option<&Failure>,
+    ) -> Result<(), SettleError>;
 
     /// Given up: kept with its bytes and reason.
     async fn dead_letter(self: Box<Self>, failure: &Failure) -> Result<(), SettleError>;

@@ -17,7 +17,12 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { max_attempts: 20, base: Duration::from_secs(2), factor: 2.0, max_delay: Duration::from_secs(3600) }
+        Self {
+            max_attempts: 20,
+            base: Duration::from_secs(2),
+            factor: 2.0,
+            max_delay: Duration::from_secs(3600),
+        }
     }
 }
 
@@ -31,7 +36,9 @@ impl RetryPolicy {
         let step = (self.base.as_secs_f64() * self.factor.max(1.0).powi(exponent)).min(cap);
         // Infinity is already capped; what remains of a bad policy or jitter is NaN, which becomes the cap.
         let jitter = jitter.clamp(0.0, 1.0);
-        Duration::try_from_secs_f64(step * (0.5 + jitter / 2.0)).unwrap_or(self.max_delay).min(self.max_delay)
+        Duration::try_from_secs_f64(step * (0.5 + jitter / 2.0))
+            .unwrap_or(self.max_delay)
+            .min(self.max_delay)
     }
 }
 

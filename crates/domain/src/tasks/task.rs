@@ -62,7 +62,10 @@ pub struct TaskOptions {
 impl TaskOptions {
     /// Not to run before this long from now.
     pub fn delayed(delay: Duration) -> Self {
-        Self { delay: Some(delay), ..Self::default() }
+        Self {
+            delay: Some(delay),
+            ..Self::default()
+        }
     }
 }
 
@@ -84,6 +87,12 @@ pub struct TaskDescriptor {
 impl TaskDescriptor {
     /// What is known of `T`.
     pub fn of<T: Task>() -> Self {
-        Self { topic: T::TOPIC, task: T::NAME, version: T::VERSION, scope: T::SCOPE, exemption: T::EXEMPTION }
+        Self {
+            topic: T::TOPIC,
+            task: T::NAME,
+            version: T::VERSION,
+            scope: T::SCOPE,
+            exemption: T::EXEMPTION,
+        }
     }
 }
