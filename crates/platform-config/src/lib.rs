@@ -2,7 +2,7 @@
 //!
 //! [`Settings::load`] reads the process; [`Settings::from_sources`] reads anything. Both report every problem at once,
 //! one line each with key, problem and accepted form, and never repeat a value that may be a secret. What exists is
-//! said by one table, which [`reference`] prints.
+//! said by one table, which [`reference()`] prints.
 
 mod admin;
 mod data_dir;

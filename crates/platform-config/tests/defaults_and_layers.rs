@@ -33,11 +33,11 @@ fn nothing_has_to_be_configured() {
     assert_eq!(settings.relay.batch_size, 256);
     assert_eq!(settings.relay.lease, Duration::from_secs(30));
     assert_eq!(settings.worker.concurrency, 20);
-    assert_eq!(settings.worker.timeout, Duration::from_secs(60));
+    assert_eq!(settings.worker.timeout, Duration::from_mins(1));
     assert_eq!(settings.shutdown.grace, Duration::from_secs(15));
     assert_eq!(settings.shutdown.cancel, Duration::from_secs(8));
     assert_eq!(settings.history.successes, Successes::All);
-    assert_eq!(settings.history.retention, Duration::from_secs(14 * 86_400));
+    assert_eq!(settings.history.retention, Duration::from_hours(14 * 24));
     assert_eq!(settings.log.format, LogFormat::Pretty);
     assert_eq!(settings.sqlite.synchronous, Synchronous::Full);
     assert!(settings.admin.token.is_none());
@@ -108,7 +108,7 @@ fn a_topic_is_the_same_in_capitals_and_in_its_own_name() {
     assert_eq!(topic.concurrency, Some(50));
     assert_eq!(topic.max_attempts, Some(4));
     assert_eq!(topic.base_delay, Some(Duration::from_secs(1)));
-    assert_eq!(topic.max_delay, Some(Duration::from_secs(3600)));
+    assert_eq!(topic.max_delay, Some(Duration::from_hours(1)));
     assert_eq!(topic.timeout, None);
 }
 

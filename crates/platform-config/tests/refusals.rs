@@ -1,7 +1,7 @@
 //! What is refused, and the exact line that says so.
 
 use aftercommit_platform_config::{CONFIG_EXIT_CODE, ConfigErrors, Settings, reference_entries};
-use std::{fmt::Write as _, path::Path};
+use std::path::Path;
 
 fn refusal(pairs: &[(&str, &str)], file: Option<&str>) -> ConfigErrors {
     let variables = pairs
@@ -16,16 +16,11 @@ fn refusal(pairs: &[(&str, &str)], file: Option<&str>) -> ConfigErrors {
 
 /// One block per input: the input, then the lines that refuse it.
 fn table(cases: &[(&str, &str)]) -> String {
-    let mut text = String::new();
-    for (key, value) in cases {
-        write!(
-            text,
-            "{key}={value:?}\n  {}\n",
-            refusal(&[(key, value)], None).to_string().replace('\n', "\n  ")
-        )
-        .unwrap();
-    }
-    text
+    let blocks = cases.iter().map(|(key, value)| {
+        let lines = refusal(&[(key, value)], None).to_string().replace('\n', "\n  ");
+        format!("{key}={value:?}\n  {lines}\n")
+    });
+    blocks.collect()
 }
 
 #[test]
@@ -235,16 +230,14 @@ fn a_key_under_two_names_is_refused() {
 
 #[test]
 fn a_broken_file_is_refused_without_quoting_it() {
-    let mut text = String::new();
-    for file in [
+    let files = [
         "smtp_url = \"canary",
         "a = 1\na = 2",
         "canary",
         "[relay\nlease = 1",
         "x = 1\n\n\ny = = 2",
-    ] {
-        writeln!(text, "{}", refusal(&[], Some(file))).unwrap();
-    }
+    ];
+    let text = files.map(|file| refusal(&[], Some(file)).to_string()).join("\n");
     insta::assert_snapshot!("broken_files", text);
 }
 
