@@ -1,1 +1,20 @@
-//! The loops of Aftercommit over ports: relay, dispatcher, worker, rescuer, lifecycle
+//! The loops of Aftercommit over ports: relay, dispatcher, worker, rescuer, and the lifecycle that starts and stops them.
+//!
+//! Nothing in here names a database, a broker or an event. A loop never dies of an error: it backs off, shows why in
+//! [`Health`], and goes on. Decisions are the domain's ([`aftercommit_domain::tasks::settle`],
+//! [`aftercommit_domain::events::release_after`]); the loops carry them out.
+
+#![warn(missing_docs)]
+
+pub mod dispatcher;
+pub mod health;
+pub mod lifecycle;
+pub mod maintenance;
+pub mod relay;
+pub mod system;
+pub mod worker;
+
+mod engine;
+
+pub use engine::{Engine, EngineOptions, EnginePorts, Roles, RunningEngine, StartError};
+pub use health::{Health, LoopReport, LoopStatus};

@@ -1,6 +1,6 @@
 //! Why a message exists: what it belongs to, what caused it, and the trace it is part of.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -126,7 +126,11 @@ impl TraceContext {
     pub fn start(randomness: &dyn Randomness) -> Self {
         let mut bytes = [0_u8; 24];
         randomness.fill(&mut bytes);
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut hex = String::with_capacity(48);
+        for byte in bytes {
+            // Writing to a String cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+        }
         let (trace, span) = hex.split_at(32);
         // An all-zero id means "no trace"; the chance of drawing one is nil, but the form must stay valid.
         let span = if span.bytes().all(|b| b == b'0') {

@@ -175,7 +175,7 @@ pub(crate) fn with_scope<R>(
             sealer: Arc::clone(sealer),
             context,
             error: None,
-        })
+        });
     });
     let end = End;
     let result = work();

@@ -8,6 +8,7 @@ mod queue;
 mod retry;
 mod task;
 
+pub use aftercommit_domain_macros::Task;
 pub use dead_letter::{DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError};
 pub use handler::{
     CancellationSignal, Retryable, TaskContext, TaskContextParts, TaskHandler, TaskResult, completed, skipped,

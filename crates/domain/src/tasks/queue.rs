@@ -184,7 +184,8 @@ pub struct ConsumeOptions {
 /// expire.
 #[async_trait]
 pub trait Deliveries: Send {
-    /// The next task. `Ok(None)` after `stop` only; `Err` means consume again.
+    /// The next task. `Ok(None)` after `stop` only; `Err` means consume again. Cancelling the call loses no task: what
+    /// was taken stays for the next call.
     async fn next(&mut self) -> Result<Option<Box<dyn Delivery>>, ConsumeError>;
 
     /// Stops taking tasks and gives back those taken but not handed out. Handed-out deliveries can still be settled.

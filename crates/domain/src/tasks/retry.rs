@@ -21,7 +21,7 @@ impl Default for RetryPolicy {
             max_attempts: 20,
             base: Duration::from_secs(2),
             factor: 2.0,
-            max_delay: Duration::from_secs(3600),
+            max_delay: Duration::from_hours(1),
         }
     }
 }

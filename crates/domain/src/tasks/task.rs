@@ -12,7 +12,7 @@ use crate::time::Timestamp;
 ///
 /// ```
 /// use aftercommit_domain::contract::{OrganizationId, ProjectId};
-/// use aftercommit_domain_macros::Task;
+/// use aftercommit_domain::tasks::Task;
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Serialize, Deserialize, Task)]
@@ -42,7 +42,7 @@ pub trait Task: Contract {
 
     /// How long an attempt may take when the topic's configuration does not say. Defaults to 60 s.
     fn timeout() -> Duration {
-        Duration::from_secs(60)
+        Duration::from_mins(1)
     }
 }
 

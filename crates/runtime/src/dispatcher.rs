@@ -1,0 +1,168 @@
+//! The dispatcher: what an event leads to, by the table. It decides nothing else.
+
+use std::sync::Arc;
+
+use aftercommit_domain::contract::{DecodeError, EnvelopeFactory, EventEnvelope, TaskEnvelope};
+use aftercommit_domain::events::{EventLog, RouteError, Routes};
+use aftercommit_domain::failure::{Classified, ErrorClass, Failure};
+use aftercommit_domain::randomness::Randomness;
+use aftercommit_domain::tasks::{
+    DeadLetter, DeadLetters, PublishError, Published, QueuePublisher, Stop, TaskContext, TaskResult, completed,
+};
+use async_trait::async_trait;
+
+use crate::lifecycle::Backoff;
+use crate::worker::EnvelopeHandler;
+
+/// How often a dispatch is tried within one attempt before the event goes back to its topic.
+const TRIES: u32 = 4;
+
+/// Runs the one task of `domain-events`: looks an event's routes up and publishes what follows.
+///
+/// A redelivered event yields the same dispatch ids. One failing dispatch does not stop the others: it alone is tried
+/// again, and one that can never be published becomes a dead letter of its own.
+pub struct Dispatcher {
+    routes: Arc<Routes>,
+    envelopes: EnvelopeFactory,
+    queue: Arc<dyn QueuePublisher>,
+    event_log: Arc<dyn EventLog>,
+    dead_letters: Arc<dyn DeadLetters>,
+    backoff: Backoff,
+}
+
+/// What the dispatcher needs.
+pub struct DispatcherPorts {
+    /// Makes and seals the envelopes of what follows.
+    pub envelopes: EnvelopeFactory,
+    /// Where tasks go.
+    pub queue: Arc<dyn QueuePublisher>,
+    /// Where events of the direct rail are kept.
+    pub event_log: Arc<dyn EventLog>,
+    /// Where dispatches go that can never be published.
+    pub dead_letters: Arc<dyn DeadLetters>,
+    /// For jitter.
+    pub randomness: Arc<dyn Randomness>,
+}
+
+impl Dispatcher {
+    /// A dispatcher by this table.
+    pub fn new(routes: Arc<Routes>, ports: DispatcherPorts) -> Self {
+        let DispatcherPorts {
+            envelopes,
+            queue,
+            event_log,
+            dead_letters,
+            randomness,
+        } = ports;
+        Self {
+            routes,
+            envelopes,
+            queue,
+            event_log,
+            dead_letters,
+            backoff: Backoff::new(randomness),
+        }
+    }
+
+    async fn dispatch(&self, event: &EventEnvelope) -> TaskResult {
+        // An event of the transactional rail was logged when the relay marked its row.
+        if event.sequence.is_none() {
+            self.event_log.record(std::slice::from_ref(event)).await?;
+        }
+        let dispatches = self.routes.dispatch(event, self.envelopes.codec()).map_err(stop_for)?;
+        let cause = event.cause_of_next();
+        let mut unmade = None;
+        let mut tasks = Vec::with_capacity(dispatches.len());
+        for (id, dispatch) in dispatches {
+            match dispatch.envelope(&self.envelopes, id, &cause) {
+                Ok(task) => tasks.push(task),
+                Err(error) => unmade = Some(Stop::from(error)),
+            }
+        }
+        self.publish(tasks).await?;
+        // Only now, so that the others are on their way.
+        unmade.map_or_else(completed, Err)
+    }
+
+    async fn publish(&self, mut tasks: Vec<TaskEnvelope>) -> Result<(), Stop> {
+        for attempt in 1..=TRIES {
+            if tasks.is_empty() {
+                return Ok(());
+            }
+            let results = self.queue.publish(tasks.clone()).await;
+            let failed = self.after_publish(tasks, results).await?;
+            let Some((_, last)) = failed.last() else { return Ok(()) };
+            if attempt == TRIES {
+                return Err(last.clone().into());
+            }
+            tracing::warn!(dispatches = failed.len(), error = %last, "dispatches failed and are tried again");
+            tasks = failed.into_iter().map(|(task, _)| task).collect();
+            tokio::time::sleep(self.backoff.delay(attempt)).await;
+        }
+        Ok(())
+    }
+
+    /// What failed and may succeed later. What never can is kept as a dead letter.
+    async fn after_publish(
+        &self,
+        tasks: Vec<TaskEnvelope>,
+        results: Vec<Result<Published, PublishError>>,
+    ) -> Result<Vec<(TaskEnvelope, PublishError)>, Stop> {
+        let unanswered = || {
+            Err(PublishError::Unknown {
+                reason: "no answer".into(),
+            })
+        };
+        let mut results = results.into_iter();
+        let mut failed = Vec::new();
+        for task in tasks {
+            let Err(error) = results.next().unwrap_or_else(unanswered) else {
+                continue;
+            };
+            match error.class() {
+                ErrorClass::Permanent => self.bury(task, &error).await?,
+                ErrorClass::Retryable | ErrorClass::Outage | ErrorClass::RateLimited => failed.push((task, error)),
+            }
+        }
+        Ok(failed)
+    }
+
+    async fn bury(&self, task: TaskEnvelope, error: &PublishError) -> Result<(), Stop> {
+        tracing::error!(topic = %task.topic, task = %task.task, task_id = %task.id, %error, "a dispatch can never be published");
+        let letter = DeadLetter {
+            id: task.id,
+            topic: task.topic.clone(),
+            body: task.encode().into_bytes(),
+            attempts: 1,
+            failure: Failure::of(error),
+            died_at: self.envelopes.now(),
+            task: Some(task),
+        };
+        Ok(self.dead_letters.add(letter).await?)
+    }
+}
+
+#[async_trait]
+impl EnvelopeHandler for Dispatcher {
+    async fn handle(&self, task: &TaskEnvelope, _ctx: &TaskContext) -> Result<TaskResult, DecodeError> {
+        let event = EventEnvelope::decode(task.payload.as_str().as_bytes(), self.envelopes.codec().limits())?;
+        if event.tenant != task.tenant {
+            return Err(DecodeError::TenantMismatch {
+                contract: event.name.to_string(),
+                envelope: task.tenant.clone(),
+                payload: event.tenant,
+            });
+        }
+        Ok(self.dispatch(&event).await)
+    }
+}
+
+fn stop_for(error: RouteError) -> Stop {
+    match error {
+        RouteError::Decode(error) => error.into(),
+        RouteError::Key { .. } | RouteError::Duplicate { .. } => Stop::Failed {
+            failure: Failure::new("route.invalid", ErrorClass::Permanent, error.to_string()),
+            retry_after: None,
+        },
+    }
+}

@@ -1,0 +1,10 @@
+//! Starting and stopping: loops that cannot die of an error, and a stop in stages.
+
+mod shutdown;
+mod supervised;
+
+pub use shutdown::{Shutdown, ShutdownGrace, StopOutcome};
+pub use supervised::{Backoff, Round, keep_going};
+
+pub(crate) use shutdown::TokenSignal;
+pub(crate) use supervised::panic_message;

@@ -1,0 +1,126 @@
+//! The stages of a stop: no new work, time to finish, cancelled, dropped.
+
+use std::future::Future;
+use std::time::Duration;
+
+use aftercommit_domain::tasks::CancellationSignal;
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::health::Health;
+
+/// Tells every part of a process which stage of its stop it is in, and waits for what it started. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Shutdown {
+    /// Stage 1: take no new work.
+    stop: CancellationToken,
+    /// Stage 2: handlers should end early.
+    cancel: CancellationToken,
+    /// Stage 3: what still runs is dropped, its work given back.
+    abort: CancellationToken,
+    /// Loops; they end in stage 1.
+    loops: TaskTracker,
+    /// Attempts; they may take until stage 3.
+    attempts: TaskTracker,
+}
+
+/// How long a stop takes at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShutdownGrace {
+    /// For running handlers to finish. Defaults to 15 s.
+    pub finish: Duration,
+    /// For cancelled handlers to end. Defaults to 8 s.
+    pub cancel: Duration,
+    /// For what was dropped to be given back and loops to end. Defaults to 2 s.
+    pub release: Duration,
+}
+
+impl Default for ShutdownGrace {
+    fn default() -> Self {
+        Self {
+            finish: Duration::from_secs(15),
+            cancel: Duration::from_secs(8),
+            release: Duration::from_secs(2),
+        }
+    }
+}
+
+/// How a stop went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopOutcome {
+    /// Everything finished in its time.
+    Clean,
+    /// Handlers had to be cancelled; their tasks were given back.
+    Cancelled,
+    /// Something did not end in time; leases do the rest.
+    Overrun,
+}
+
+impl Shutdown {
+    /// Nothing is stopping.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Cancelled when no new work may be taken.
+    pub const fn stop_token(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Cancelled when running handlers should end early.
+    pub const fn cancel_token(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
+    /// Cancelled when running handlers are dropped.
+    pub const fn abort_token(&self) -> &CancellationToken {
+        &self.abort
+    }
+
+    /// Starts a loop, which a stop waits for.
+    pub fn spawn_loop(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.loops.spawn(future);
+    }
+
+    /// Starts an attempt, which a stop waits for.
+    pub fn spawn_attempt(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.attempts.spawn(future);
+    }
+
+    /// Goes through the stages. Readiness goes off first.
+    pub async fn stop(&self, health: &Health, grace: ShutdownGrace) -> StopOutcome {
+        health.set_stopping();
+        self.stop.cancel();
+        self.loops.close();
+        self.attempts.close();
+        let finished = tokio::time::timeout(grace.finish, self.attempts.wait()).await.is_ok();
+        let mut outcome = StopOutcome::Clean;
+        if !finished {
+            outcome = StopOutcome::Cancelled;
+            self.cancel.cancel();
+            if tokio::time::timeout(grace.cancel, self.attempts.wait()).await.is_err() {
+                self.abort.cancel();
+            }
+        }
+        let all = async { tokio::join!(self.attempts.wait(), self.loops.wait()) };
+        if tokio::time::timeout(grace.release, all).await.is_err() {
+            outcome = StopOutcome::Overrun;
+        }
+        outcome
+    }
+}
+
+/// What a handler sees of stage 2.
+pub(crate) struct TokenSignal(pub(crate) CancellationToken);
+
+#[async_trait]
+impl CancellationSignal for TokenSignal {
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    async fn cancelled(&self) {
+        self.0.cancelled().await;
+    }
+}

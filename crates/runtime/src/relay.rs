@@ -1,0 +1,320 @@
+//! The relay: claim a batch, publish it confirmed, mark it. Three steps, no transaction open in between.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aftercommit_domain::contract::{EventEnvelope, Limits, TaskEnvelope};
+use aftercommit_domain::events::{
+    Claim, Claimed, EventsPublisher, Outbox, OutboxMessage, RelayPolicy, Release, release_after,
+};
+use aftercommit_domain::failure::Failure;
+use aftercommit_domain::randomness::Randomness;
+use aftercommit_domain::tasks::{PublishError, QueuePublisher, RetryPolicy};
+use aftercommit_domain::time::Clock;
+use futures::future::join;
+use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::lifecycle::Round;
+
+/// Takes committed messages from the outbox to their topics.
+pub struct Relay {
+    outbox: Arc<dyn Outbox>,
+    events: Arc<dyn EventsPublisher>,
+    queue: Arc<dyn QueuePublisher>,
+    clock: Arc<dyn Clock>,
+    randomness: Arc<dyn Randomness>,
+    limits: Limits,
+    options: RelayOptions,
+    metrics: RelayMetrics,
+}
+
+/// How the relay works.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RelayOptions {
+    /// The most rows of one claim. Defaults to 256.
+    pub batch_size: usize,
+    /// How long a claim is the relay's own. Defaults to 30 s.
+    pub lease: Duration,
+    /// The longest it waits while nothing seems to be there. Defaults to 1 s.
+    pub idle_poll: Duration,
+    /// The longest one publish may take. Defaults to 10 s; less than the lease.
+    pub publish_deadline: Duration,
+    /// Backoff of rows that fail, and how many attempts before quarantine.
+    pub policy: RelayPolicy,
+}
+
+impl Default for RelayOptions {
+    fn default() -> Self {
+        Self {
+            batch_size: 256,
+            lease: Duration::from_secs(30),
+            idle_poll: Duration::from_secs(1),
+            publish_deadline: Duration::from_secs(10),
+            policy: RelayPolicy {
+                retry: RetryPolicy {
+                    base: Duration::from_millis(500),
+                    ..RetryPolicy::default()
+                },
+            },
+        }
+    }
+}
+
+/// What the relay needs.
+pub struct RelayPorts {
+    /// Where messages come from.
+    pub outbox: Arc<dyn Outbox>,
+    /// Where events go.
+    pub events: Arc<dyn EventsPublisher>,
+    /// Where tasks go.
+    pub queue: Arc<dyn QueuePublisher>,
+    /// For the lag metric.
+    pub clock: Arc<dyn Clock>,
+    /// For jitter.
+    pub randomness: Arc<dyn Randomness>,
+    /// For decoding.
+    pub limits: Limits,
+}
+
+struct RelayMetrics {
+    published: Counter,
+    failed: Counter,
+    quarantined: Counter,
+    stale: Counter,
+    lag: Histogram,
+    publish_seconds: Histogram,
+}
+
+/// One claimed row on its way: what to publish, or why it cannot be.
+struct Batch {
+    events: Vec<EventEnvelope>,
+    event_claims: Vec<(Claim, u32)>,
+    tasks: Vec<TaskEnvelope>,
+    task_claims: Vec<(Claim, u32)>,
+    releases: Vec<(Claim, Release)>,
+}
+
+impl Relay {
+    /// A relay over these ports.
+    pub fn new(ports: RelayPorts, options: RelayOptions) -> Self {
+        let RelayPorts {
+            outbox,
+            events,
+            queue,
+            clock,
+            randomness,
+            limits,
+        } = ports;
+        Self {
+            outbox,
+            events,
+            queue,
+            clock,
+            randomness,
+            limits,
+            options,
+            metrics: RelayMetrics::new(),
+        }
+    }
+
+    /// One round: relays a batch, or waits until there may be one or `stop` is cancelled.
+    ///
+    /// # Errors
+    /// The store could not be reached. Nothing is lost: unmarked claims expire and are relayed again under the same ids.
+    pub async fn round(&self, stop: &CancellationToken) -> Result<Round, Failure> {
+        if self.relay_batch().await? == 0 {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.outbox.wait(self.options.idle_poll) => {}
+            }
+        }
+        Ok(Round::Again)
+    }
+
+    /// Relays one batch. Answers how many rows were claimed.
+    pub async fn relay_batch(&self) -> Result<usize, Failure> {
+        // Taken before the claim's round trip, so that the lease is never trusted for longer than the store grants it.
+        let trusted_until = Instant::now() + self.options.lease.saturating_sub(self.options.publish_deadline);
+        let claimed = self
+            .outbox
+            .claim(self.options.batch_size, self.options.lease)
+            .await
+            .map_err(|error| Failure::of(&error))?;
+        let count = claimed.len();
+        if count == 0 {
+            return Ok(0);
+        }
+        if Instant::now() >= trusted_until {
+            // This process was stopped for so long that another relay may have the rows by now.
+            let untouched = claimed.iter().map(|row| (row.claim, Release::Untouched)).collect();
+            self.outbox
+                .release(untouched)
+                .await
+                .map_err(|error| Failure::of(&error))?;
+            return Ok(count);
+        }
+        let (published, releases) = self.publish(claimed).await;
+        self.write_back(&published, releases).await?;
+        Ok(count)
+    }
+
+    async fn publish(&self, claimed: Vec<Claimed>) -> (Vec<Claim>, Vec<(Claim, Release)>) {
+        let Batch {
+            events,
+            event_claims,
+            tasks,
+            task_claims,
+            mut releases,
+        } = self.sort(claimed);
+        let started = Instant::now();
+        let (event_count, task_count) = (events.len(), tasks.len());
+        let (event_results, task_results) = join(
+            self.within_deadline(event_count, async { self.events.publish(events).await }),
+            self.within_deadline(task_count, async {
+                self.queue
+                    .publish(tasks)
+                    .await
+                    .into_iter()
+                    .map(|result| result.map(|_| ()))
+                    .collect()
+            }),
+        )
+        .await;
+        self.metrics.publish_seconds.record(started.elapsed().as_secs_f64());
+        let mut published = Vec::with_capacity(event_count + task_count);
+        let claims = event_claims.into_iter().chain(task_claims);
+        for ((claim, attempts), result) in claims.zip(event_results.into_iter().chain(task_results)) {
+            match result {
+                Ok(()) => published.push(claim),
+                Err(error) => releases.push((claim, self.release(Failure::of(&error), attempts))),
+            }
+        }
+        (published, releases)
+    }
+
+    /// Exactly `count` results: a publisher that hangs or answers too few leaves the rest unknown.
+    async fn within_deadline(
+        &self,
+        count: usize,
+        publish: impl Future<Output = Vec<Result<(), PublishError>>>,
+    ) -> Vec<Result<(), PublishError>> {
+        if count == 0 {
+            return Vec::new();
+        }
+        let mut results = timeout(self.options.publish_deadline, publish)
+            .await
+            .unwrap_or_default();
+        results.resize_with(count, || {
+            Err(PublishError::Unknown {
+                reason: "no answer within the deadline".into(),
+            })
+        });
+        results
+    }
+
+    fn sort(&self, claimed: Vec<Claimed>) -> Batch {
+        let mut batch = Batch {
+            events: Vec::with_capacity(claimed.len()),
+            event_claims: Vec::with_capacity(claimed.len()),
+            tasks: Vec::new(),
+            task_claims: Vec::new(),
+            releases: Vec::new(),
+        };
+        let now = self.clock.now();
+        for row in claimed {
+            let lag = now.signed_duration_since(row.written_at).to_std().unwrap_or_default();
+            self.metrics.lag.record(lag.as_secs_f64());
+            match OutboxMessage::from_raw(&row.message, &self.limits) {
+                Ok(OutboxMessage::Event(mut event)) => {
+                    event.sequence = u64::try_from(row.claim.position).ok();
+                    batch.events.push(event);
+                    batch.event_claims.push((row.claim, row.attempts));
+                }
+                Ok(OutboxMessage::Task(task)) => {
+                    batch.tasks.push(task);
+                    batch.task_claims.push((row.claim, row.attempts));
+                }
+                Err(error) => batch
+                    .releases
+                    .push((row.claim, self.release(Failure::of(&error), row.attempts))),
+            }
+        }
+        batch
+    }
+
+    fn release(&self, failure: Failure, attempts: u32) -> Release {
+        let release = release_after(failure, attempts, &self.options.policy, self.randomness.unit());
+        match &release {
+            Release::Retry { after, failure, .. } => {
+                self.metrics.failed.increment(1);
+                let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+                tracing::warn!(code = %failure.code, error = %failure, attempts, after_ms, "an outbox row was not published");
+            }
+            Release::Quarantine { failure } => {
+                self.metrics.quarantined.increment(1);
+                tracing::error!(code = %failure.code, error = %failure, attempts, "an outbox row is quarantined");
+            }
+            Release::Untouched => {}
+        }
+        release
+    }
+
+    async fn write_back(&self, published: &[Claim], releases: Vec<(Claim, Release)>) -> Result<(), Failure> {
+        let mut stale = 0;
+        if !published.is_empty() {
+            let marked = self
+                .outbox
+                .mark_published(published)
+                .await
+                .map_err(|error| Failure::of(&error))?;
+            self.metrics.published.increment(marked.changed);
+            stale += marked.stale;
+        }
+        if !releases.is_empty() {
+            stale += self
+                .outbox
+                .release(releases)
+                .await
+                .map_err(|error| Failure::of(&error))?
+                .stale;
+        }
+        if stale > 0 {
+            self.metrics.stale.increment(stale);
+            tracing::info!(
+                rows = stale,
+                "another relay had taken these rows over; nothing was changed"
+            );
+        }
+        Ok(())
+    }
+}
+
+impl RelayMetrics {
+    fn new() -> Self {
+        describe_counter!("aftercommit_relay_published_total", "Outbox rows published and marked");
+        describe_counter!(
+            "aftercommit_relay_failed_total",
+            "Publishes of outbox rows that failed and will be retried"
+        );
+        describe_counter!(
+            "aftercommit_relay_quarantined_total",
+            "Outbox rows kept aside with their reason"
+        );
+        describe_counter!(
+            "aftercommit_relay_stale_total",
+            "Write-backs that changed nothing because the lease was lost"
+        );
+        describe_histogram!("aftercommit_outbox_lag_seconds", "Age of a row when a relay claimed it");
+        describe_histogram!("aftercommit_relay_publish_seconds", "Time to publish one batch");
+        Self {
+            published: counter!("aftercommit_relay_published_total"),
+            failed: counter!("aftercommit_relay_failed_total"),
+            quarantined: counter!("aftercommit_relay_quarantined_total"),
+            stale: counter!("aftercommit_relay_stale_total"),
+            lag: histogram!("aftercommit_outbox_lag_seconds"),
+            publish_seconds: histogram!("aftercommit_relay_publish_seconds"),
+        }
+    }
+}
