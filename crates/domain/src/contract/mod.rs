@@ -13,6 +13,7 @@ mod sealed;
 mod task_envelope;
 mod tenant;
 
+pub use aftercommit_domain_macros::Payload;
 pub use cause::{Cause, CorrelationId, InvalidTrace, TraceContext};
 pub use codec::{Codec, Contract, DecodeError, EncodeError, UpcastError};
 pub use envelope_factory::EnvelopeFactory;

@@ -179,6 +179,18 @@ name!(
     "1 to 200 bytes without control characters"
 );
 
+impl OrderKey {
+    /// The order key of what shows as this text. Text that is no key, being empty, too long or with control characters,
+    /// stands for itself as a UUIDv5, so that equal texts stay in order whatever they are.
+    pub fn of(text: impl fmt::Display) -> Self {
+        let text = text.to_string();
+        Self::new(text.as_str()).unwrap_or_else(|_| {
+            let stand_in = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, text.as_bytes());
+            Self(Cow::Owned(stand_in.to_string()))
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,6 @@ use crate::contract::{AggregateRef, AggregateType, Contract, EventName};
 /// ```
 /// use aftercommit_domain::contract::{OrganizationId, ProjectId};
 /// use aftercommit_domain::events::DomainEvent;
-/// use aftercommit_domain_macros::DomainEvent;
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Serialize, Deserialize, DomainEvent)]

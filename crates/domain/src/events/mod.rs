@@ -7,6 +7,7 @@ mod outbox;
 mod publisher;
 mod routes;
 
+pub use aftercommit_domain_macros::DomainEvent;
 pub use catalogue::{EventCatalogue, EventDescriptor};
 pub use event::DomainEvent;
 pub use event_log::{EventFilter, EventLog, EventLogError, LoggedEvent};
