@@ -18,7 +18,8 @@ use crate::lifecycle::{Backoff, Shutdown, ShutdownGrace, StopOutcome, keep_going
 use crate::maintenance::{Rescuer, RescuerOptions};
 use crate::relay::{Relay, RelayOptions, RelayPorts};
 use crate::worker::{
-    AttemptServices, Registry, RegistryError, Topic, TopicDefaults, TopicLoop, TopicLoopPorts, TopicOverrides,
+    AttemptServices, Registry, RegistryError, TaskInputs, Topic, TopicDefaults, TopicLoop, TopicLoopPorts,
+    TopicOverrides,
 };
 
 /// Everything a process runs, checked and ready to start.
@@ -167,6 +168,16 @@ impl Engine {
     /// The contracts its handlers run.
     pub fn task_descriptors(&self) -> Vec<TaskDescriptor> {
         self.registry.descriptors()
+    }
+
+    /// Reads tasks that a person wrote as JSON.
+    pub fn task_inputs(&self) -> TaskInputs {
+        self.registry.task_inputs()
+    }
+
+    /// The topics it declares.
+    pub fn topic_names(&self) -> Vec<TopicName> {
+        self.registry.topic_names()
     }
 
     /// The table of what follows from what.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::contract::sealed::with_scope;
+use crate::contract::sealed::{reading_clear, with_scope};
 use crate::contract::{
     InvalidJson, InvalidName, Json, LimitExceeded, Limits, Scope, SealContext, SealError, Sealer, Tenant,
 };
@@ -267,6 +267,12 @@ impl Codec {
             contract: C::contract_name(),
             source,
         })
+    }
+
+    /// The contract in a person's own input, in which secrets stand in clear; never in what came from a store.
+    pub fn read_input<C: Contract>(&self, input: &Json) -> Result<C, DecodeError> {
+        reading_clear(|| serde_json::from_str(input.as_str()))
+            .map_err(|error| payload_error::<C>(error.to_string(), "payload.malformed"))
     }
 
     /// The contract in `payload`, which came as message `id` of `tenant` in `version`.

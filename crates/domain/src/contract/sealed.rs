@@ -1,6 +1,6 @@
 //! Secrets and personal data in a payload: sealed before they reach any database, broker, file or log.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
 
@@ -148,6 +148,23 @@ struct Scope {
 
 thread_local! {
     static SCOPE: RefCell<Option<Scope>> = const { RefCell::new(None) };
+    /// Whether a person's own input is being read, in which secrets stand in clear.
+    static READS_CLEAR: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`, which reads a person's own input: secrets stand in it in clear.
+pub(crate) fn reading_clear<R>(work: impl FnOnce() -> R) -> R {
+    /// Ends it also when `work` panics.
+    struct End;
+    impl Drop for End {
+        fn drop(&mut self) {
+            READS_CLEAR.set(false);
+        }
+    }
+
+    READS_CLEAR.set(true);
+    let _end = End;
+    work()
 }
 
 /// Whether a codec is at work on this thread; for tests.
@@ -213,6 +230,9 @@ impl<T: Serialize> Serialize for Sealed<T> {
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Sealed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if READS_CLEAR.get() {
+            return T::deserialize(deserializer).map(Self);
+        }
         let wire = Wire::deserialize(deserializer)?;
         let clear = in_scope(|scope| {
             let (key_id, text) = wire.sealed.rsplit_once(':').ok_or(SealError::Malformed)?;

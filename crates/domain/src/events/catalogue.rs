@@ -2,13 +2,46 @@
 
 use serde::Serialize;
 
-use crate::contract::{AggregateType, EventName, Scope};
+use crate::contract::{
+    AggregateType, Cause, DecodeError, EncodeError, EnvelopeFactory, EventEnvelope, EventName, Json, Scope,
+};
 use crate::events::DomainEvent;
+use crate::failure::{Classified, ErrorClass};
 
 /// The events an application knows. Each must have an entry in its [`Routes`](crate::events::Routes).
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct EventCatalogue {
     events: Vec<EventDescriptor>,
+    readers: Vec<ReadEvent>,
+}
+
+type ReadEvent = fn(&Json, &EnvelopeFactory, &Cause) -> Result<EventEnvelope, ReadInputError>;
+
+/// A person's input did not become a message.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadInputError {
+    /// It is not the contract's payload, or nothing here knows the contract.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// It does not become an envelope.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+impl Classified for ReadInputError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Decode(error) => error.class(),
+            Self::Encode(error) => error.class(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Decode(error) => error.code(),
+            Self::Encode(error) => error.code(),
+        }
+    }
 }
 
 /// What is known of an event without an instance of it.
@@ -41,7 +74,29 @@ impl EventCatalogue {
             scope: E::SCOPE,
             exemption: E::EXEMPTION,
         });
+        self.readers.push(|input, envelopes, cause| {
+            let event: E = envelopes.codec().read_input(input)?;
+            Ok(envelopes.event(envelopes.new_id(), &event, cause)?)
+        });
         self
+    }
+
+    /// The envelope of an event a person wrote as JSON, with secrets in clear, which are sealed here.
+    ///
+    /// # Errors
+    /// No event of this name is in the catalogue, or the JSON is not its payload.
+    pub fn read_input(
+        &self,
+        name: &str,
+        input: &Json,
+        envelopes: &EnvelopeFactory,
+        cause: &Cause,
+    ) -> Result<EventEnvelope, ReadInputError> {
+        let at = self.events.iter().position(|event| event.name.as_str() == name);
+        let Some(read) = at.and_then(|at| self.readers.get(at)) else {
+            return Err(DecodeError::Unknown { contract: format!("the event {name}") }.into());
+        };
+        read(input, envelopes, cause)
     }
 
     /// The events, in the order they were added.

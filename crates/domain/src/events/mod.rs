@@ -8,7 +8,7 @@ mod publisher;
 mod routes;
 
 pub use aftercommit_domain_macros::DomainEvent;
-pub use catalogue::{EventCatalogue, EventDescriptor};
+pub use catalogue::{EventCatalogue, EventDescriptor, ReadInputError};
 pub use event::DomainEvent;
 pub use event_log::{EventFilter, EventLog, EventLogError, LoggedEvent};
 pub use outbox::{

@@ -8,7 +8,7 @@ mod topic_loop;
 mod topic_metrics;
 
 pub use attempt::AttemptServices;
-pub use registry::{Registry, RegistryError};
+pub use registry::{Registry, RegistryError, TaskInputs};
 
 pub(crate) use registry::TopicDefaults;
 pub use topic::{EnvelopeHandler, Topic, TopicOverrides};

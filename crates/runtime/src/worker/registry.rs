@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::contract::{Codec, TaskName, TopicName};
-use aftercommit_domain::events::{DOMAIN_EVENTS_TOPIC, RouteEffect, Routes};
-use aftercommit_domain::tasks::{RetryPolicy, TaskDescriptor};
+use aftercommit_domain::contract::{
+    Cause, Codec, DecodeError, EnvelopeFactory, Json, TaskEnvelope, TaskName, TopicName,
+};
+use aftercommit_domain::events::{DOMAIN_EVENTS_TOPIC, ReadInputError, RouteEffect, Routes};
+use aftercommit_domain::tasks::{RetryPolicy, TaskDescriptor, TaskOptions};
 
+use crate::worker::topic::ReadTask;
 use crate::worker::{EnvelopeHandler, Topic, TopicOverrides};
 
 /// Which handler runs which task.
@@ -28,6 +31,7 @@ pub(crate) struct RegisteredHandler {
     pub(crate) timeout: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) descriptor: Option<TaskDescriptor>,
+    pub(crate) read_input: Option<ReadTask>,
 }
 
 /// What an application declared does not fit together. It does not start.
@@ -96,6 +100,7 @@ impl Registry {
                     timeout: overridden.timeout.unwrap_or(registration.timeout),
                     retry: overridden.apply(registration.retry),
                     descriptor: registration.descriptor,
+                    read_input: registration.read_input,
                 };
                 if handlers.insert(registration.task.clone(), handler).is_some() {
                     problems.push(format!("task {name}/{} has two handlers", registration.task));
@@ -150,6 +155,19 @@ impl Registry {
         all
     }
 
+    /// The contracts a person may publish as JSON.
+    pub(crate) fn task_inputs(&self) -> TaskInputs {
+        let readers = self.topics.iter().flat_map(|topic| {
+            topic
+                .handlers
+                .iter()
+                .filter_map(|(task, handler)| Some(((topic.name.clone(), task.clone()), handler.read_input?)))
+        });
+        TaskInputs {
+            readers: readers.collect(),
+        }
+    }
+
     /// The topics it owns, the dispatcher's not among them.
     pub fn topic_names(&self) -> Vec<TopicName> {
         self.topics
@@ -157,6 +175,35 @@ impl Registry {
             .map(|topic| topic.name.clone())
             .filter(|name| *name != DOMAIN_EVENTS_TOPIC)
             .collect()
+    }
+}
+
+/// Reads tasks that a person wrote as JSON. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct TaskInputs {
+    readers: HashMap<(TopicName, TaskName), ReadTask>,
+}
+
+impl TaskInputs {
+    /// The envelope of a task written as JSON, with secrets in clear, which are sealed here.
+    ///
+    /// # Errors
+    /// No handler here runs such a task, or the JSON is not its payload.
+    pub fn read(
+        &self,
+        (topic, task): (&TopicName, &TaskName),
+        input: &Json,
+        envelopes: &EnvelopeFactory,
+        options: &TaskOptions,
+        cause: &Cause,
+    ) -> Result<TaskEnvelope, ReadInputError> {
+        match self.readers.get(&(topic.clone(), task.clone())) {
+            Some(read) => read(input, envelopes, options, cause),
+            None => Err(DecodeError::Unknown {
+                contract: format!("the task {topic}/{task}"),
+            }
+            .into()),
+        }
     }
 }
 

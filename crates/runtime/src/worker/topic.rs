@@ -4,8 +4,11 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::contract::{Codec, DecodeError, TaskEnvelope, TaskName, TopicName};
-use aftercommit_domain::tasks::{RetryPolicy, Task, TaskContext, TaskDescriptor, TaskHandler, TaskResult};
+use aftercommit_domain::contract::{
+    Cause, Codec, DecodeError, EnvelopeFactory, Json, TaskEnvelope, TaskName, TopicName,
+};
+use aftercommit_domain::events::ReadInputError;
+use aftercommit_domain::tasks::{RetryPolicy, Task, TaskContext, TaskDescriptor, TaskHandler, TaskOptions, TaskResult};
 use async_trait::async_trait;
 
 /// A topic and the handlers of its tasks. Exactly one worker module declares a topic.
@@ -24,7 +27,11 @@ pub(crate) struct Registration {
     pub(crate) timeout: Duration,
     pub(crate) retry: RetryPolicy,
     pub(crate) make: Box<dyn FnOnce(Codec) -> Arc<dyn EnvelopeHandler> + Send>,
+    pub(crate) read_input: Option<ReadTask>,
 }
+
+/// Makes the envelope of a task a person wrote as JSON.
+pub(crate) type ReadTask = fn(&Json, &EnvelopeFactory, &TaskOptions, &Cause) -> Result<TaskEnvelope, ReadInputError>;
 
 /// Runs a task whose type is forgotten.
 #[async_trait]
@@ -74,6 +81,10 @@ impl Topic {
                     task: PhantomData::<fn(T)>,
                 })
             }),
+            read_input: Some(|input, envelopes, options, cause| {
+                let task: T = envelopes.codec().read_input(input)?;
+                Ok(envelopes.task(envelopes.new_id(), &task, options, cause)?)
+            }),
         });
         self
     }
@@ -92,6 +103,7 @@ impl Topic {
             timeout: Duration::from_mins(1),
             retry: RetryPolicy::default(),
             make: Box::new(|_| handler),
+            read_input: None,
         });
         self
     }
