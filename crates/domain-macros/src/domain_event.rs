@@ -80,7 +80,7 @@ impl EventAttribute {
                     "name" => name = Some(value(meta, "the event's name as a text, such as \"InvoicePaid\"")?),
                     "version" => version = Some(count(meta, "the payload's version, a number from 1 to 65535")?),
                     "aggregate" => {
-                        aggregate = Some(value(meta, "the aggregate's type as a text, such as \"invoice\"")?)
+                        aggregate = Some(value(meta, "the aggregate type as a text, such as \"invoice\"")?);
                     }
                     "upcast" => upcast = Some(value(meta, "the path of a function")?),
                     _ => return Ok(false),

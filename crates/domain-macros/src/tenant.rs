@@ -52,7 +52,7 @@ impl<'a> TenantSource<'a> {
                     ),
                 )),
                 (Some(_), Some(project)) => Err(syn::Error::new(
-                    project.span(),
+                    fields::ident(project).span(),
                     format!("`{name}` has a project id, so it needs no exemption: remove `#[exempt(organization, …)]`"),
                 )),
             },
@@ -64,7 +64,7 @@ impl<'a> TenantSource<'a> {
                     exemption,
                 }),
                 Some(field) => Err(syn::Error::new(
-                    field.span(),
+                    fields::ident(field).span(),
                     format!("`{name}` is exempt from having a tenant, so no field of it can be marked as one"),
                 )),
             },
@@ -92,12 +92,12 @@ impl<'a> TenantSource<'a> {
     pub(crate) fn tenant(&self, domain: &TokenStream) -> TokenStream {
         match (self.organization, self.project) {
             (Some(organization), Some(project)) => {
-                let organization = id(domain, &quote!(OrganizationId), organization);
-                let project = id(domain, &quote!(ProjectId), project);
+                let organization = id(organization);
+                let project = id(project);
                 quote!(#domain::contract::Tenant::Project { organization: #organization, project: #project })
             }
             (Some(organization), None) => {
-                let organization = id(domain, &quote!(OrganizationId), organization);
+                let organization = id(organization);
                 quote!(#domain::contract::Tenant::Organization { organization: #organization })
             }
             (None, _) => quote!(#domain::contract::Tenant::System),
@@ -106,11 +106,9 @@ impl<'a> TenantSource<'a> {
 }
 
 /// The id in `field`; spanned at its type, so that a type that does not convert is shown there.
-fn id(domain: &TokenStream, target: &TokenStream, field: &Field) -> TokenStream {
-    let (name, ty) = (fields::ident(field), &field.ty);
-    quote_spanned! {ty.span()=>
-        <#domain::contract::#target as ::core::convert::From<#ty>>::from(::core::clone::Clone::clone(&self.#name))
-    }
+fn id(field: &Field) -> TokenStream {
+    let name = fields::ident(field);
+    quote_spanned!(field.ty.span()=> ::core::convert::Into::into(::core::clone::Clone::clone(&self.#name)))
 }
 
 fn missing(input: &DeriveInput, what: &str, exempt: &str, field: &str) -> syn::Error {

@@ -1,0 +1,10 @@
+use aftercommit_domain::tasks::Task;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, Task)]
+#[task(topic = "receipts", name = "send", version = 1)]
+struct SendReceipt {
+    invoice_id: i64,
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use aftercommit_domain::tasks::Task;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize, Task)]
+#[task(topic = "receipts", name = "send", version = 1)]
+struct SendReceipt {
+    #[organization_id]
+    account: bool,
+    #[project_id]
+    workspace: i64,
+}
+
+fn main() {}
