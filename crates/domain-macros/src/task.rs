@@ -41,8 +41,8 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
     });
     let timeout = attribute.timeout_secs.map(|seconds| {
         quote! {
-            fn timeout() -> ::core::time::Duration {
-                ::core::time::Duration::from_secs(#seconds)
+            fn timeout() -> ::core::option::Option<::core::time::Duration> {
+                ::core::option::Option::Some(::core::time::Duration::from_secs(#seconds))
             }
         }
     });

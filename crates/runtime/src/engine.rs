@@ -66,6 +66,8 @@ pub struct EngineOptions {
     pub concurrency: usize,
     /// Tasks taken and not yet settled, as a multiple of `concurrency`. Defaults to 4.
     pub prefetch_factor: usize,
+    /// How long an attempt of a task that does not say may take. Defaults to 60 s.
+    pub timeout: Duration,
     /// How long a task stays a worker's without a sign of life. Defaults to 30 s.
     pub lease: Duration,
     /// What configuration changes about topics.
@@ -82,6 +84,7 @@ impl Default for EngineOptions {
             rescuer: RescuerOptions::default(),
             concurrency: 20,
             prefetch_factor: 4,
+            timeout: Duration::from_mins(1),
             lease: Duration::from_secs(30),
             topics: BTreeMap::new(),
             grace: ShutdownGrace::default(),
@@ -144,6 +147,7 @@ impl Engine {
         let defaults = TopicDefaults {
             concurrency: options.concurrency,
             prefetch_factor: options.prefetch_factor,
+            timeout: options.timeout,
         };
         let registry = Registry::build(topics, defaults, &options.topics, ports.envelopes.codec())?;
         registry.check_routes(&routes)?;
@@ -210,6 +214,7 @@ impl Engine {
             let defaults = TopicDefaults {
                 concurrency: self.options.concurrency.max(16),
                 prefetch_factor: self.options.prefetch_factor,
+                timeout: self.options.timeout,
             };
             // The dispatcher's own topic is built from constants, so there is nothing that could be refused.
             if let Ok(registry) = Registry::build(

@@ -40,9 +40,10 @@ pub trait Task: Contract {
         RetryPolicy::default()
     }
 
-    /// How long an attempt may take when the topic's configuration does not say. Defaults to 60 s.
-    fn timeout() -> Duration {
-        Duration::from_mins(1)
+    /// How long an attempt may take when the topic's configuration does not say. Defaults to `None`: the
+    /// configuration's time for all tasks, 60 s.
+    fn timeout() -> Option<Duration> {
+        None
     }
 }
 

@@ -47,6 +47,7 @@ pub struct RegistryError {
 pub(crate) struct TopicDefaults {
     pub(crate) concurrency: usize,
     pub(crate) prefetch_factor: usize,
+    pub(crate) timeout: Duration,
 }
 
 impl Registry {
@@ -97,7 +98,7 @@ impl Registry {
                 }
                 let handler = RegisteredHandler {
                     handler: (registration.make)(codec.clone()),
-                    timeout: overridden.timeout.unwrap_or(registration.timeout),
+                    timeout: overridden.timeout.or(registration.timeout).unwrap_or(defaults.timeout),
                     retry: overridden.apply(registration.retry),
                     descriptor: registration.descriptor,
                     read_input: registration.read_input,

@@ -24,7 +24,7 @@ pub(crate) struct Registration {
     /// The topic the contract says it belongs to.
     pub(crate) topic: TopicName,
     pub(crate) descriptor: Option<TaskDescriptor>,
-    pub(crate) timeout: Duration,
+    pub(crate) timeout: Option<Duration>,
     pub(crate) retry: RetryPolicy,
     pub(crate) make: Box<dyn FnOnce(Codec) -> Arc<dyn EnvelopeHandler> + Send>,
     pub(crate) read_input: Option<ReadTask>,
@@ -66,6 +66,11 @@ impl Topic {
         }
     }
 
+    /// The name it was given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Runs tasks of contract `T` with `handler`.
     pub fn handle<T: Task>(mut self, handler: impl TaskHandler<T>) -> Self {
         self.registrations.push(Registration {
@@ -100,7 +105,7 @@ impl Topic {
             task,
             topic,
             descriptor: None,
-            timeout: Duration::from_mins(1),
+            timeout: None,
             retry: RetryPolicy::default(),
             make: Box::new(|_| handler),
             read_input: None,

@@ -1,0 +1,249 @@
+//! The builder: an application says what it has, and runs.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use aftercommit_domain::contract::TopicName;
+use aftercommit_domain::events::{DOMAIN_EVENTS_TOPIC, EventCatalogue, Routes};
+use aftercommit_platform_config::Settings;
+use aftercommit_platform_telemetry::{LogFormat, LogOptions};
+use aftercommit_runtime::lifecycle::ShutdownGrace;
+use aftercommit_runtime::maintenance::RescuerOptions;
+use aftercommit_runtime::relay::RelayOptions;
+use aftercommit_runtime::worker::{Topic, TopicOverrides};
+use aftercommit_runtime::{Engine, EngineOptions, EnginePorts, Health, Roles};
+use axum::Router;
+use futures::future::BoxFuture;
+
+use crate::kit::{Kit, KitParts, Operations};
+use crate::providers::{self, System};
+use crate::serve;
+use crate::startup::{StartupError, report};
+
+type StartHook = Box<dyn FnOnce(Kit) -> BoxFuture<'static, Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send>;
+type MakeTopics = Box<dyn FnOnce(&Kit) -> Result<Vec<Topic>, StartupError> + Send>;
+type MakeRouter = Box<dyn FnOnce(&Kit) -> Result<Router, StartupError> + Send>;
+
+/// An application on Aftercommit: its events, what follows from them, and who does it.
+pub struct Aftercommit {
+    source: Arc<str>,
+    catalogue: EventCatalogue,
+    routes: Routes,
+    topics: Vec<MakeTopics>,
+    routers: Vec<MakeRouter>,
+    on_start: Vec<StartHook>,
+    next_steps: Option<String>,
+    roles: Roles,
+}
+
+/// An application whose database is open and whose declaration was checked; nothing runs yet.
+pub struct Opened {
+    pub(crate) kit: Kit,
+    pub(crate) engine: Engine,
+    pub(crate) operations: Operations,
+    pub(crate) router: Router,
+    pub(crate) next_steps: Option<String>,
+}
+
+impl Aftercommit {
+    /// An application configured from the environment and `aftercommit.toml`.
+    pub fn from_env() -> Self {
+        Self {
+            source: "/aftercommit".into(),
+            catalogue: EventCatalogue::new(),
+            routes: Routes::new(),
+            topics: Vec::new(),
+            routers: Vec::new(),
+            on_start: Vec::new(),
+            next_steps: None,
+            roles: Roles::default(),
+        }
+    }
+
+    /// What its events say they come from: a URI reference. Defaults to `/aftercommit`.
+    pub fn source(mut self, source: &str) -> Self {
+        self.source = source.into();
+        self
+    }
+
+    /// The events it knows: `catalogue![InvoicePaid]`.
+    pub fn events(mut self, catalogue: EventCatalogue) -> Self {
+        self.catalogue = catalogue;
+        self
+    }
+
+    /// What follows from them.
+    pub fn routes(mut self, routes: Routes) -> Self {
+        self.routes = routes;
+        self
+    }
+
+    /// A topic whose handlers need nothing of the kit.
+    pub fn topic(self, topic: Topic) -> Self {
+        self.topics(move |_| Ok(vec![topic]))
+    }
+
+    /// Topics whose handlers are built with the kit: its database, its publishers, its configuration.
+    pub fn topics(mut self, topics: impl FnOnce(&Kit) -> Result<Vec<Topic>, StartupError> + Send + 'static) -> Self {
+        self.topics.push(Box::new(topics));
+        self
+    }
+
+    /// HTTP routes of its own, beside `/health`, `/ready`, `/metrics` and `/admin/v1`.
+    pub fn http(mut self, router: impl FnOnce(&Kit) -> Result<Router, StartupError> + Send + 'static) -> Self {
+        self.routers.push(Box::new(router));
+        self
+    }
+
+    /// Something to do before anything runs, such as the application's own migrations.
+    pub fn on_start<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: FnOnce(Kit) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        self.on_start.push(Box::new(|kit| Box::pin(hook(kit))));
+        self
+    }
+
+    /// What the first screen suggests to try.
+    pub fn next_steps(mut self, text: impl Into<String>) -> Self {
+        self.next_steps = Some(text.into());
+        self
+    }
+
+    /// What this process does. Defaults to everything.
+    pub fn roles(mut self, roles: Roles) -> Self {
+        self.roles = roles;
+        self
+    }
+
+    /// Runs until it is told to stop. Prints why when it cannot start: exit status 78 for what must be changed in the
+    /// configuration or the code, 1 for what may pass by itself, 0 after a clean stop.
+    pub async fn run(self) -> ExitCode {
+        let result = match Settings::load() {
+            Ok(settings) => self.run_with(settings).await,
+            Err(errors) => Err(errors.into()),
+        };
+        result.unwrap_or_else(|error| report(&error))
+    }
+
+    /// Runs with these settings. Logs are set up here.
+    pub async fn run_with(self, settings: Settings) -> Result<ExitCode, StartupError> {
+        let format = match settings.log.format {
+            aftercommit_platform_config::LogFormat::Pretty => LogFormat::Pretty,
+            aftercommit_platform_config::LogFormat::Json => LogFormat::Json,
+        };
+        aftercommit_platform_telemetry::init(&LogOptions::new(settings.log.filter.clone(), format))
+            .map_err(|error| StartupError::Log(error.to_string()))?;
+        let metrics = aftercommit_platform_telemetry::install_metrics()
+            .map_err(|error| StartupError::Application(error.to_string()))?;
+        let opened = self.open(settings).await?;
+        for warning in &opened.kit.settings().warnings {
+            tracing::warn!("{warning}");
+        }
+        serve::until_stopped(opened, metrics).await
+    }
+
+    /// Opens the database and checks the declaration. Nothing runs yet.
+    pub async fn open(self, settings: Settings) -> Result<Opened, StartupError> {
+        let system = System::new();
+        let envelopes = providers::envelopes(&settings, &system, Arc::clone(&self.source))?;
+        let providers = providers::open(&settings, &system, &envelopes).await?;
+        let health = Health::new(Arc::clone(&system.clock));
+        let kit = Kit { inner: Arc::new(KitParts { settings, system, envelopes, providers, health }) };
+        for hook in self.on_start {
+            hook(kit.clone()).await.map_err(|error| StartupError::Application(error.to_string()))?;
+        }
+        let mut topics = Vec::new();
+        for make in self.topics {
+            topics.extend(make(&kit)?);
+        }
+        let mut router = Router::new();
+        for make in self.routers {
+            router = router.merge(make(&kit)?);
+        }
+        // A name that is none is refused by the engine, with a better message than here.
+        let mut known: Vec<TopicName> = topics.iter().filter_map(|topic| topic.name().parse().ok()).collect();
+        known.push(DOMAIN_EVENTS_TOPIC);
+        kit.settings().topics.check(&known.iter().map(TopicName::as_str).collect::<Vec<_>>())?;
+        let options = engine_options(kit.settings(), self.roles, &known);
+        let engine = Engine::new(engine_ports(&kit), options, &self.catalogue, self.routes, topics)?;
+        let operations = Operations {
+            kit: kit.clone(),
+            catalogue: self.catalogue,
+            routes: Arc::clone(engine.routes()),
+            tasks: engine.task_inputs(),
+            descriptors: Arc::new(engine.task_descriptors()),
+        };
+        Ok(Opened { kit, engine, operations, router, next_steps: self.next_steps })
+    }
+}
+
+impl Opened {
+    /// The kit.
+    pub const fn kit(&self) -> &Kit {
+        &self.kit
+    }
+
+    /// What operators ask and order.
+    pub const fn operations(&self) -> &Operations {
+        &self.operations
+    }
+
+    /// Closes the database without having run anything.
+    pub async fn close(self) {
+        self.kit.close().await;
+    }
+}
+
+fn engine_ports(kit: &Kit) -> EnginePorts {
+    let providers = &kit.inner.providers;
+    EnginePorts {
+        outbox: Arc::clone(&providers.outbox),
+        queue_publisher: Arc::clone(&providers.queue_publisher),
+        queue_consumer: Arc::clone(&providers.queue_consumer),
+        queue_maintenance: Arc::clone(&providers.queue_maintenance),
+        event_log: Arc::clone(&providers.event_log),
+        dead_letters: Arc::clone(&providers.dead_letters),
+        envelopes: kit.envelopes().clone(),
+        clock: kit.clock(),
+        randomness: kit.randomness(),
+    }
+}
+
+fn engine_options(settings: &Settings, roles: Roles, known: &[TopicName]) -> EngineOptions {
+    let defaults = EngineOptions::default();
+    let mut relay = RelayOptions {
+        batch_size: settings.relay.batch_size,
+        lease: settings.relay.lease,
+        idle_poll: settings.relay.idle_poll,
+        ..defaults.relay
+    };
+    relay.policy.retry.max_attempts = settings.relay.max_attempts;
+    relay.publish_deadline = relay.publish_deadline.min(relay.lease / 2);
+    let overrides = |name: &TopicName| {
+        let topic = settings.topics.of(name.as_str());
+        TopicOverrides {
+            concurrency: topic.concurrency,
+            timeout: topic.timeout,
+            max_attempts: topic.max_attempts,
+            base_delay: topic.base_delay,
+            max_delay: topic.max_delay,
+        }
+    };
+    EngineOptions {
+        roles,
+        relay,
+        rescuer: RescuerOptions { keep_outcomes: settings.history.retention, ..defaults.rescuer },
+        concurrency: settings.worker.concurrency,
+        prefetch_factor: settings.worker.prefetch_factor,
+        timeout: settings.worker.timeout,
+        topics: known.iter().map(|name| (name.clone(), overrides(name))).collect(),
+        grace: ShutdownGrace {
+            finish: settings.shutdown.grace,
+            cancel: settings.shutdown.cancel,
+            ..ShutdownGrace::default()
+        },
+        ..defaults
+    }
+}

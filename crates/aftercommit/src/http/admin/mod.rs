@@ -1,0 +1,90 @@
+//! `/admin/v1`: what operators ask and order. The command line is its client.
+
+mod dead_letters;
+mod events;
+mod outbox;
+mod routes;
+mod tasks;
+
+use aftercommit_domain::ids::MessageId;
+use axum::Router;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use subtle::ConstantTimeEq;
+
+use crate::http::Problem;
+use crate::kit::Operations;
+
+/// The longest body of an operator's request: an envelope and a little more.
+const MAX_BODY: usize = 1_200_000;
+
+pub(super) fn router(operations: Operations, token: SecretString) -> Router {
+    Router::new()
+        .route("/admin/v1/outbox", get(outbox::status))
+        .route("/admin/v1/events", get(events::list).post(events::emit))
+        .route("/admin/v1/events/{id}", get(events::show))
+        .route("/admin/v1/tasks", get(tasks::list).post(tasks::publish))
+        .route("/admin/v1/tasks/{id}", get(tasks::show))
+        .route("/admin/v1/dead-letters", get(dead_letters::list))
+        .route("/admin/v1/dead-letters/{id}", get(dead_letters::show).delete(dead_letters::discard))
+        .route("/admin/v1/dead-letters/{id}/replay", post(dead_letters::replay))
+        .route("/admin/v1/routes", get(routes::list))
+        .with_state(operations)
+        .layer(tower_http::limit::RequestBodyLimitLayer::new(MAX_BODY))
+        .layer(from_fn_with_state(token, check_token))
+}
+
+async fn check_token(State(token): State<SecretString>, request: Request, next: Next) -> Response {
+    let given = request.headers().get(AUTHORIZATION).map_or(&[][..], HeaderValue::as_bytes);
+    let given = given.strip_prefix(b"Bearer ").unwrap_or_default();
+    if bool::from(given.ct_eq(token.expose_secret().as_bytes())) {
+        return next.run(request).await;
+    }
+    let detail = "send `Authorization: Bearer <token>`; the token is in run.json of the data directory";
+    let mut response = Problem::new(StatusCode::UNAUTHORIZED, "admin.unauthorized", detail).into_response();
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+}
+
+/// The id in a path.
+fn message_id(text: &str) -> Result<MessageId, Problem> {
+    text.parse().map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "id.invalid", format!("{error}")))
+}
+
+fn not_found(what: &str, id: MessageId) -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", format!("no {what} has the id {id}"))
+}
+
+/// A JSON body whose errors are problem documents.
+struct Body<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match axum::Json::<T>::from_request(request, state).await {
+            Ok(axum::Json(body)) => Ok(Self(body)),
+            Err(rejection) => Err(Problem::new(rejection.status(), "body.invalid", rejection.body_text())),
+        }
+    }
+}
+
+/// Query parameters whose errors are problem documents.
+struct Query<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> axum::extract::FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Query::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(query)) => Ok(Self(query)),
+            Err(rejection) => Err(Problem::new(StatusCode::BAD_REQUEST, "query.invalid", rejection.body_text())),
+        }
+    }
+}

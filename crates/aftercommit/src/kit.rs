@@ -1,0 +1,142 @@
+//! The kit: what an application's own code uses of a running process.
+
+use std::sync::Arc;
+
+use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant};
+use aftercommit_domain::events::{EventCatalogue, EventLog, EventsPublisher, Outbox, Routes, create_events_publisher};
+use aftercommit_domain::ids::Ids;
+use aftercommit_domain::randomness::Randomness;
+use aftercommit_domain::tasks::{DeadLetters, QueuePublisher, TaskDescriptor, TaskInspector};
+use aftercommit_domain::time::Clock;
+use aftercommit_domain::unit_of_work::{StoreError, UnitOfWork, UnitOfWorkFactory};
+use aftercommit_platform_config::Settings;
+use aftercommit_runtime::Health;
+use aftercommit_runtime::worker::TaskInputs;
+
+use crate::providers::{Providers, Store, System};
+
+/// What an application's own code uses. Cheap to clone.
+#[derive(Clone)]
+pub struct Kit {
+    pub(crate) inner: Arc<KitParts>,
+}
+
+pub(crate) struct KitParts {
+    pub(crate) settings: Settings,
+    pub(crate) system: System,
+    pub(crate) envelopes: EnvelopeFactory,
+    pub(crate) providers: Providers,
+    pub(crate) health: Health,
+}
+
+impl Kit {
+    /// Begins a unit of work of `tenant`, because of `cause`.
+    pub async fn begin(&self, tenant: &Tenant, cause: &Cause) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        self.inner.providers.units_of_work.begin(tenant, cause).await
+    }
+
+    /// Begins units of work.
+    pub fn units_of_work(&self) -> Arc<dyn UnitOfWorkFactory> {
+        Arc::clone(&self.inner.providers.units_of_work)
+    }
+
+    /// The direct rail: events whose upstream write is already durable.
+    pub fn events_publisher(&self) -> Arc<dyn EventsPublisher> {
+        create_events_publisher(self.queue_publisher(), *self.envelopes().codec().limits())
+    }
+
+    /// Publishes tasks outside any transaction.
+    pub fn queue_publisher(&self) -> Arc<dyn QueuePublisher> {
+        Arc::clone(&self.inner.providers.queue_publisher)
+    }
+
+    /// Makes envelopes.
+    pub fn envelopes(&self) -> &EnvelopeFactory {
+        &self.inner.envelopes
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.inner.system.clock)
+    }
+
+    /// New ids.
+    pub fn ids(&self) -> Arc<dyn Ids> {
+        Arc::clone(&self.inner.system.ids)
+    }
+
+    /// Randomness for tokens and keys.
+    pub fn randomness(&self) -> Arc<dyn Randomness> {
+        Arc::clone(&self.inner.system.randomness)
+    }
+
+    /// The configuration.
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// What the loops are doing.
+    pub fn health(&self) -> &Health {
+        &self.inner.health
+    }
+
+    /// The embedded database, for an application that keeps its own tables in the same file.
+    #[cfg(feature = "sqlite")]
+    pub fn sqlite(&self) -> &crate::sqlite::SqliteDatabase {
+        let Store::Sqlite(database) = &self.inner.providers.store;
+        database
+    }
+
+    /// Writes events and tasks into an open transaction of [`Kit::sqlite`].
+    #[cfg(feature = "sqlite")]
+    pub fn create_outbox_writer<'t>(
+        &self,
+        transaction: &'t mut crate::sqlite::SqliteTransaction,
+        tenant: &Tenant,
+        cause: &Cause,
+    ) -> crate::sqlite::SqliteOutboxWriter<'t> {
+        crate::sqlite::create_outbox_writer(transaction, self.envelopes().clone(), tenant.clone(), cause.clone())
+    }
+
+    /// Closes the database; after the loops have stopped.
+    pub(crate) async fn close(&self) {
+        match &self.inner.providers.store {
+            #[cfg(feature = "sqlite")]
+            Store::Sqlite(database) => database.close().await,
+        }
+    }
+}
+
+/// What operators ask and order: the ports behind `/admin/v1`.
+#[derive(Clone)]
+pub struct Operations {
+    pub(crate) kit: Kit,
+    pub(crate) catalogue: EventCatalogue,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) tasks: TaskInputs,
+    pub(crate) descriptors: Arc<Vec<TaskDescriptor>>,
+}
+
+impl Operations {
+    /// Whether a handler of this process runs tasks of `topic`.
+    pub(crate) fn owns(&self, topic: &str) -> bool {
+        topic == aftercommit_domain::events::DOMAIN_EVENTS_TOPIC.as_str()
+            || self.descriptors.iter().any(|task| task.topic.as_str() == topic)
+    }
+
+    pub(crate) fn outbox(&self) -> &dyn Outbox {
+        &*self.kit.inner.providers.outbox
+    }
+
+    pub(crate) fn event_log(&self) -> &dyn EventLog {
+        &*self.kit.inner.providers.event_log
+    }
+
+    pub(crate) fn dead_letters(&self) -> &dyn DeadLetters {
+        &*self.kit.inner.providers.dead_letters
+    }
+
+    pub(crate) fn inspector(&self) -> &dyn TaskInspector {
+        &*self.kit.inner.providers.inspector
+    }
+}

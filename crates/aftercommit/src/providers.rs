@@ -1,0 +1,128 @@
+//! Which adapter serves which port: the one place of the library that names them, chosen by the URL's scheme.
+
+use std::sync::Arc;
+
+use aftercommit_domain::contract::{Codec, EnvelopeFactory, Limits, Sealer};
+use aftercommit_domain::events::{EventLog, Outbox};
+use aftercommit_domain::ids::Ids;
+use aftercommit_domain::randomness::Randomness;
+use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
+use aftercommit_domain::time::Clock;
+use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
+use aftercommit_platform_config::{Database, SealingSettings, Settings};
+use aftercommit_platform_sealer_aead::{AeadSealer, SealingKeys};
+use aftercommit_runtime::system::{SystemClock, SystemRandomness, UuidV7Ids};
+
+use crate::startup::StartupError;
+
+/// The machine's own ports.
+#[derive(Clone)]
+pub(crate) struct System {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) randomness: Arc<dyn Randomness>,
+}
+
+/// Every port of the kit, served.
+#[derive(Clone)]
+pub(crate) struct Providers {
+    pub(crate) units_of_work: Arc<dyn UnitOfWorkFactory>,
+    pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) queue_publisher: Arc<dyn QueuePublisher>,
+    pub(crate) queue_consumer: Arc<dyn QueueConsumer>,
+    pub(crate) queue_maintenance: Arc<dyn QueueMaintenance>,
+    pub(crate) event_log: Arc<dyn EventLog>,
+    pub(crate) dead_letters: Arc<dyn DeadLetters>,
+    pub(crate) inspector: Arc<dyn TaskInspector>,
+    pub(crate) store: Store,
+}
+
+/// The opened database, for those who write their own tables in it.
+#[derive(Clone)]
+pub(crate) enum Store {
+    #[cfg(feature = "sqlite")]
+    Sqlite(sqlite::SqliteDatabase),
+}
+
+impl System {
+    pub(crate) fn new() -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
+        let ids = Arc::new(UuidV7Ids::new(Arc::clone(&clock), Arc::clone(&randomness)));
+        Self { clock, ids, randomness }
+    }
+}
+
+/// Makes envelopes, sealing with the configured keys; without any, with one made in the data directory.
+pub(crate) fn envelopes(settings: &Settings, system: &System, source: Arc<str>) -> Result<EnvelopeFactory, StartupError> {
+    let keys = match &settings.sealing {
+        SealingSettings::Keys(_) | SealingSettings::File(_) => sealing_keys(settings)?,
+        SealingSettings::OwnFile(path) => SealingKeys::load_or_create(path, &*system.randomness)
+            .map_err(|error| StartupError::Sealing(error.to_string()))?,
+    };
+    let sealer: Arc<dyn Sealer> = Arc::new(AeadSealer::new(keys, Arc::clone(&system.randomness)));
+    let codec = Codec::new(sealer, Limits::default());
+    Ok(EnvelopeFactory::new(codec, Arc::clone(&system.ids), Arc::clone(&system.clock), source))
+}
+
+/// Opens the database the settings name and serves every port from it.
+pub(crate) async fn open(
+    settings: &Settings,
+    system: &System,
+    envelopes: &EnvelopeFactory,
+) -> Result<Providers, StartupError> {
+    match &settings.database {
+        #[cfg(feature = "sqlite")]
+        Database::Sqlite(path) => sqlite::open(path, settings, system, envelopes).await,
+        other => Err(StartupError::NotBuiltIn { provider: format!("{other:?}") }),
+    }
+}
+
+/// The embedded database, for applications that keep their own tables in its file.
+#[cfg(feature = "sqlite")]
+pub mod sqlite {
+    use std::path::Path;
+
+    use super::{Arc, EnvelopeFactory, Providers, Settings, StartupError, Store, System};
+    use aftercommit_platform_config as config;
+    pub use aftercommit_platform_embedded_sqlite::*;
+
+    pub(super) async fn open(
+        path: &Path,
+        settings: &Settings,
+        system: &System,
+        envelopes: &EnvelopeFactory,
+    ) -> Result<Providers, StartupError> {
+        let mut options = SqliteOptions::new(path);
+        options.synchronous = match settings.sqlite.synchronous {
+            config::Synchronous::Full => Synchronous::Full,
+            config::Synchronous::Normal => Synchronous::Normal,
+        };
+        options.reader_connections = settings.sqlite.reader_connections;
+        options.record_successes = match settings.history.successes {
+            config::Successes::All => RecordSuccesses::All,
+            config::Successes::Sampled => RecordSuccesses::Sampled,
+            config::Successes::None => RecordSuccesses::None,
+        };
+        let services = SqliteServices {
+            clock: Arc::clone(&system.clock),
+            ids: Arc::clone(&system.ids),
+            randomness: Arc::clone(&system.randomness),
+            limits: *envelopes.codec().limits(),
+        };
+        let database =
+            SqliteDatabase::open(options, services).await.map_err(|error| StartupError::Database(error.to_string()))?;
+        let queue = Arc::new(database.queue());
+        Ok(Providers {
+            units_of_work: Arc::new(database.units_of_work(envelopes.clone())),
+            outbox: Arc::new(database.outbox()),
+            queue_publisher: queue.clone(),
+            queue_consumer: queue.clone(),
+            queue_maintenance: queue.clone(),
+            inspector: queue,
+            event_log: Arc::new(database.event_log()),
+            dead_letters: Arc::new(database.dead_letters()),
+            store: Store::Sqlite(database),
+        })
+    }
+}

@@ -1,0 +1,77 @@
+//! Why a process does not start, in words for the person who starts it.
+
+use std::process::ExitCode;
+
+use aftercommit_platform_config::{CONFIG_EXIT_CODE, ConfigErrors};
+use aftercommit_runtime::StartError;
+
+/// Why a process does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartupError {
+    /// The configuration.
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    /// The log filter.
+    #[error("AFTERCOMMIT_LOG__FILTER: {0}")]
+    Log(String),
+    /// Events, routes, topics and handlers do not fit together.
+    #[error("{0}")]
+    Declaration(#[from] StartError),
+    /// The sealing keys.
+    #[error("sealing keys: {0}")]
+    Sealing(String),
+    /// The database.
+    #[error("database: {0}")]
+    Database(String),
+    /// The e-mail settings.
+    #[error("SMTP_URL: {0}")]
+    Email(String),
+    /// The provider exists but was not compiled in.
+    #[error("{provider} is not compiled into this program; build `aftercommit` with its feature")]
+    NotBuiltIn {
+        /// Which.
+        provider: String,
+    },
+    /// The address cannot be listened on.
+    #[error("HTTP_ADDR: cannot listen on {address}: {reason}; stop what uses it or set another address")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// A file of the data directory.
+    #[error("{path}: {reason}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// What the application does at start failed.
+    #[error("{0}")]
+    Application(String),
+}
+
+impl StartupError {
+    /// 78 for what a person must change in the configuration or the code, 1 for what may pass by itself.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_)
+            | Self::Log(_)
+            | Self::Declaration(_)
+            | Self::Sealing(_)
+            | Self::Email(_)
+            | Self::NotBuiltIn { .. } => CONFIG_EXIT_CODE as u8,
+            Self::Database(_) | Self::Listen { .. } | Self::File { .. } | Self::Application(_) => 1,
+        }
+    }
+}
+
+/// Tells the person who started the process, on standard error, one line for each problem; answers the exit status.
+pub fn report(error: &StartupError) -> ExitCode {
+    for line in error.to_string().lines() {
+        eprintln!("aftercommit: {line}");
+    }
+    ExitCode::from(error.exit_code())
+}
