@@ -29,6 +29,14 @@ pub fn after(time: Timestamp, duration: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX_UTC)
 }
 
+/// `time − duration`, or the earliest time there is when that does not fit.
+pub fn before(time: Timestamp, duration: Duration) -> Timestamp {
+    chrono::Duration::from_std(duration)
+        .ok()
+        .and_then(|duration| time.checked_sub_signed(duration))
+        .unwrap_or(Timestamp::MIN_UTC)
+}
+
 /// A number of seconds.
 pub const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)

@@ -1,1 +1,40 @@
 //! The reference product: a small multi-tenant workspace SaaS that uses every rail.
+//!
+//! Organizations have projects and people; people are invited by e-mail and sign in by magic link; projects take
+//! records. Each area has its entities, events, tasks, repository ports and one file per use case. [`routes`] says what
+//! follows from each event, [`catalogue`] lists them.
+
+mod catalogue;
+mod context;
+mod digest;
+mod error;
+mod ids;
+mod input;
+mod ports;
+mod progress;
+mod reader;
+mod routes;
+mod secret;
+mod settings;
+mod unit_of_work;
+
+pub mod identity;
+pub mod invitations;
+pub mod organizations;
+pub mod projects;
+pub mod records;
+pub mod requests;
+
+pub use catalogue::{catalogue, tasks};
+pub use context::{Caller, RequestContext};
+pub use digest::Digest;
+pub use error::{Refusal, UseCaseError};
+pub use ids::{ApiKeyId, BatchId, InvitationId, RecordId, RequestId, SignInLinkId, UserId};
+pub use input::{InputProblem, InvalidInput, Name, Wrong};
+pub use ports::ReferencePorts;
+pub use progress::Progress;
+pub use reader::ReferenceReader;
+pub use routes::routes;
+pub use secret::Secret;
+pub use settings::ProductSettings;
+pub use unit_of_work::{ReferenceUnitOfWork, ReferenceUnitOfWorkFactory};

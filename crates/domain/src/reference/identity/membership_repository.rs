@@ -1,0 +1,17 @@
+//! Where memberships are kept.
+
+use async_trait::async_trait;
+
+use crate::reference::UserId;
+use crate::reference::identity::Membership;
+use crate::unit_of_work::StoreError;
+
+/// Keeps the memberships of the unit of work's organization.
+#[async_trait]
+pub trait MembershipRepository: Send {
+    /// Adds a membership unless the person is a member. Answers whether this call added it.
+    async fn ensure(&mut self, membership: &Membership) -> Result<bool, StoreError>;
+
+    /// A person's membership. `Ok(None)` when they are no member.
+    async fn find(&mut self, user_id: UserId) -> Result<Option<Membership>, StoreError>;
+}

@@ -1,0 +1,12 @@
+//! Projects: what an organization's records, invitations and API keys belong to.
+
+mod events;
+mod project;
+mod project_repository;
+mod tasks;
+pub mod use_cases;
+
+pub use events::{FirstRecordReceived, ProjectCreated, ProjectDeleted};
+pub use project::Project;
+pub use project_repository::ProjectRepository;
+pub use tasks::{CheckFirstRecord, ProvisionProject};

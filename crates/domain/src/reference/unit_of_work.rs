@@ -1,0 +1,45 @@
+//! The product's unit of work: the kit's, with the product's repositories in the same transaction.
+
+use async_trait::async_trait;
+
+use crate::contract::{Cause, Tenant};
+use crate::reference::identity::{ApiKeyRepository, MembershipRepository, SignInLinkRepository, UserRepository};
+use crate::reference::invitations::InvitationRepository;
+use crate::reference::organizations::OrganizationRepository;
+use crate::reference::projects::ProjectRepository;
+use crate::reference::records::RecordRepository;
+use crate::reference::requests::RequestRepository;
+use crate::unit_of_work::{StoreError, UnitOfWork};
+
+/// One transaction over the product's repositories and the outbox.
+///
+/// **Contract**: repositories see and change rows of the unit of work's organization only; a row of another one is not
+/// found. Users, sign-in links and requests belong to no organization. Two units of work that change the same row do
+/// so one after the other.
+pub trait ReferenceUnitOfWork: UnitOfWork {
+    /// The organization.
+    fn organizations(&mut self) -> Box<dyn OrganizationRepository + '_>;
+    /// Its projects.
+    fn projects(&mut self) -> Box<dyn ProjectRepository + '_>;
+    /// People, of all organizations.
+    fn users(&mut self) -> Box<dyn UserRepository + '_>;
+    /// Who belongs to the organization.
+    fn memberships(&mut self) -> Box<dyn MembershipRepository + '_>;
+    /// Its API keys.
+    fn api_keys(&mut self) -> Box<dyn ApiKeyRepository + '_>;
+    /// Links that sign in, of all organizations.
+    fn sign_in_links(&mut self) -> Box<dyn SignInLinkRepository + '_>;
+    /// Invitations to the organization.
+    fn invitations(&mut self) -> Box<dyn InvitationRepository + '_>;
+    /// Records of its projects.
+    fn records(&mut self) -> Box<dyn RecordRepository + '_>;
+    /// Requests that carried an `Idempotency-Key`.
+    fn requests(&mut self) -> Box<dyn RequestRepository + '_>;
+}
+
+/// Begins the product's units of work.
+#[async_trait]
+pub trait ReferenceUnitOfWorkFactory: Send + Sync {
+    /// Begins one for `tenant`, because of `cause`. Cancelling the call leaves no transaction open.
+    async fn begin(&self, tenant: &Tenant, cause: &Cause) -> Result<Box<dyn ReferenceUnitOfWork>, StoreError>;
+}
