@@ -139,16 +139,16 @@ mod tests {
 
     #[test]
     fn what_was_sealed_opens_in_the_same_context() {
-        let sealer = sealer(OLD);
-        let sealed = sealer.seal(b"https://example.com/l/1", &here()).unwrap();
+        let aead = sealer(OLD);
+        let sealed = aead.seal(b"https://example.com/l/1", &here()).unwrap();
         assert_eq!(sealed.key_id, "old");
-        assert_eq!(sealer.open(&sealed, &here()).unwrap(), b"https://example.com/l/1");
+        assert_eq!(aead.open(&sealed, &here()).unwrap(), b"https://example.com/l/1");
     }
 
     #[test]
     fn a_sealed_value_opens_for_no_other_tenant_contract_or_message() {
-        let sealer = sealer(OLD);
-        let sealed = sealer.seal(b"secret", &here()).unwrap();
+        let aead = sealer(OLD);
+        let sealed = aead.seal(b"secret", &here()).unwrap();
         let contract = "magic-link-email/send";
         for other in [
             context("other", "web", contract, 1),
@@ -160,14 +160,14 @@ mod tests {
                 ..here()
             },
         ] {
-            assert_eq!(sealer.open(&sealed, &other), Err(SealError::DoesNotOpen), "{other:?}");
+            assert_eq!(aead.open(&sealed, &other), Err(SealError::DoesNotOpen), "{other:?}");
         }
     }
 
     #[test]
     fn no_changed_byte_goes_unnoticed() {
-        let sealer = sealer(OLD);
-        let sealed = sealer.seal(b"secret", &here()).unwrap();
+        let aead = sealer(OLD);
+        let sealed = aead.seal(b"secret", &here()).unwrap();
         for index in 0..sealed.bytes.len() {
             for bit in 0..8 {
                 let mut changed = sealed.clone();
@@ -177,23 +177,23 @@ mod tests {
                 } else {
                     SealError::DoesNotOpen
                 };
-                assert_eq!(sealer.open(&changed, &here()), Err(expected), "byte {index}, bit {bit}");
+                assert_eq!(aead.open(&changed, &here()), Err(expected), "byte {index}, bit {bit}");
             }
         }
     }
 
     #[test]
     fn a_shortened_or_lengthened_value_does_not_open() {
-        let sealer = sealer(OLD);
-        let sealed = sealer.seal(b"secret", &here()).unwrap();
+        let aead = sealer(OLD);
+        let sealed = aead.seal(b"secret", &here()).unwrap();
         for length in 0..sealed.bytes.len() {
             let mut short = sealed.clone();
             short.bytes.truncate(length);
-            assert!(sealer.open(&short, &here()).is_err(), "{length} bytes");
+            assert!(aead.open(&short, &here()).is_err(), "{length} bytes");
         }
         let mut long = sealed;
         long.bytes.push(0);
-        assert_eq!(sealer.open(&long, &here()), Err(SealError::DoesNotOpen));
+        assert_eq!(aead.open(&long, &here()), Err(SealError::DoesNotOpen));
     }
 
     #[test]
@@ -214,10 +214,10 @@ mod tests {
     fn a_value_relabelled_with_another_key_id_does_not_open() {
         // GIVEN two ids for the same key bytes
         let bytes = OLD.strip_prefix("old:").unwrap();
-        let sealer = sealer(&format!("a:{bytes},b:{bytes}"));
-        let mut sealed = sealer.seal(b"secret", &here()).unwrap();
+        let aead = sealer(&format!("a:{bytes},b:{bytes}"));
+        let mut sealed = aead.seal(b"secret", &here()).unwrap();
         sealed.key_id = "b".to_owned();
-        assert_eq!(sealer.open(&sealed, &here()), Err(SealError::DoesNotOpen));
+        assert_eq!(aead.open(&sealed, &here()), Err(SealError::DoesNotOpen));
     }
 
     #[test]
@@ -232,10 +232,10 @@ mod tests {
 
     #[test]
     fn the_same_value_sealed_twice_differs() {
-        let sealer = sealer(OLD);
+        let aead = sealer(OLD);
         assert_ne!(
-            sealer.seal(b"secret", &here()).unwrap().bytes,
-            sealer.seal(b"secret", &here()).unwrap().bytes
+            aead.seal(b"secret", &here()).unwrap().bytes,
+            aead.seal(b"secret", &here()).unwrap().bytes
         );
     }
 
@@ -263,12 +263,12 @@ mod tests {
             organizations in ("[a-z]{1,8}", "[a-z]{1,8}"),
             messages in (1_u128.., 1_u128..),
         ) {
-            let sealer = sealer(&format!("{NEW},{OLD}"));
+            let aead = sealer(&format!("{NEW},{OLD}"));
             let here = context(&organizations.0, "p", "X", messages.0);
             let there = context(&organizations.1, "p", "X", messages.1);
-            let sealed = sealer.seal(&clear, &here).unwrap();
-            prop_assert_eq!(sealer.open(&sealed, &here).unwrap(), clear);
-            prop_assert_eq!(sealer.open(&sealed, &there).is_ok(), here == there);
+            let sealed = aead.seal(&clear, &here).unwrap();
+            prop_assert_eq!(aead.open(&sealed, &here).unwrap(), clear);
+            prop_assert_eq!(aead.open(&sealed, &there).is_ok(), here == there);
         }
 
         #[test]

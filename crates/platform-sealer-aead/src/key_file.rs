@@ -208,7 +208,8 @@ fn random_hex(randomness: &dyn Randomness) -> String {
     format!("{:016x}", u64::from_be_bytes(bytes))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
     use std::sync::Barrier;

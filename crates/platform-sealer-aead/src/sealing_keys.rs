@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn text_that_is_no_set_of_keys_is_refused_and_never_repeated() {
         let position = 1;
-        let many = (0..=MAX_KEYS).map(|n| format!("k{n}:{KEY},")).collect::<String>();
+        let many = vec![format!("k:{KEY}"); MAX_KEYS + 1].join(",");
         for (text, expected) in [
             ("", InvalidSealingKeys::Empty),
             (" ,\n", InvalidSealingKeys::Empty),
