@@ -1,0 +1,5 @@
+//! The topic `invitation-email`.
+
+mod send;
+
+pub(crate) use send::SendInvitationEmailHandler;

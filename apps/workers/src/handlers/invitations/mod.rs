@@ -1,0 +1,5 @@
+//! The topic `invitations`.
+
+mod expire;
+
+pub(crate) use expire::ExpireInvitationHandler;

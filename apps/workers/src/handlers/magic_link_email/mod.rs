@@ -1,0 +1,5 @@
+//! The topic `magic-link-email`.
+
+mod send;
+
+pub(crate) use send::SendMagicLinkEmailHandler;

@@ -1,0 +1,14 @@
+//! The handlers, by topic and task.
+
+mod expiry;
+mod invitation_email;
+mod invitations;
+mod magic_link_email;
+mod projects;
+mod records;
+
+pub(crate) use invitation_email::SendInvitationEmailHandler;
+pub(crate) use invitations::ExpireInvitationHandler;
+pub(crate) use magic_link_email::SendMagicLinkEmailHandler;
+pub(crate) use projects::{CheckFirstRecordHandler, ProvisionProjectHandler};
+pub(crate) use records::PurgeRecordsHandler;

@@ -1,0 +1,39 @@
+//! The topics this package owns.
+
+use aftercommit_domain::reference::identity::SendMagicLinkEmail;
+use aftercommit_domain::reference::invitations::{ExpireInvitation, SendInvitationEmail};
+use aftercommit_domain::reference::projects::{CheckFirstRecord, ProvisionProject};
+use aftercommit_domain::reference::records::PurgeRecords;
+use aftercommit_runtime::worker::Topic;
+
+use crate::HandlerPorts;
+use crate::handlers::{
+    CheckFirstRecordHandler, ExpireInvitationHandler, ProvisionProjectHandler, PurgeRecordsHandler,
+    SendInvitationEmailHandler, SendMagicLinkEmailHandler,
+};
+
+/// Every topic of the product with the handlers of its tasks.
+pub fn topics(ports: HandlerPorts) -> Vec<Topic> {
+    let HandlerPorts {
+        reference,
+        email,
+        templates,
+    } = ports;
+    vec![
+        Topic::named("invitation-email").handle::<SendInvitationEmail>(SendInvitationEmailHandler::new(
+            reference.clone(),
+            email.clone(),
+            templates.clone(),
+        )),
+        Topic::named("magic-link-email").handle::<SendMagicLinkEmail>(SendMagicLinkEmailHandler::new(
+            reference.clone(),
+            email,
+            templates,
+        )),
+        Topic::named("invitations").handle::<ExpireInvitation>(ExpireInvitationHandler::new(reference.clone())),
+        Topic::named("projects")
+            .handle::<ProvisionProject>(ProvisionProjectHandler::new(reference.clone()))
+            .handle::<CheckFirstRecord>(CheckFirstRecordHandler::new(reference.clone())),
+        Topic::named("records").handle::<PurgeRecords>(PurgeRecordsHandler::new(reference)),
+    ]
+}

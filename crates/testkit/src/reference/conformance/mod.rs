@@ -1,0 +1,130 @@
+//! What every store of the reference product does: one scenario for each sentence of its repository ports.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    missing_docs,
+    reason = "a scenario says in its name what it shows, and fails by a panic"
+)]
+
+mod identity;
+mod invitations;
+mod projects;
+mod requests;
+mod tenancy;
+
+use std::sync::Arc;
+
+use aftercommit_domain::contract::{Cause, OrganizationId, ProjectId, Tenant};
+use aftercommit_domain::reference::organizations::Organization;
+use aftercommit_domain::reference::projects::Project;
+use aftercommit_domain::reference::{Name, ReferenceReader, ReferenceUnitOfWork, ReferenceUnitOfWorkFactory};
+use aftercommit_domain::time::{Timestamp, after, seconds};
+
+pub use identity::*;
+pub use invitations::*;
+pub use projects::*;
+pub use requests::*;
+pub use tenancy::*;
+
+/// The store under test: empty, and one of its own for each scenario.
+#[derive(Clone)]
+pub struct ReferenceStores {
+    /// Begins its units of work.
+    pub units: Arc<dyn ReferenceUnitOfWorkFactory>,
+    /// Reads outside them.
+    pub reader: Arc<dyn ReferenceReader>,
+}
+
+/// Makes one named test for each scenario. The expression is a future of [`ReferenceStores`] and something that lives as
+/// long as the test, such as a temporary directory:
+///
+/// ```ignore
+/// aftercommit_testkit::reference_store_conformance!(async { (stores().await, ()) });
+/// ```
+#[macro_export]
+macro_rules! reference_store_conformance {
+    ($make:expr) => {
+        $crate::reference_store_conformance!($make =>
+            rows_are_seen_after_the_commit_and_not_before,
+            nothing_is_kept_of_a_unit_of_work_that_is_dropped,
+            rows_of_another_organization_are_not_found,
+            rows_of_another_organization_are_not_changed,
+            what_is_stored_comes_back_unchanged,
+            a_mark_of_a_project_is_set_once,
+            a_deleted_project_gets_no_more_marks,
+            a_record_under_a_known_key_replaces_the_first_and_keeps_its_id,
+            projects_do_not_share_keys,
+            a_purge_takes_one_projects_records_and_at_most_its_limit,
+            an_address_belongs_to_one_person_whatever_its_case,
+            someone_is_a_member_once_and_keeps_their_role,
+            an_api_key_is_found_by_its_digest_even_when_it_was_revoked,
+            an_api_key_is_revoked_once,
+            a_sign_in_link_is_found_by_its_token_and_used_up_once,
+            old_sign_in_links_are_forgotten_a_few_at_a_time,
+            an_invitation_is_accepted_revoked_or_expired_once,
+            an_email_is_claimed_by_one_task_until_its_claim_is_stale,
+            an_email_that_was_sent_cannot_be_claimed,
+            every_token_of_an_invitation_works_up_to_its_limit,
+            a_request_is_claimed_once_and_repeats_its_answer,
+            a_key_means_something_else_to_another_organization_and_on_another_route,
+            a_request_older_than_it_is_kept_can_be_claimed_again,
+        );
+    };
+    ($make:expr => $($scenario:ident),* $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $scenario() {
+                let (stores, _alive) = $make.await;
+                $crate::reference::conformance::$scenario(&stores).await;
+            }
+        )*
+    };
+}
+
+/// The time the scenarios begin at; `n` seconds after it.
+fn at(n: u64) -> Timestamp {
+    after(Timestamp::UNIX_EPOCH, seconds(1_767_225_600 + n))
+}
+
+fn id(n: u128) -> uuid::Uuid {
+    // Version and variant bits of a UUIDv7, so that stores which look at them take it.
+    uuid::Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0000 | n)
+}
+
+fn organization_id(n: u128) -> OrganizationId {
+    OrganizationId::from(id(0xa000 + n))
+}
+
+fn project_id(n: u128) -> ProjectId {
+    ProjectId::from(id(0xb000 + n))
+}
+
+fn tenant(n: u128) -> Tenant {
+    Tenant::project(organization_id(n), project_id(n))
+}
+
+fn organization(n: u128) -> Organization {
+    Organization {
+        id: organization_id(n),
+        name: Name::new(&format!("Organization {n}")).unwrap(),
+        created_at: at(0),
+    }
+}
+
+impl ReferenceStores {
+    async fn begin(&self, tenant: &Tenant) -> Box<dyn ReferenceUnitOfWork> {
+        self.units.begin(tenant, &Cause::root()).await.unwrap()
+    }
+
+    /// Stores organization `n` with its default project `n`.
+    async fn found(&self, n: u128) {
+        let mut uow = self.begin(&tenant(n)).await;
+        uow.organizations().insert(&organization(n)).await.unwrap();
+        uow.projects()
+            .insert(&Project::default_of(&organization(n), project_id(n)))
+            .await
+            .unwrap();
+        uow.commit().await.unwrap();
+    }
+}

@@ -1,0 +1,130 @@
+//! Organizations, projects and records in memory.
+
+use aftercommit_domain::contract::{ProjectId, StorageKey};
+use aftercommit_domain::reference::RecordId;
+use aftercommit_domain::reference::organizations::{Organization, OrganizationRepository};
+use aftercommit_domain::reference::projects::{Project, ProjectRepository};
+use aftercommit_domain::reference::records::{NewRecord, RecordRepository};
+use aftercommit_domain::time::Timestamp;
+use aftercommit_domain::unit_of_work::StoreError;
+use async_trait::async_trait;
+
+use super::tables::{RecordRow, Rows};
+
+#[async_trait]
+impl OrganizationRepository for Rows<'_> {
+    async fn insert(&mut self, organization: &Organization) -> Result<(), StoreError> {
+        let row = (organization.id.clone(), organization.clone());
+        match self.tables.organizations.insert(row.0, row.1) {
+            None => Ok(()),
+            Some(_) => Err(StoreError::Duplicate { what: "organization" }),
+        }
+    }
+
+    async fn find(&mut self) -> Result<Option<Organization>, StoreError> {
+        Ok(self
+            .organization
+            .as_ref()
+            .and_then(|id| self.tables.organizations.get(id))
+            .cloned())
+    }
+}
+
+impl Rows<'_> {
+    /// Sets a mark of a live project that it does not have.
+    fn mark(
+        &mut self,
+        id: &ProjectId,
+        at: Timestamp,
+        mark: impl FnOnce(&mut Project) -> &mut Option<Timestamp>,
+    ) -> bool {
+        let key = self.key(id.clone());
+        let project = key.and_then(|key| self.tables.projects.get_mut(&key));
+        let Some(project) = project.filter(|project| project.is_live()) else {
+            return false;
+        };
+        let mark = mark(project);
+        if mark.is_some() {
+            return false;
+        }
+        *mark = Some(at);
+        true
+    }
+}
+
+#[async_trait]
+impl ProjectRepository for Rows<'_> {
+    async fn insert(&mut self, project: &Project) -> Result<(), StoreError> {
+        let key = (project.organization_id.clone(), project.id.clone());
+        match self.tables.projects.insert(key, project.clone()) {
+            None => Ok(()),
+            Some(_) => Err(StoreError::Duplicate { what: "project" }),
+        }
+    }
+
+    async fn find(&mut self, id: &ProjectId) -> Result<Option<Project>, StoreError> {
+        let key = self.key(id.clone());
+        Ok(key.and_then(|key| self.tables.projects.get(&key)).cloned())
+    }
+
+    async fn mark_deleted(&mut self, id: &ProjectId, at: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.mark(id, at, |project| &mut project.deleted_at))
+    }
+
+    async fn mark_provisioned(&mut self, id: &ProjectId, at: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.mark(id, at, |project| &mut project.provisioned_at))
+    }
+
+    async fn mark_first_record(&mut self, id: &ProjectId, at: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.mark(id, at, |project| &mut project.first_record_at))
+    }
+}
+
+#[async_trait]
+impl RecordRepository for Rows<'_> {
+    async fn upsert(
+        &mut self,
+        project: &ProjectId,
+        batch: &StorageKey,
+        records: &[NewRecord],
+        new_ids: &[RecordId],
+        at: Timestamp,
+    ) -> Result<Vec<RecordId>, StoreError> {
+        let Some((organization, project)) = self.key(project.clone()) else {
+            return Ok(Vec::new());
+        };
+        let mut ids = Vec::with_capacity(records.len());
+        for (record, new_id) in records.iter().zip(new_ids) {
+            let key = (organization.clone(), project.clone(), record.key.as_str().to_owned());
+            let row = self.tables.records.entry(key).or_insert(RecordRow {
+                id: *new_id,
+                body: String::new(),
+                batch: batch.clone(),
+                received_at: at,
+            });
+            record.body.as_str().clone_into(&mut row.body);
+            (row.batch, row.received_at) = (batch.clone(), at);
+            ids.push(row.id);
+        }
+        Ok(ids)
+    }
+
+    async fn any(&mut self, project: &ProjectId) -> Result<bool, StoreError> {
+        let key = self.key(project.clone());
+        Ok(self.tables.records.keys().any(|(organization, project, _)| {
+            key.as_ref()
+                .is_some_and(|key| key.0 == *organization && key.1 == *project)
+        }))
+    }
+
+    async fn purge(&mut self, project: &ProjectId, limit: u32) -> Result<u64, StoreError> {
+        let mut left = u64::from(limit);
+        let organization = self.organization.clone();
+        self.tables.records.retain(|(of, from, _), _| {
+            let purged = left > 0 && organization.as_ref() == Some(of) && from == project;
+            left -= u64::from(purged);
+            !purged
+        });
+        Ok(u64::from(limit) - left)
+    }
+}
