@@ -8,8 +8,8 @@ use crate::failure::{Classified, ErrorClass};
 
 /// One open transaction of one tenant.
 ///
-/// **Contract**: nothing it did is seen by anyone before `commit` answers `Ok`, and then all of it is durable. Dropping
-/// it rolls back. Right after a commit the relay of this process is woken.
+/// **Contract**: nothing it did is seen by anyone unless it commits, and then all of it at once; `Ok` of `commit` means
+/// durable. Dropping it rolls back. Right after a commit the relay of this process is woken.
 #[async_trait]
 pub trait UnitOfWork: Send {
     /// Writes what leaves with this transaction.
@@ -48,6 +48,14 @@ pub enum StoreError {
         /// What it said.
         reason: String,
     },
+    /// Another transaction was in the way; the whole unit of work may be tried again.
+    #[error("the store had a conflict ({operation}): {reason}")]
+    Conflict {
+        /// What was tried.
+        operation: &'static str,
+        /// What it said.
+        reason: String,
+    },
     /// A row that must be unique exists already.
     #[error("{what} exists already")]
     Duplicate {
@@ -68,6 +76,7 @@ impl Classified for StoreError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Unavailable { .. } => ErrorClass::Outage,
+            Self::Conflict { .. } => ErrorClass::Retryable,
             Self::Refused { .. } | Self::Duplicate { .. } | Self::Corrupt { .. } => ErrorClass::Permanent,
         }
     }
@@ -76,6 +85,7 @@ impl Classified for StoreError {
         match self {
             Self::Unavailable { .. } => "store.unavailable",
             Self::Refused { .. } => "store.refused",
+            Self::Conflict { .. } => "store.conflict",
             Self::Duplicate { .. } => "store.duplicate",
             Self::Corrupt { .. } => "store.corrupt",
         }
@@ -85,9 +95,21 @@ impl Classified for StoreError {
 /// A commit did not succeed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommitError {
-    /// Nothing was changed.
+    /// The store went away before it could; nothing was changed.
     #[error("rolled back: {reason}")]
     RolledBack {
+        /// Why.
+        reason: String,
+    },
+    /// Another transaction was in the way; nothing was changed, the whole unit of work may be tried again.
+    #[error("rolled back by a conflict: {reason}")]
+    Conflict {
+        /// Why.
+        reason: String,
+    },
+    /// What it did breaks a rule of the store; nothing was changed.
+    #[error("the commit was refused: {reason}")]
+    Refused {
         /// Why.
         reason: String,
     },
@@ -103,12 +125,16 @@ impl Classified for CommitError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::RolledBack { .. } | Self::Unknown { .. } => ErrorClass::Outage,
+            Self::Conflict { .. } => ErrorClass::Retryable,
+            Self::Refused { .. } => ErrorClass::Permanent,
         }
     }
 
     fn code(&self) -> &'static str {
         match self {
             Self::RolledBack { .. } => "commit.rolled_back",
+            Self::Conflict { .. } => "commit.conflict",
+            Self::Refused { .. } => "commit.refused",
             Self::Unknown { .. } => "commit.unknown",
         }
     }

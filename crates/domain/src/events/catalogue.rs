@@ -94,7 +94,10 @@ impl EventCatalogue {
     ) -> Result<EventEnvelope, ReadInputError> {
         let at = self.events.iter().position(|event| event.name.as_str() == name);
         let Some(read) = at.and_then(|at| self.readers.get(at)) else {
-            return Err(DecodeError::Unknown { contract: format!("the event {name}") }.into());
+            return Err(DecodeError::Unknown {
+                contract: format!("the event {name}"),
+            }
+            .into());
         };
         read(input, envelopes, cause)
     }

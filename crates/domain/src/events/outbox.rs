@@ -115,7 +115,7 @@ impl Classified for WriteError {
 /// Called concurrently by any number of relays.
 #[async_trait]
 pub trait Outbox: Send + Sync {
-    /// Takes up to `limit` rows for `lease`, oldest first.
+    /// Takes up to `limit` rows for `lease`, roughly oldest first.
     async fn claim(&self, limit: usize, lease: Duration) -> Result<Vec<Claimed>, OutboxError>;
 
     /// Takes published rows out: events go to the event log, all in one transaction. `Ok` means durable.
@@ -187,7 +187,7 @@ pub enum Release {
 pub struct Marked {
     /// Rows changed.
     pub changed: u64,
-    /// Rows whose token was stale: another relay has them.
+    /// Rows whose token was stale: another relay has them, or an earlier call did it already.
     pub stale: u64,
 }
 
@@ -223,6 +223,14 @@ pub enum OutboxError {
         /// What the store said.
         reason: String,
     },
+    /// Another transaction was in the way; the whole transaction may be tried again.
+    #[error("the outbox had a conflict ({operation}): {reason}")]
+    Conflict {
+        /// What was tried.
+        operation: &'static str,
+        /// What the store said.
+        reason: String,
+    },
     /// A message of another tenant.
     #[error(transparent)]
     Tenant(#[from] TenantMismatch),
@@ -235,6 +243,7 @@ impl Classified for OutboxError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Unavailable { .. } => ErrorClass::Outage,
+            Self::Conflict { .. } => ErrorClass::Retryable,
             Self::Refused { .. } | Self::Tenant(_) | Self::Limit(_) => ErrorClass::Permanent,
         }
     }
@@ -243,6 +252,7 @@ impl Classified for OutboxError {
         match self {
             Self::Unavailable { .. } => "outbox.unavailable",
             Self::Refused { .. } => "outbox.refused",
+            Self::Conflict { .. } => "outbox.conflict",
             Self::Tenant(_) => "tenant.mismatch",
             Self::Limit(limit) => limit.code(),
         }

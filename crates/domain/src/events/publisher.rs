@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::contract::{
-    Cause, EncodeError, EnvelopeFactory, EventEnvelope, Json, Limits, OrderKey, TaskEnvelope, TaskName, TopicName,
+    AggregateRef, Cause, EncodeError, EnvelopeFactory, EventEnvelope, Json, Limits, OrderKey, TaskEnvelope, TaskName,
+    Tenant, TopicName,
 };
 use crate::events::DomainEvent;
 use crate::ids::MessageId;
@@ -40,7 +41,10 @@ pub trait EventsPublisherExt: EventsPublisher {
     ) -> Result<MessageId, PublishError> {
         let id = envelopes.new_id();
         let envelope = envelopes.event(id, &event, cause).map_err(PublishError::from_encode)?;
-        self.publish(vec![envelope]).await.pop().unwrap_or(Ok(()))?;
+        self.publish(vec![envelope])
+            .await
+            .pop()
+            .unwrap_or_else(|| Err(PublishError::unanswered()))?;
         Ok(id)
     }
 }
@@ -62,13 +66,25 @@ impl EventsPublisher for QueueEventsPublisher {
     async fn publish(&self, events: Vec<EventEnvelope>) -> Vec<Result<(), PublishError>> {
         let mut results: Vec<Option<Result<(), PublishError>>> = Vec::with_capacity(events.len());
         let mut tasks = Vec::with_capacity(events.len());
+        let mut stopped: Vec<(Tenant, AggregateRef)> = Vec::new();
         for event in events {
+            // What follows an event that cannot be published waits with it, so that the aggregate stays in order.
+            if stopped
+                .iter()
+                .any(|(tenant, aggregate)| *tenant == event.tenant && *aggregate == event.aggregate)
+            {
+                results.push(Some(Err(PublishError::Blocked)));
+                continue;
+            }
             match dispatch_envelope(&event, &self.limits) {
                 Ok(task) => {
                     tasks.push(task);
                     results.push(None);
                 }
-                Err(error) => results.push(Some(Err(PublishError::from_encode(error)))),
+                Err(error) => {
+                    stopped.push((event.tenant, event.aggregate));
+                    results.push(Some(Err(PublishError::from_encode(error))));
+                }
             }
         }
         let mut published = self.queue.publish(tasks).await.into_iter();
@@ -93,6 +109,8 @@ pub fn dispatch_envelope(event: &EventEnvelope, limits: &Limits) -> Result<TaskE
     let room = Limits {
         payload_bytes: limits.envelope_bytes,
         json_depth: limits.json_depth + 1,
+        // The envelope's own attributes are values too.
+        json_nodes: limits.json_nodes + 32,
         ..*limits
     };
     let payload = Json::parse(event.encode(), &room).map_err(|source| EncodeError::Json {

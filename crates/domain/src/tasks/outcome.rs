@@ -231,8 +231,8 @@ mod tests {
             (failed(ErrorClass::Outage), 3, "retry uncounted"),
             (failed(ErrorClass::RateLimited), 3, "retry uncounted"),
             (failed(ErrorClass::Permanent), 1, "dead"),
-            (AttemptEnd::TimedOut(Duration::from_secs(60)), 1, "retry"),
-            (AttemptEnd::TimedOut(Duration::from_secs(60)), 3, "dead"),
+            (AttemptEnd::TimedOut(Duration::from_mins(1)), 1, "retry"),
+            (AttemptEnd::TimedOut(Duration::from_mins(1)), 3, "dead"),
             (AttemptEnd::Panicked("boom".into()), 1, "retry"),
             (AttemptEnd::Panicked("boom".into()), 3, "dead"),
             (

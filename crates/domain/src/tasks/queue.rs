@@ -15,9 +15,11 @@ use crate::time::Timestamp;
 
 /// Puts tasks on their topics.
 ///
-/// **Contract**: one result per message, in input order. `Ok` means the queue has the task durably. A task whose id is
-/// already waiting or running is not added again. Tasks with one order key keep their input order, and when one fails,
-/// the later ones of its key in the same call fail too. One bad message never spoils another. Called concurrently.
+/// **Contract**: one result per message, in input order. `Ok` means the queue has the task durably. Where
+/// [`QueueCapabilities::deduplicates`], a task whose id is already waiting or running is not added again; elsewhere it may
+/// be, and handlers recognise it by its id. Tasks with one order key keep their input order, and when one fails, the later
+/// ones of its key in the same call fail too. One bad message never spoils another. Called concurrently. Dropping the call
+/// may still publish.
 #[async_trait]
 pub trait QueuePublisher: Send + Sync {
     /// Publishes `messages`.
@@ -67,6 +69,10 @@ pub enum Published {
 pub struct QueueCapabilities {
     /// What `Ok` of settling means: durable, or written where a loss means redelivery.
     pub durable_settle: bool,
+    /// Whether a task whose id is waiting or running is not added again.
+    pub deduplicates: bool,
+    /// Whether the followers of an order key also wait while its head waits for a retry.
+    pub holds_order_over_retries: bool,
     /// The longest delay a task may wait in this queue.
     pub longest_delay: Duration,
 }
@@ -142,7 +148,9 @@ impl Classified for PublishError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Invalid { .. } => ErrorClass::Permanent,
-            Self::Unroutable { .. } | Self::Refused { .. } => ErrorClass::Retryable,
+            Self::Unroutable { .. } => ErrorClass::Retryable,
+            // A full queue is no fault of the message.
+            Self::Refused { .. } => ErrorClass::RateLimited,
             Self::Unavailable { .. } | Self::Unknown { .. } | Self::Blocked => ErrorClass::Outage,
         }
     }
@@ -180,8 +188,8 @@ pub struct ConsumeOptions {
 /// The tasks of one topic as they come.
 ///
 /// **Contract**: waits while there is none; hands out at most `prefetch` unsettled deliveries; of the tasks with one
-/// order key only the oldest unfinished one. Dropping it gives unsettled deliveries back at the latest when their leases
-/// expire.
+/// order key only the oldest unfinished one (see [`QueueCapabilities::holds_order_over_retries`]). Dropping it gives
+/// unsettled deliveries back at the latest when their leases expire.
 #[async_trait]
 pub trait Deliveries: Send {
     /// The next task. `Ok(None)` after `stop` only; `Err` means consume again. Cancelling the call loses no task: what
@@ -195,8 +203,9 @@ pub trait Deliveries: Send {
 /// One task, taken by this worker and settled exactly once, by type.
 ///
 /// **Contract**: `Ok` of settling means what [`QueueCapabilities::durable_settle`] says. A delivery that is dropped
-/// unsettled comes again when its lease expires. Settling after the lease was lost changes nothing and answers
-/// [`SettleError::Stale`].
+/// unsettled comes again, at the latest when its lease expires. Settling after the lease was lost answers
+/// [`SettleError::Stale`] and never takes the task from the worker that has it now; on a broker a retry may leave a second
+/// copy under the same id.
 #[async_trait]
 pub trait Delivery: Send + Sync {
     /// The task as it came.
@@ -205,7 +214,8 @@ pub trait Delivery: Send + Sync {
     /// This attempt's number, from 1: counted attempts before it, plus one.
     fn attempt(&self) -> u32;
 
-    /// Whether an earlier run of it was lost without a result.
+    /// Whether an earlier run of it may have been lost without a result. A broker also says so of tasks that were only
+    /// fetched ahead.
     fn redelivered(&self) -> bool;
 
     /// It is over with this outcome (never a snooze).
@@ -222,7 +232,7 @@ pub trait Delivery: Send + Sync {
     /// Given up: kept with its bytes and reason.
     async fn dead_letter(self: Box<Self>, failure: &Failure) -> Result<(), SettleError>;
 
-    /// Back to its place in the topic at once, as if it had not been taken.
+    /// Back to the topic at once, to its place or near it, without counting an attempt.
     async fn give_back(self: Box<Self>) -> Result<(), SettleError>;
 }
 
@@ -266,7 +276,7 @@ impl Classified for ConsumeError {
 /// A delivery was not settled, or it is not known whether it was. It may come again.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SettleError {
-    /// The lease was lost; another worker has the task. Nothing was changed.
+    /// The lease was lost; another worker has the task, and nothing was taken from it.
     #[error("the lease was lost, another worker has the task")]
     Stale,
     /// The queue is away or too slow.

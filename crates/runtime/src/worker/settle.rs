@@ -23,7 +23,7 @@ pub(super) async fn carry_out(delivery: Box<dyn Delivery>, verdict: &Verdict, me
         SettleError::Stale => {
             tracing::info!(
                 verdict = word(verdict),
-                "the lease was lost before the task was settled; nothing was changed"
+                "the lease was lost before the task was settled; another worker has it"
             );
         }
         SettleError::Unavailable { .. } => {
