@@ -1,1 +1,0 @@
-//! Workloads that measure Aftercommit

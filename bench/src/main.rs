@@ -1,0 +1,84 @@
+//! Workloads on the real engine over a real provider, with outcomes, metrics and logs on. Each prints one JSON line last.
+//!
+//! `cargo run --release -p bench -- drain|rail|latency|enqueue --provider sqlite --n N [--keep]`
+
+mod contracts;
+mod measured;
+mod report;
+mod rig;
+mod workloads;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Measures one workload and prints one JSON line.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    workload: Workload,
+}
+
+#[derive(Subcommand)]
+enum Workload {
+    /// N waiting no-op tasks, one worker, 50 handlers at once: tasks/s, the clock stopped at the last durable settle.
+    Drain(Options),
+    /// 16 producers commit events, each becomes one task: events/s from the first commit to the last durable settle.
+    Rail(Options),
+    /// At 20 a second into an idle engine: event commit to handler start, and direct publish to handler start.
+    Latency(Options),
+    /// N tasks, each its own durable write, 16 producers at once: tasks/s.
+    Enqueue(Options),
+}
+
+/// What every workload takes.
+#[derive(Parser, Clone)]
+pub(crate) struct Options {
+    /// Where the messages are kept.
+    #[arg(long, value_enum, default_value = "sqlite")]
+    provider: Provider,
+    /// How many messages.
+    #[arg(long, default_value_t = 20_000)]
+    n: usize,
+    /// What a commit means: `full` survives a power loss, `normal` may lose the last ones.
+    #[arg(long, value_enum, default_value = "full")]
+    synchronous: Synchronous,
+    /// Where to work; a temporary directory otherwise.
+    #[arg(long)]
+    directory: Option<PathBuf>,
+    /// Leaves the data for others to count.
+    #[arg(long)]
+    keep: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Provider {
+    Sqlite,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Synchronous {
+    Full,
+    Normal,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let result = match Arguments::parse().workload {
+        Workload::Drain(options) => workloads::drain(options).await,
+        Workload::Rail(options) => workloads::rail(options).await,
+        Workload::Latency(options) => workloads::latency(options).await,
+        Workload::Enqueue(options) => workloads::enqueue(options).await,
+    };
+    match result {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

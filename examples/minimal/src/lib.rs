@@ -1,1 +1,0 @@
-//! The smallest program on Aftercommit
