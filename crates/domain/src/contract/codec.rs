@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::contract::sealed::{reading_clear, with_scope};
 use crate::contract::{
-    InvalidJson, InvalidName, Json, LimitExceeded, Limits, Scope, SealContext, SealError, Sealer, Tenant,
+    DecodeError, InvalidJson, InvalidName, Json, Limits, Scope, SealContext, SealError, Sealer, Tenant,
 };
 use crate::failure::{Classified, ErrorClass};
 use crate::ids::MessageId;
@@ -104,132 +104,6 @@ impl Classified for EncodeError {
             Self::Seal { source, .. } => source.code(),
             Self::Serialise { .. } => "payload.unserialisable",
             Self::Name { .. } => "name.invalid",
-        }
-    }
-}
-
-/// Bytes from a store or a broker are no message of this catalogue. What they were is kept as a dead letter.
-#[derive(Debug, thiserror::Error)]
-pub enum DecodeError {
-    /// No bytes at all.
-    #[error("the body is empty")]
-    Empty,
-    /// Not UTF-8.
-    #[error("the body is not UTF-8, first at byte {offset}")]
-    Encoding {
-        /// The byte.
-        offset: usize,
-    },
-    /// Not a JSON envelope.
-    #[error("the envelope is malformed at line {line}, column {column}: {reason}")]
-    Malformed {
-        /// The line, from 1.
-        line: usize,
-        /// The column, from 1.
-        column: usize,
-        /// What was wrong there.
-        reason: String,
-    },
-    /// A limit.
-    #[error(transparent)]
-    Limit(#[from] LimitExceeded),
-    /// The payload is not what the contract says.
-    #[error("the payload of {contract} is malformed: {reason}")]
-    Payload {
-        /// The contract.
-        contract: String,
-        /// What was wrong.
-        reason: String,
-        /// The stable code.
-        code: &'static str,
-    },
-    /// No such contract here.
-    #[error("nothing here knows {contract}")]
-    Unknown {
-        /// The contract.
-        contract: String,
-    },
-    /// A version this build cannot read.
-    #[error("{contract} version {got} cannot be read, this build knows version {have}: {reason}")]
-    Version {
-        /// The contract.
-        contract: String,
-        /// The version in the envelope.
-        got: u16,
-        /// The newest version here.
-        have: u16,
-        /// Why.
-        reason: String,
-    },
-    /// The envelope lacks a tenant id that the contract needs.
-    #[error("{contract} needs {need} but the envelope has {got}")]
-    TenantMissing {
-        /// The contract.
-        contract: String,
-        /// What it needs.
-        need: &'static str,
-        /// What there is.
-        got: Tenant,
-    },
-    /// Envelope and payload name different tenants.
-    #[error("{contract}: the envelope says {envelope}, the payload says {payload}")]
-    TenantMismatch {
-        /// The contract.
-        contract: String,
-        /// The envelope's tenant.
-        envelope: Tenant,
-        /// The payload's tenant.
-        payload: Tenant,
-    },
-    /// A sealed value did not open.
-    #[error("{contract}: {source}")]
-    Seal {
-        /// The contract.
-        contract: String,
-        /// The reason.
-        source: SealError,
-    },
-}
-
-impl Classified for DecodeError {
-    fn class(&self) -> ErrorClass {
-        match self {
-            Self::Empty
-            | Self::Encoding { .. }
-            | Self::Malformed { .. }
-            | Self::Limit(_)
-            | Self::Payload { .. }
-            | Self::Unknown { .. }
-            | Self::Version { .. }
-            | Self::TenantMissing { .. }
-            | Self::TenantMismatch { .. }
-            | Self::Seal { .. } => ErrorClass::Permanent,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Empty => "envelope.empty",
-            Self::Encoding { .. } => "envelope.encoding",
-            Self::Malformed { .. } => "envelope.malformed",
-            Self::Limit(limit) => limit.code(),
-            Self::Payload { code, .. } => code,
-            Self::Unknown { .. } => "handler.unknown",
-            Self::Version { .. } => "version.unsupported",
-            Self::TenantMissing { .. } => "tenant.missing",
-            Self::TenantMismatch { .. } => "tenant.mismatch",
-            Self::Seal { source, .. } => source.code(),
-        }
-    }
-}
-
-impl DecodeError {
-    /// From the parser's error about an envelope.
-    pub(crate) fn malformed(error: &serde_json::Error) -> Self {
-        Self::Malformed {
-            line: error.line(),
-            column: error.column(),
-            reason: error.to_string(),
         }
     }
 }
@@ -354,7 +228,10 @@ fn upcast<C: Contract>(payload: &Json, version: u16) -> Result<Option<serde_json
     if version == C::VERSION {
         return Ok(None);
     }
-    if version > C::VERSION || version == 0 {
+    if version == 0 {
+        return Err(refused("versions start at 1".into()));
+    }
+    if version > C::VERSION {
         return Err(refused("it is newer than this build; deploy the reader first".into()));
     }
     let mut value: serde_json::Value = payload

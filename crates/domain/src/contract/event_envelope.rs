@@ -4,9 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::contract::wire::{self, WireId};
 use crate::contract::{
-    AggregateType, Cause, CorrelationId, DecodeError, EventName, Json, LimitExceeded, Limits, OrganizationId,
-    ProjectId, Tenant, TraceContext,
+    AggregateType, Cause, CorrelationId, DecodeError, EventName, Json, Limits, OrderKey, OrganizationId, ProjectId,
+    Tenant,
 };
 use crate::ids::MessageId;
 use crate::time::Timestamp;
@@ -54,7 +55,9 @@ impl AggregateRef {
         }
     }
 
+    /// The aggregate orders queues, so as a whole it must be a key.
     fn parse(text: &str) -> Option<Self> {
+        OrderKey::new(text).ok()?;
         let (kind, id) = text.split_once('/')?;
         Some(Self {
             kind: kind.parse().ok()?,
@@ -78,9 +81,7 @@ impl EventEnvelope {
 
     /// Reads CloudEvents JSON within `limits`.
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
-        let text = checked_text(bytes, limits)?;
-        let wire: Wire = serde_json::from_str(text).map_err(|error| DecodeError::malformed(&error))?;
-        wire.try_into()
+        wire::read::<Wire>(bytes, limits)?.try_into()
     }
 
     /// What the messages caused by this event pass on.
@@ -89,42 +90,11 @@ impl EventEnvelope {
     }
 }
 
-/// The bytes as text within the envelope limit.
-pub(super) fn checked_text<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, DecodeError> {
-    if bytes.is_empty() {
-        return Err(DecodeError::Empty);
-    }
-    if bytes.len() > limits.envelope_bytes {
-        return Err(LimitExceeded::Envelope {
-            got: bytes.len(),
-            limit: limits.envelope_bytes,
-        }
-        .into());
-    }
-    std::str::from_utf8(bytes).map_err(|error| DecodeError::Encoding {
-        offset: error.valid_up_to(),
-    })
-}
-
-/// Reads the cause from an envelope's fields. A broken trace is dropped: it must not cost the message.
-pub(super) fn cause_from(
-    correlation: Option<CorrelationId>,
-    causation: Option<MessageId>,
-    traceparent: Option<&str>,
-    tracestate: Option<&str>,
-) -> Cause {
-    let trace = traceparent.and_then(|parent| TraceContext::parse(parent, tracestate).ok());
-    Cause {
-        correlation,
-        causation,
-        trace,
-    }
-}
-
 #[derive(Serialize, Deserialize)]
 struct Wire {
     specversion: String,
-    id: MessageId,
+    #[serde(default)]
+    id: WireId,
     #[serde(rename = "type")]
     name: EventName,
     source: String,
@@ -142,7 +112,7 @@ struct Wire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     correlationid: Option<CorrelationId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    causationid: Option<MessageId>,
+    causationid: Option<WireId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     traceparent: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,7 +124,7 @@ impl From<&EventEnvelope> for Wire {
     fn from(event: &EventEnvelope) -> Self {
         Self {
             specversion: "1.0".into(),
-            id: event.id,
+            id: event.id.into(),
             name: event.name.clone(),
             source: event.source.clone(),
             subject: event.aggregate.to_string(),
@@ -165,7 +135,7 @@ impl From<&EventEnvelope> for Wire {
             schemaversion: event.version,
             sequence: event.sequence.map(|sequence| format!("{sequence:020}")),
             correlationid: event.cause.correlation.clone(),
-            causationid: event.cause.causation,
+            causationid: event.cause.causation.map(WireId::from),
             traceparent: event.cause.trace.as_ref().map(|trace| trace.traceparent().to_owned()),
             tracestate: event
                 .cause
@@ -194,22 +164,21 @@ impl TryFrom<Wire> for EventEnvelope {
             Some(text) => Some(text.parse().map_err(|_| malformed("sequence must be a number"))?),
         };
         Ok(Self {
-            id: wire.id,
+            id: wire.id.required("id")?,
+            tenant: wire::tenant(wire.organizationid, wire.projectid, || wire.name.to_string())?,
             name: wire.name,
             version: wire.schemaversion,
             source: wire.source,
-            aggregate: AggregateRef::parse(&wire.subject)
-                .ok_or_else(|| malformed("subject must be <aggregate type>/<id>"))?,
+            aggregate: AggregateRef::parse(&wire.subject).ok_or_else(|| {
+                malformed("subject must be <aggregate type>/<id>, at most 200 bytes without control characters")
+            })?,
             occurred_at: wire.time,
-            tenant: Tenant::from_parts(wire.organizationid, wire.projectid)
-                .ok_or_else(|| malformed("a projectid needs an organizationid"))?,
             sequence,
-            cause: cause_from(
-                wire.correlationid,
-                wire.causationid,
-                wire.traceparent.as_deref(),
-                wire.tracestate.as_deref(),
-            ),
+            cause: Cause {
+                correlation: wire.correlationid,
+                causation: wire::optional(wire.causationid, "causationid")?,
+                trace: wire::trace(wire.traceparent.as_deref(), wire.tracestate.as_deref()),
+            },
             payload: wire.data,
         })
     }

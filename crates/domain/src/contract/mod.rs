@@ -3,6 +3,7 @@
 
 mod cause;
 mod codec;
+mod decode_error;
 mod envelope_factory;
 mod event_envelope;
 mod json;
@@ -12,10 +13,12 @@ mod payload;
 mod sealed;
 mod task_envelope;
 mod tenant;
+mod wire;
 
 pub use aftercommit_domain_macros::Payload;
 pub use cause::{Cause, CorrelationId, InvalidTrace, TraceContext};
-pub use codec::{Codec, Contract, DecodeError, EncodeError, UpcastError};
+pub use codec::{Codec, Contract, EncodeError, UpcastError};
+pub use decode_error::DecodeError;
 pub use envelope_factory::EnvelopeFactory;
 pub use event_envelope::{AggregateRef, EventEnvelope};
 pub use json::{InvalidJson, Json};

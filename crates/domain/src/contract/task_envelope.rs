@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::event_envelope::{cause_from, checked_text};
+use crate::contract::wire::{self, WireId};
 use crate::contract::{
     Cause, CorrelationId, DecodeError, Json, LimitExceeded, Limits, OrderKey, OrganizationId, ProjectId, TaskName,
     Tenant, TopicName,
@@ -73,9 +73,7 @@ impl TaskEnvelope {
 
     /// Reads the JSON within `limits`.
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, DecodeError> {
-        let text = checked_text(bytes, limits)?;
-        let wire: Wire = serde_json::from_str(text).map_err(|error| DecodeError::malformed(&error))?;
-        wire.try_into()
+        wire::read::<Wire>(bytes, limits)?.try_into()
     }
 
     /// What the order key means to a queue: scoped by tenant, so that no tenant can hold up another's work. Unique per
@@ -96,7 +94,8 @@ impl TaskEnvelope {
 
 #[derive(Serialize, Deserialize)]
 struct Wire {
-    id: MessageId,
+    #[serde(default)]
+    id: WireId,
     topic: TopicName,
     task: TaskName,
     version: u16,
@@ -117,7 +116,7 @@ struct Wire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     correlation_id: Option<CorrelationId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    causation_id: Option<MessageId>,
+    causation_id: Option<WireId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     traceparent: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,7 +131,7 @@ const fn first() -> u32 {
 impl From<&TaskEnvelope> for Wire {
     fn from(task: &TaskEnvelope) -> Self {
         Self {
-            id: task.id,
+            id: task.id.into(),
             topic: task.topic.clone(),
             task: task.task.clone(),
             version: task.version,
@@ -145,7 +144,7 @@ impl From<&TaskEnvelope> for Wire {
             deadline: task.deadline,
             order_key: task.order_key.clone(),
             correlation_id: task.cause.correlation.clone(),
-            causation_id: task.cause.causation,
+            causation_id: task.cause.causation.map(WireId::from),
             traceparent: task.cause.trace.as_ref().map(|trace| trace.traceparent().to_owned()),
             tracestate: task
                 .cause
@@ -161,30 +160,24 @@ impl TryFrom<Wire> for TaskEnvelope {
     type Error = DecodeError;
 
     fn try_from(wire: Wire) -> Result<Self, DecodeError> {
-        let tenant =
-            Tenant::from_parts(wire.organization_id, wire.project_id).ok_or_else(|| DecodeError::Malformed {
-                line: 1,
-                column: 1,
-                reason: "a project_id needs an organization_id".into(),
-            })?;
+        let contract = || format!("{}/{}", wire.topic, wire.task);
         Ok(Self {
-            id: wire.id,
+            id: wire.id.required("id")?,
+            tenant: wire::tenant(wire.organization_id, wire.project_id, contract)?,
             topic: wire.topic,
             task: wire.task,
             version: wire.version,
-            tenant,
             attempt: wire.attempt.max(1),
             enqueued_at: wire.enqueued_at,
             first_enqueued_at: wire.first_enqueued_at,
             not_before: wire.not_before,
             deadline: wire.deadline,
             order_key: wire.order_key,
-            cause: cause_from(
-                wire.correlation_id,
-                wire.causation_id,
-                wire.traceparent.as_deref(),
-                wire.tracestate.as_deref(),
-            ),
+            cause: Cause {
+                correlation: wire.correlation_id,
+                causation: wire::optional(wire.causation_id, "causation_id")?,
+                trace: wire::trace(wire.traceparent.as_deref(), wire.tracestate.as_deref()),
+            },
             payload: wire.payload,
         })
     }

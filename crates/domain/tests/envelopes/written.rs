@@ -1,0 +1,112 @@
+//! What is written is byte for byte what the golden files say, and reads back the same.
+
+use aftercommit_domain::contract::{
+    AggregateRef, AggregateType, Cause, CorrelationId, EventEnvelope, EventName, Json, Limits, OrderKey, TaskEnvelope,
+    TaskName, Tenant, TopicName, TraceContext,
+};
+use aftercommit_domain::ids::MessageId;
+
+use crate::{EVENT, EVENT_MINIMAL, TASK, TASK_MINIMAL, decode_event, decode_task};
+
+#[test]
+fn an_event_is_written_exactly_as_in_its_golden_file_and_reads_back_the_same() {
+    for (event, golden) in [(event(), EVENT), (minimal_event(), EVENT_MINIMAL)] {
+        assert_eq!(event.encode(), golden.trim_end());
+        assert_eq!(decode_event(golden.as_bytes()).unwrap(), event);
+    }
+}
+
+#[test]
+fn a_task_is_written_exactly_as_in_its_golden_file_and_reads_back_the_same() {
+    for (task, golden) in [(task(), TASK), (minimal_task(), TASK_MINIMAL)] {
+        assert_eq!(task.encode(), golden.trim_end());
+        assert_eq!(decode_task(golden.as_bytes()).unwrap(), task);
+    }
+}
+
+#[test]
+fn payloads_do_not_show_in_debug_output() {
+    let shown = format!("{:?} {:?}", event(), task());
+    assert!(!shown.contains("invoice_id") && shown.contains("bytes)"), "{shown}");
+}
+
+fn event() -> EventEnvelope {
+    EventEnvelope {
+        id: id(),
+        name: EventName::constant("InvoicePaid"),
+        version: 2,
+        source: "/shop".into(),
+        aggregate: AggregateRef::new(AggregateType::constant("invoice"), 9),
+        occurred_at: "2026-01-02T03:04:05.123456Z".parse().unwrap(),
+        tenant: Tenant::project(7, 8),
+        sequence: Some(42),
+        cause: cause(),
+        payload: payload(r#"{"invoice_id":9,"amount":12345678901234567890123,"note":"paid — «ja»"}"#),
+    }
+}
+
+fn minimal_event() -> EventEnvelope {
+    EventEnvelope {
+        id: id(),
+        name: EventName::constant("UserDeletionRequested"),
+        version: 1,
+        source: "/shop".into(),
+        aggregate: AggregateRef::new(AggregateType::constant("user"), "a/b"),
+        occurred_at: "2026-01-02T03:04:05Z".parse().unwrap(),
+        tenant: Tenant::System,
+        sequence: None,
+        cause: Cause::root(),
+        payload: payload("{}"),
+    }
+}
+
+fn task() -> TaskEnvelope {
+    TaskEnvelope {
+        id: id(),
+        topic: TopicName::constant("receipts"),
+        task: TaskName::constant("send"),
+        version: 3,
+        tenant: Tenant::project(7, 8),
+        attempt: 4,
+        enqueued_at: "2026-01-02T03:05:00Z".parse().unwrap(),
+        first_enqueued_at: "2026-01-02T03:04:05.123456Z".parse().unwrap(),
+        not_before: Some("2026-01-02T04:00:00Z".parse().unwrap()),
+        deadline: Some("2026-01-03T00:00:00Z".parse().unwrap()),
+        order_key: Some(OrderKey::constant("invoice/9")),
+        cause: cause(),
+        payload: payload(r#"{"invoice_id":9,"amount":12345678901234567890123,"note":"paid — «ja»"}"#),
+    }
+}
+
+fn minimal_task() -> TaskEnvelope {
+    TaskEnvelope {
+        version: 1,
+        tenant: Tenant::organization(7),
+        attempt: 1,
+        enqueued_at: "2026-01-02T03:04:05Z".parse().unwrap(),
+        first_enqueued_at: "2026-01-02T03:04:05Z".parse().unwrap(),
+        not_before: None,
+        deadline: None,
+        order_key: None,
+        cause: Cause::root(),
+        payload: payload("{}"),
+        ..task()
+    }
+}
+
+fn id() -> MessageId {
+    "0192f0c1-7a3b-7c4d-8e5f-0123456789ab".parse().unwrap()
+}
+
+fn cause() -> Cause {
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    Cause {
+        correlation: Some(CorrelationId::new("request-1").unwrap()),
+        causation: Some("0192f0c1-7a3b-7c4d-8e5f-0123456789aa".parse().unwrap()),
+        trace: Some(TraceContext::parse(traceparent, Some("shop=1")).unwrap()),
+    }
+}
+
+fn payload(text: &str) -> Json {
+    Json::parse(text, &Limits::default()).unwrap()
+}
