@@ -1,1 +1,23 @@
-//! Conformance suites, stateful fakes and an in-memory provider for Aftercommit and its users
+//! Conformance suites, stateful fakes and an in-memory provider for Aftercommit and its users.
+//!
+//! - [`conformance`]: one scenario for each sentence of the ports' contracts; any provider runs them all.
+//! - [`memory`]: the provider without a store, which the others are compared with.
+//! - [`fakes`]: time, ids, randomness, sealing and e-mail that a test holds in its hands.
+//! - [`TaskContextBuilder`]: runs one handler as a worker would.
+
+#![warn(missing_docs)]
+
+pub mod conformance;
+pub mod fakes;
+pub mod memory;
+#[cfg(feature = "reference")]
+pub mod reference;
+pub mod smtp_server;
+mod task_context;
+
+pub use fakes::{
+    ManualClock, RecordingEmailSender, SeededIds, SeededRandomness, SendStep, SentEmail, TestSealer, TestServices,
+    test_services,
+};
+pub use memory::InMemory;
+pub use task_context::TaskContextBuilder;

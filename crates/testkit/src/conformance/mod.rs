@@ -1,0 +1,51 @@
+//! Conformance suites: one scenario for each sentence of the ports' contracts, the same for every provider.
+//!
+//! A provider implements [`Provider`] in its `tests/conformance.rs` and names each suite once:
+//!
+//! ```ignore
+//! struct SqliteProvider { /* … */ }
+//! impl aftercommit_testkit::conformance::Provider for SqliteProvider { /* … */ }
+//!
+//! aftercommit_testkit::outbox_conformance!(SqliteProvider);
+//! aftercommit_testkit::unit_of_work_conformance!(SqliteProvider);
+//! aftercommit_testkit::queue_conformance!(SqliteProvider);
+//! aftercommit_testkit::event_log_conformance!(SqliteProvider);
+//! aftercommit_testkit::dead_letters_conformance!(SqliteProvider);
+//! aftercommit_testkit::task_inspector_conformance!(SqliteProvider);
+//! ```
+//!
+//! Each macro makes a module with one `#[test]` for each scenario, so that none can be left out. [`SCENARIOS`] says how
+//! many there are over all suites, for a check that counts the tests that ran.
+//!
+//! A scenario gets a fresh, empty store. None sleeps: what must happen is waited for with a deadline that says what was
+//! awaited, and what must not happen is looked for during a short while ([`support`] has the numbers).
+
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::expect_used,
+    reason = "a scenario is a test: it panics with what it found"
+)]
+
+pub mod dead_letters;
+pub mod event_log;
+mod messages;
+pub mod outbox;
+mod provider;
+pub mod queue;
+mod suite;
+pub mod support;
+pub mod task_inspector;
+pub mod unit_of_work;
+
+pub use messages::Messages;
+pub use provider::Provider;
+#[doc(hidden)]
+pub use suite::run;
+
+/// How many scenarios all suites have.
+pub const SCENARIOS: usize = outbox::SCENARIOS
+    + unit_of_work::SCENARIOS
+    + queue::SCENARIOS
+    + event_log::SCENARIOS
+    + dead_letters::SCENARIOS
+    + task_inspector::SCENARIOS;

@@ -1,0 +1,52 @@
+//! How a relay waits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aftercommit_domain::time::hours;
+use tokio::task::JoinSet;
+
+use crate::conformance::Provider;
+use crate::conformance::outbox::rows::{commit_each, mark};
+use crate::conformance::support::{claim, ids_of, soon};
+
+/// A commit wakes a relay that waits.
+pub async fn a_commit_wakes_a_waiting_relay<P: Provider>(provider: &P) {
+    for _ in 0..20 {
+        let outbox = provider.outbox();
+        let mut relay = JoinSet::new();
+        relay.spawn({
+            let outbox = Arc::clone(&outbox);
+            // It may wake for nothing, so it claims until it has something.
+            async move {
+                loop {
+                    let rows = claim(&*outbox, 10).await;
+                    if !rows.is_empty() {
+                        return rows;
+                    }
+                    outbox.wait(hours(1)).await;
+                }
+            }
+        });
+        tokio::task::yield_now().await;
+        let ids = commit_each(provider, &["a"]).await;
+        let rows = soon("the relay to wake", relay.join_next()).await;
+        let rows = rows.expect("there is one relay").expect("the relay ends well");
+        assert_eq!(ids_of(&rows), ids);
+        mark(&*outbox, &rows).await;
+    }
+}
+
+/// A commit between a claim that found nothing and the wait after it is not missed.
+pub async fn a_commit_between_a_claim_and_its_wait_is_not_missed<P: Provider>(provider: &P) {
+    let outbox = provider.outbox();
+    assert!(claim(&*outbox, 10).await.is_empty());
+    commit_each(provider, &["a"]).await;
+    soon("the wait to end", outbox.wait(hours(1))).await;
+    assert_eq!(claim(&*outbox, 10).await.len(), 1);
+}
+
+/// A wait never lasts longer than its idle time.
+pub async fn a_wait_ends_when_its_idle_time_is_over<P: Provider>(provider: &P) {
+    soon("the wait to end", provider.outbox().wait(Duration::from_millis(20))).await;
+}

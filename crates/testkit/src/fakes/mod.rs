@@ -1,0 +1,15 @@
+//! Stateful fakes of the ports that no store implements.
+
+mod email_sender;
+mod manual_clock;
+mod sealer;
+mod seeded_ids;
+mod seeded_randomness;
+mod services;
+
+pub use email_sender::{RecordingEmailSender, SendStep, SentEmail};
+pub use manual_clock::ManualClock;
+pub use sealer::TestSealer;
+pub use seeded_ids::SeededIds;
+pub use seeded_randomness::SeededRandomness;
+pub use services::{TestServices, test_services};

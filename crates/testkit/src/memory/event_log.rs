@@ -1,0 +1,63 @@
+//! The event log as a list.
+
+use std::collections::HashMap;
+
+use aftercommit_domain::contract::EventEnvelope;
+use aftercommit_domain::events::{EventFilter, EventLog, EventLogError, LoggedEvent};
+use aftercommit_domain::ids::MessageId;
+use async_trait::async_trait;
+
+use super::{InMemory, list_limit};
+
+/// The kept events, oldest first.
+#[derive(Default)]
+pub(super) struct Events {
+    events: Vec<LoggedEvent>,
+    places: HashMap<MessageId, usize>,
+}
+
+impl Events {
+    pub(super) fn record(&mut self, events: impl IntoIterator<Item = LoggedEvent>) {
+        for logged in events {
+            let place = self.events.len();
+            if let std::collections::hash_map::Entry::Vacant(vacant) = self.places.entry(logged.event.id) {
+                vacant.insert(place);
+                self.events.push(logged);
+            }
+        }
+    }
+
+    fn list(&self, filter: &EventFilter) -> Vec<LoggedEvent> {
+        let fits = |logged: &&LoggedEvent| {
+            let event = &logged.event;
+            filter.name.as_ref().is_none_or(|name| *name == event.name)
+                && (filter.organization_id.is_none()
+                    || filter.organization_id.as_ref() == event.tenant.organization_id())
+                && filter.since.is_none_or(|since| since <= event.occurred_at)
+        };
+        let newest_first = self.events.iter().rev().filter(fits);
+        newest_first.take(list_limit(filter.limit)).cloned().collect()
+    }
+}
+
+#[async_trait]
+impl EventLog for InMemory {
+    async fn record(&self, events: &[EventEnvelope]) -> Result<(), EventLogError> {
+        let published_at = self.now();
+        self.lock().events.record(events.iter().map(|event| LoggedEvent {
+            event: event.clone(),
+            published_at,
+        }));
+        Ok(())
+    }
+
+    async fn list(&self, filter: &EventFilter) -> Result<Vec<LoggedEvent>, EventLogError> {
+        Ok(self.lock().events.list(filter))
+    }
+
+    async fn find(&self, id: MessageId) -> Result<Option<LoggedEvent>, EventLogError> {
+        let state = self.lock();
+        let place = state.events.places.get(&id);
+        Ok(place.and_then(|place| state.events.events.get(*place)).cloned())
+    }
+}

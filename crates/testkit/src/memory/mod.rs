@@ -1,0 +1,131 @@
+//! The provider without a store: every port, exactly as documented, in the memory of one process.
+//!
+//! It passes the same conformance suites as the durable providers, so that a test against it says something about them.
+//! What it holds is gone with the process.
+
+mod dead_letters;
+mod deliveries;
+mod event_log;
+mod outbox;
+mod queue;
+mod task_inspector;
+mod tasks;
+mod unit_of_work;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aftercommit_domain::contract::{EnvelopeFactory, Limits};
+use aftercommit_domain::ids::{Ids, MessageId};
+use aftercommit_domain::time::{Clock, Timestamp};
+use tokio::sync::Notify;
+
+use crate::fakes::TestServices;
+
+pub use dead_letters::{DeadLetterAction, DeadLetterActionKind};
+
+/// A provider in memory. Implements every port; clones share what it holds.
+///
+/// ```
+/// use aftercommit_testkit::{InMemory, test_services};
+///
+/// let services = test_services();
+/// let provider = InMemory::for_tests(&services);
+/// ```
+#[derive(Clone)]
+pub struct InMemory {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    envelopes: EnvelopeFactory,
+    state: Mutex<State>,
+    outbox_changed: Notify,
+    queue_changed: Notify,
+}
+
+/// Everything it holds, behind one lock: whatever happens under it is atomic.
+#[derive(Default)]
+struct State {
+    outbox: outbox::Rows,
+    tasks: tasks::Tasks,
+    events: event_log::Events,
+    dead: dead_letters::Letters,
+}
+
+impl InMemory {
+    /// An empty provider with this clock and these ids; `envelopes` makes the envelopes of its units of work, and its
+    /// codec's limits are kept.
+    ///
+    /// Waits for a retry, a delay or a lease are real time. With a clock that does not follow real time, call
+    /// [`wake`](Self::wake) whenever it moved.
+    pub fn new(clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, envelopes: EnvelopeFactory) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                clock,
+                ids,
+                envelopes,
+                state: Mutex::default(),
+                outbox_changed: Notify::new(),
+                queue_changed: Notify::new(),
+            }),
+        }
+    }
+
+    /// An empty provider of these services that hears when their clock moves.
+    pub fn for_tests(services: &TestServices) -> Self {
+        let provider = Self::new(services.clock_port(), services.ids_port(), services.envelopes.clone());
+        // Weak: the clock may live longer than the provider, and must not keep it.
+        let shared = Arc::downgrade(&provider.shared);
+        services.clock.on_change(move || {
+            if let Some(shared) = shared.upgrade() {
+                shared.wake();
+            }
+        });
+        provider
+    }
+
+    /// Makes everyone who waits look again.
+    pub fn wake(&self) {
+        self.shared.wake();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.lock()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    fn new_id(&self) -> MessageId {
+        MessageId::new(&*self.shared.ids)
+    }
+
+    fn limits(&self) -> &Limits {
+        self.shared.envelopes.codec().limits()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock; a test that did anyway must not fail the others.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self) {
+        self.outbox_changed.notify_waiters();
+        self.queue_changed.notify_waiters();
+    }
+}
+
+/// How many rows a list answers: 50 when nothing is said, never more than 1000.
+fn list_limit(limit: Option<u32>) -> usize {
+    usize::try_from(limit.unwrap_or(50).min(1000)).unwrap_or(1000)
+}
+
+/// How long from `now` until `due`; zero when it has come.
+fn until(now: Timestamp, due: Timestamp) -> std::time::Duration {
+    (due - now).to_std().unwrap_or_default()
+}

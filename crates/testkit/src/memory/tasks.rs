@@ -1,0 +1,324 @@
+//! The tasks of all topics, and what became of those that ended.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aftercommit_domain::contract::{Limits, TaskEnvelope, TopicName};
+use aftercommit_domain::failure::Failure;
+use aftercommit_domain::ids::MessageId;
+use aftercommit_domain::tasks::{TaskState, TaskSummary};
+use aftercommit_domain::time::{Timestamp, after};
+
+/// Tasks by their place: the number each got when it was published.
+#[derive(Default)]
+pub(super) struct Tasks {
+    pub(super) rows: BTreeMap<u64, Row>,
+    places: HashMap<MessageId, u64>,
+    topics: HashMap<TopicName, BTreeSet<u64>>,
+    running: BTreeSet<u64>,
+    pub(super) ended: BTreeMap<u64, Ended>,
+    ended_places: HashMap<MessageId, u64>,
+    /// Consumers that are alive: what they hold stays theirs.
+    pub(super) consumers: HashSet<u64>,
+    numbers: u64,
+}
+
+pub(super) struct Row {
+    pub(super) id: MessageId,
+    pub(super) topic: TopicName,
+    pub(super) body: Arc<[u8]>,
+    pub(super) envelope: Option<TaskEnvelope>,
+    ordering: Option<String>,
+    pub(super) added_at: Timestamp,
+    /// Counted attempts that ended.
+    pub(super) attempts: u32,
+    pub(super) redelivered: bool,
+    pub(super) failure: Option<Failure>,
+    pub(super) state: RowState,
+}
+
+pub(super) enum RowState {
+    Waiting { due: Option<Timestamp> },
+    Running(Run),
+}
+
+pub(super) struct Run {
+    token: u64,
+    consumer: u64,
+    lease: Duration,
+    until: Timestamp,
+    /// Whether its delivery still exists.
+    held: bool,
+    /// When it was due, for a give-back.
+    due: Option<Timestamp>,
+}
+
+/// A task that is over, without its payload.
+pub(super) struct Ended {
+    pub(super) summary: TaskSummary,
+    pub(super) code: Option<String>,
+    pub(super) envelope: Option<TaskEnvelope>,
+}
+
+/// Proves that a row was taken, and by whom it may be settled.
+#[derive(Clone, Copy)]
+pub(super) struct Lease {
+    place: u64,
+    token: u64,
+}
+
+/// A row as it was taken.
+pub(super) struct Taken {
+    pub(super) lease: Lease,
+    pub(super) topic: TopicName,
+    pub(super) body: Arc<[u8]>,
+    pub(super) attempt: u32,
+    pub(super) redelivered: bool,
+}
+
+impl Row {
+    pub(super) fn new(id: MessageId, topic: TopicName, body: Arc<[u8]>, limits: &Limits, now: Timestamp) -> Self {
+        let envelope = TaskEnvelope::decode(&body, limits).ok();
+        Self {
+            id,
+            topic,
+            body,
+            ordering: envelope.as_ref().and_then(TaskEnvelope::ordering),
+            added_at: now,
+            attempts: envelope.as_ref().map_or(0, |task| task.attempt.saturating_sub(1)),
+            redelivered: false,
+            failure: None,
+            state: RowState::Waiting {
+                due: envelope.as_ref().and_then(|task| task.not_before),
+            },
+            envelope,
+        }
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        match &self.state {
+            RowState::Waiting { due } => due.is_none_or(|due| due <= now),
+            RowState::Running(_) => false,
+        }
+    }
+
+    pub(super) fn task_state(&self, now: Timestamp) -> TaskState {
+        match (&self.state, &self.failure) {
+            (RowState::Running(_), _) => TaskState::Running,
+            (RowState::Waiting { .. }, _) if self.is_due(now) => TaskState::Available,
+            (RowState::Waiting { .. }, Some(_)) => TaskState::Retryable,
+            (RowState::Waiting { .. }, None) => TaskState::Scheduled,
+        }
+    }
+}
+
+impl Tasks {
+    fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    pub(super) fn contains(&self, id: MessageId) -> bool {
+        self.places.contains_key(&id)
+    }
+
+    pub(super) fn find(&self, id: MessageId) -> Option<&Row> {
+        self.rows.get(self.places.get(&id)?)
+    }
+
+    /// Adds a task at the end of its topic. Its id must not be there.
+    pub(super) fn add(&mut self, row: Row) {
+        let place = self.number();
+        self.places.insert(row.id, place);
+        self.topics.entry(row.topic.clone()).or_default().insert(place);
+        // It lives again, so how it ended before is no longer how it is.
+        self.forget(row.id);
+        self.rows.insert(place, row);
+    }
+
+    pub(super) fn new_consumer(&mut self) -> u64 {
+        let consumer = self.number();
+        self.consumers.insert(consumer);
+        consumer
+    }
+
+    /// The consumer is gone: what it holds is its own only until the leases end.
+    pub(super) fn remove_consumer(&mut self, consumer: u64, now: Timestamp) {
+        self.renew(now);
+        self.consumers.remove(&consumer);
+    }
+
+    /// Takes the first task of `topic` that may run.
+    pub(super) fn take(&mut self, topic: &TopicName, now: Timestamp, consumer: u64, lease: Duration) -> Option<Taken> {
+        self.free_expired(now);
+        let place = self.first_runnable(topic, now)?;
+        let token = self.number();
+        let row = self.rows.get_mut(&place)?;
+        let due = match &row.state {
+            RowState::Waiting { due } => *due,
+            RowState::Running(_) => return None,
+        };
+        row.state = RowState::Running(Run {
+            token,
+            consumer,
+            lease,
+            until: after(now, lease),
+            held: true,
+            due,
+        });
+        self.running.insert(place);
+        Some(Taken {
+            lease: Lease { place, token },
+            topic: row.topic.clone(),
+            body: Arc::clone(&row.body),
+            attempt: row.attempts.saturating_add(1),
+            redelivered: row.redelivered,
+        })
+    }
+
+    fn first_runnable(&self, topic: &TopicName, now: Timestamp) -> Option<u64> {
+        let mut seen: HashSet<&str> = HashSet::new();
+        for place in self.topics.get(topic)? {
+            let row = self.rows.get(place)?;
+            // Of one order key only the oldest unfinished task, whatever it waits for.
+            let is_head = row.ordering.as_deref().is_none_or(|ordering| seen.insert(ordering));
+            if is_head && row.is_due(now) {
+                return Some(*place);
+            }
+        }
+        None
+    }
+
+    /// When a task of `topic` may become runnable by time alone.
+    pub(super) fn next_due(&self, topic: &TopicName, now: Timestamp) -> Option<Timestamp> {
+        let due = |place: &u64| match &self.rows.get(place)?.state {
+            RowState::Waiting { due } => due.filter(|due| *due > now),
+            RowState::Running(run) if self.is_alive(run) => None,
+            RowState::Running(run) => Some(run.until),
+        };
+        self.topics.get(topic)?.iter().filter_map(due).min()
+    }
+
+    fn is_alive(&self, run: &Run) -> bool {
+        run.held && self.consumers.contains(&run.consumer)
+    }
+
+    /// A live consumer renews its leases all the time; here that is done whenever someone looks.
+    fn renew(&mut self, now: Timestamp) {
+        for place in &self.running {
+            if let Some(Row {
+                state: RowState::Running(run),
+                ..
+            }) = self.rows.get_mut(place)
+                && run.held
+                && self.consumers.contains(&run.consumer)
+            {
+                run.until = run.until.max(after(now, run.lease));
+            }
+        }
+    }
+
+    /// Makes tasks available again whose lease ended. Answers how many.
+    pub(super) fn free_expired(&mut self, now: Timestamp) -> u64 {
+        self.renew(now);
+        let expired: Vec<u64> = self
+            .running
+            .iter()
+            .copied()
+            .filter(|place| {
+                let state = self.rows.get(place).map(|row| &row.state);
+                matches!(state, Some(RowState::Running(run)) if run.until <= now)
+            })
+            .collect();
+        for place in &expired {
+            self.running.remove(place);
+            if let Some(row) = self.rows.get_mut(place) {
+                row.state = RowState::Waiting { due: None };
+                row.redelivered = true;
+            }
+        }
+        expired.len() as u64
+    }
+
+    /// The delivery was dropped unsettled: its lease runs out from here.
+    pub(super) fn let_go(&mut self, lease: Lease, now: Timestamp) {
+        self.renew(now);
+        if let Some(Row {
+            state: RowState::Running(run),
+            ..
+        }) = self.rows.get_mut(&lease.place)
+            && run.token == lease.token
+        {
+            run.held = false;
+        }
+    }
+
+    /// The row, if the lease is still its own.
+    fn leased(&mut self, lease: Lease) -> Option<(&mut Row, Option<Timestamp>)> {
+        let row = self.rows.get_mut(&lease.place)?;
+        match &row.state {
+            RowState::Running(run) if run.token == lease.token => {
+                let due = run.due;
+                Some((row, due))
+            }
+            RowState::Running(_) | RowState::Waiting { .. } => None,
+        }
+    }
+
+    /// Takes the row out, if the lease is still its own.
+    pub(super) fn finish(&mut self, lease: Lease) -> Option<Row> {
+        self.leased(lease)?;
+        self.running.remove(&lease.place);
+        let row = self.rows.remove(&lease.place)?;
+        self.places.remove(&row.id);
+        if let Some(places) = self.topics.get_mut(&row.topic) {
+            places.remove(&lease.place);
+        }
+        Some(row)
+    }
+
+    /// Keeps how a task ended.
+    pub(super) fn record(&mut self, ended: Ended) {
+        let number = self.number();
+        self.ended_places.insert(ended.summary.id, number);
+        self.ended.insert(number, ended);
+    }
+
+    /// How a task ended, if it did and is still known.
+    pub(super) fn ended(&self, id: MessageId) -> Option<&Ended> {
+        self.ended.get(self.ended_places.get(&id)?)
+    }
+
+    /// Forgets how a task ended.
+    pub(super) fn forget(&mut self, id: MessageId) {
+        if let Some(number) = self.ended_places.remove(&id) {
+            self.ended.remove(&number);
+        }
+    }
+
+    /// Lets the row wait until `due`, if the lease is still its own.
+    pub(super) fn retry(
+        &mut self,
+        lease: Lease,
+        due: Timestamp,
+        counted: bool,
+        failure: Option<&Failure>,
+    ) -> Option<()> {
+        let (row, _) = self.leased(lease)?;
+        row.attempts = row.attempts.saturating_add(u32::from(counted));
+        row.failure = failure.cloned();
+        row.redelivered = false;
+        row.state = RowState::Waiting { due: Some(due) };
+        self.running.remove(&lease.place);
+        Some(())
+    }
+
+    /// Puts the row back as it was before it was taken, if the lease is still its own.
+    pub(super) fn give_back(&mut self, lease: Lease) -> Option<()> {
+        let (row, due) = self.leased(lease)?;
+        row.state = RowState::Waiting { due };
+        self.running.remove(&lease.place);
+        Some(())
+    }
+}

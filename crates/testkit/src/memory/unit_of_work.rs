@@ -1,0 +1,81 @@
+//! A transaction whose writes are kept aside until it commits.
+
+use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant};
+use aftercommit_domain::events::{OutboxError, OutboxMessage, OutboxWriter};
+use aftercommit_domain::ids::MessageId;
+use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
+use async_trait::async_trait;
+
+use super::InMemory;
+use super::outbox::NewRow;
+
+struct MemoryUnitOfWork {
+    provider: InMemory,
+    tenant: Tenant,
+    cause: Cause,
+    rows: Vec<NewRow>,
+}
+
+struct MemoryOutboxWriter<'a> {
+    unit_of_work: &'a mut MemoryUnitOfWork,
+}
+
+#[async_trait]
+impl UnitOfWorkFactory for InMemory {
+    async fn begin(&self, tenant: &Tenant, cause: &Cause) -> Result<Box<dyn UnitOfWork>, StoreError> {
+        Ok(Box::new(MemoryUnitOfWork {
+            provider: self.clone(),
+            tenant: tenant.clone(),
+            cause: cause.clone(),
+            rows: Vec::new(),
+        }))
+    }
+}
+
+#[async_trait]
+impl UnitOfWork for MemoryUnitOfWork {
+    fn outbox(&mut self) -> Box<dyn OutboxWriter + '_> {
+        Box::new(MemoryOutboxWriter { unit_of_work: self })
+    }
+
+    fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), CommitError> {
+        self.provider.lock().outbox.add(self.rows);
+        self.provider.shared.outbox_changed.notify_waiters();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl OutboxWriter for MemoryOutboxWriter<'_> {
+    async fn append(&mut self, messages: Vec<OutboxMessage>) -> Result<Vec<MessageId>, OutboxError> {
+        let MemoryUnitOfWork {
+            provider, tenant, rows, ..
+        } = &mut *self.unit_of_work;
+        let written_at = provider.now();
+        let mut new = Vec::with_capacity(messages.len());
+        let mut ids = Vec::with_capacity(messages.len());
+        for message in &messages {
+            ids.push(message.id());
+            new.push(NewRow {
+                ordering: message.ordering(),
+                written_at,
+                message: message.to_raw(tenant, provider.limits())?,
+            });
+        }
+        // Only now, so that one refused message leaves none of the call behind.
+        rows.append(&mut new);
+        Ok(ids)
+    }
+
+    fn envelopes(&self) -> &EnvelopeFactory {
+        &self.unit_of_work.provider.shared.envelopes
+    }
+
+    fn cause(&self) -> &Cause {
+        &self.unit_of_work.cause
+    }
+}

@@ -1,0 +1,130 @@
+//! The in-memory provider keeps every sentence of the ports' contracts.
+
+use std::sync::Arc;
+
+use aftercommit_domain::contract::TopicName;
+use aftercommit_domain::events::{EventLog, Outbox};
+use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
+use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
+use aftercommit_testkit::conformance::{Provider, SCENARIOS};
+use aftercommit_testkit::{InMemory, TestServices, test_services};
+
+struct Memory {
+    services: TestServices,
+    store: InMemory,
+}
+
+impl Provider for Memory {
+    async fn start() -> Self {
+        let services = test_services();
+        let store = InMemory::for_tests(&services);
+        Self { services, store }
+    }
+
+    fn services(&self) -> &TestServices {
+        &self.services
+    }
+
+    fn units_of_work(&self) -> Arc<dyn UnitOfWorkFactory> {
+        Arc::new(self.store.clone())
+    }
+
+    fn outbox(&self) -> Arc<dyn Outbox> {
+        Arc::new(self.store.clone())
+    }
+
+    fn event_log(&self) -> Arc<dyn EventLog> {
+        Arc::new(self.store.clone())
+    }
+
+    fn queue_publisher(&self) -> Arc<dyn QueuePublisher> {
+        Arc::new(self.store.clone())
+    }
+
+    fn queue_consumer(&self) -> Arc<dyn QueueConsumer> {
+        Arc::new(self.store.clone())
+    }
+
+    fn queue_maintenance(&self) -> Arc<dyn QueueMaintenance> {
+        Arc::new(self.store.clone())
+    }
+
+    fn dead_letters(&self) -> Arc<dyn DeadLetters> {
+        Arc::new(self.store.clone())
+    }
+
+    fn task_inspector(&self) -> Arc<dyn TaskInspector> {
+        Arc::new(self.store.clone())
+    }
+
+    async fn publish_raw(&self, topic: &TopicName, body: &[u8]) {
+        self.store.publish_raw(topic, body);
+    }
+
+    async fn stop(self) {}
+}
+
+aftercommit_testkit::outbox_conformance!(Memory);
+aftercommit_testkit::unit_of_work_conformance!(Memory);
+aftercommit_testkit::queue_conformance!(Memory);
+aftercommit_testkit::event_log_conformance!(Memory);
+aftercommit_testkit::dead_letters_conformance!(Memory);
+aftercommit_testkit::task_inspector_conformance!(Memory);
+
+/// The scenarios written in these sources: every public asynchronous function over a provider.
+fn scenarios_in(sources: &[&str]) -> Vec<String> {
+    let mut names: Vec<String> = sources
+        .iter()
+        .flat_map(|source| source.lines())
+        .filter_map(|line| line.strip_prefix("pub async fn "))
+        .filter_map(|line| line.split_once("<P: Provider>("))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+macro_rules! sources {
+    ($($file:literal),* $(,)?) => { [$(include_str!(concat!("../src/conformance/", $file))),*] };
+}
+
+#[test]
+fn every_scenario_that_is_written_is_in_its_suite() {
+    let suites: [(&[&str], Vec<&str>); 6] = [
+        (
+            outbox::NAMES,
+            sources![
+                "outbox/leases.rs",
+                "outbox/order.rs",
+                "outbox/releasing.rs",
+                "outbox/waking.rs"
+            ]
+            .to_vec(),
+        ),
+        (unit_of_work::NAMES, sources!["unit_of_work.rs"].to_vec()),
+        (
+            queue::NAMES,
+            sources![
+                "queue/delays.rs",
+                "queue/leases.rs",
+                "queue/order.rs",
+                "queue/publishing.rs",
+                "queue/settling.rs",
+                "queue/stopping.rs",
+                "queue/taking.rs"
+            ]
+            .to_vec(),
+        ),
+        (event_log::NAMES, sources!["event_log.rs"].to_vec()),
+        (dead_letters::NAMES, sources!["dead_letters.rs"].to_vec()),
+        (task_inspector::NAMES, sources!["task_inspector.rs"].to_vec()),
+    ];
+    let mut total = 0;
+    for (names, sources) in suites {
+        let mut names: Vec<&str> = names.to_vec();
+        names.sort_unstable();
+        assert_eq!(names, scenarios_in(&sources));
+        total += names.len();
+    }
+    assert_eq!(total, SCENARIOS);
+}
