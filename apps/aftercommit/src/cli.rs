@@ -1,0 +1,345 @@
+//! What the command line accepts.
+
+use std::time::Duration;
+
+use aftercommit::domain::contract::{EventName, OrganizationId, TaskName, TopicName};
+use aftercommit::domain::ids::MessageId;
+use aftercommit::domain::tasks::TaskState;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::payload::PayloadSource;
+use crate::time_arguments::{Since, delay};
+
+/// The asynchronous backbone of a multi-tenant SaaS. Commit. The rest follows.
+#[derive(Debug, Parser)]
+#[command(name = "aftercommit", version, after_help = EXAMPLES, arg_required_else_help = false)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  aftercommit                                    run everything in one process
+  aftercommit tasks list --state dead            what was given up
+  aftercommit dead-letters replay 0192f0c1-7a3b-7c4d-8e5f-0123456789ab
+  aftercommit events list --since 1h --json      for scripts
+  DATABASE_URL=sqlite:///srv/app.db aftercommit outbox status
+
+The commands talk to the running process of the data directory; when none runs, they open the database themselves.
+Exit status: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run everything in one process; this is what happens without a command.
+    #[command(after_help = "\
+Configure it by environment variables or aftercommit.toml; `aftercommit config reference` lists all keys.
+
+Examples:
+  aftercommit run
+  HTTP_ADDR=127.0.0.1:8080 AFTERCOMMIT_DATA_DIR=/srv/aftercommit aftercommit run")]
+    Run,
+    /// Emit events through the outbox, and look at those that were published.
+    #[command(subcommand)]
+    Events(Events),
+    /// Publish tasks, and look at where they are.
+    #[command(subcommand)]
+    Tasks(Tasks),
+    /// Look at tasks that were given up; run them again, or discard them.
+    #[command(subcommand, visible_alias = "dead-letter")]
+    DeadLetters(DeadLetters),
+    /// Look at what waits to be published.
+    #[command(subcommand)]
+    Outbox(Outbox),
+    /// Print what follows from which event.
+    #[command(after_help = "\
+Examples:
+  aftercommit routes
+  aftercommit routes --format mermaid > routes.mmd")]
+    Routes(Routes),
+    /// Check the configuration, or list all its keys.
+    #[command(subcommand)]
+    Config(Config),
+}
+
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Output {
+    /// Print one JSON document instead of text for people.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How much is listed.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Limit {
+    /// At most this many, newest first.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Events {
+    /// Write an event into the outbox; everything that follows from it happens.
+    #[command(after_help = "\
+Values that the event seals are given in clear and sealed before they are stored.
+
+Examples:
+  aftercommit events emit OrganizationCreated --payload '{\"organization_id\": \"…\", …}'
+  aftercommit events emit OrganizationCreated --payload @created.json
+  generate | aftercommit events emit OrganizationCreated --payload -")]
+    Emit(EmitEvent),
+    /// List published events, newest first.
+    #[command(after_help = "\
+Examples:
+  aftercommit events list --name InvitationEmailRequested --since 1h
+  aftercommit events list --since 2026-11-23T10:00:00Z --json")]
+    List(ListEvents),
+    /// Print one published event.
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EmitEvent {
+    /// The event, such as InvitationEmailRequested.
+    pub(crate) name: EventName,
+    /// Its payload: JSON, @FILE, or - for standard input.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) payload: PayloadSource,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListEvents {
+    /// Only events of this name.
+    #[arg(long)]
+    pub(crate) name: Option<EventName>,
+    /// Only events since then: a time such as 2026-11-23T10:00:00Z, or how long ago, such as 1h.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<Since>,
+    /// Only events of this organization.
+    #[arg(long, value_name = "ID")]
+    pub(crate) organization: Option<OrganizationId>,
+    #[command(flatten)]
+    pub(crate) limit: Limit,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// Its id, as a list prints it.
+    pub(crate) id: MessageId,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tasks {
+    /// Put a task on its topic.
+    #[command(after_help = "\
+Examples:
+  aftercommit tasks publish invitation-email send --payload '{\"organization_id\": \"…\", \"invitation_id\": \"…\"}'
+  aftercommit tasks publish invitation-email send --payload @task.json --delay 30s")]
+    Publish(PublishTask),
+    /// List tasks, newest first.
+    #[command(after_help = "\
+Examples:
+  aftercommit tasks list
+  aftercommit tasks list --topic invitation-email --state skipped")]
+    List(ListTasks),
+    /// Print everything that is kept of one task: state, attempts, reason, times, tenant and cause.
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PublishTask {
+    /// The topic, such as invitation-email.
+    pub(crate) topic: TopicName,
+    /// The task, such as send.
+    pub(crate) task: TaskName,
+    /// Its payload: JSON, @FILE, or - for standard input.
+    #[arg(long, value_name = "JSON")]
+    pub(crate) payload: PayloadSource,
+    /// Not to run before this long from now, such as 30s or 1h 30m.
+    #[arg(long, value_name = "DURATION", value_parser = delay, default_value = "0s", hide_default_value = true)]
+    pub(crate) delay: Duration,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListTasks {
+    /// Only tasks of this topic.
+    #[arg(long)]
+    pub(crate) topic: Option<TopicName>,
+    /// Only tasks in this state.
+    #[arg(long)]
+    pub(crate) state: Option<State>,
+    /// Only tasks of this organization.
+    #[arg(long, value_name = "ID")]
+    pub(crate) organization: Option<OrganizationId>,
+    #[command(flatten)]
+    pub(crate) limit: Limit,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// [`TaskState`] as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum State {
+    /// Waits for its time
+    Scheduled,
+    /// Waits for a worker
+    Available,
+    /// A worker has it
+    Running,
+    /// Failed and waits for its next attempt
+    Retryable,
+    /// Done
+    Completed,
+    /// Ended without doing anything, with its reason
+    Skipped,
+    /// Must not run any more
+    Cancelled,
+    /// Given up; a dead letter
+    Dead,
+}
+
+impl From<State> for TaskState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Scheduled => Self::Scheduled,
+            State::Available => Self::Available,
+            State::Running => Self::Running,
+            State::Retryable => Self::Retryable,
+            State::Completed => Self::Completed,
+            State::Skipped => Self::Skipped,
+            State::Cancelled => Self::Cancelled,
+            State::Dead => Self::Dead,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLetters {
+    /// List dead letters, newest first.
+    #[command(after_help = "\
+Examples:
+  aftercommit dead-letters list
+  aftercommit dead-letters list --topic invitation-email --code smtp.refused")]
+    List(ListDeadLetters),
+    /// Print one dead letter, with the whole failure and the envelope.
+    Show(Show),
+    /// Put dead letters back on their topics: each runs again from its first attempt.
+    #[command(after_help = "\
+Examples:
+  aftercommit dead-letters replay 0192f0c1-7a3b-7c4d-8e5f-0123456789ab
+  aftercommit dead-letters replay --yes 0192f0c1-7a3b-7c4d-8e5f-0123456789ab 0192f0c1-7a3b-7c4d-8e5f-0123456789ac")]
+    Replay(ActOnDeadLetters),
+    /// Delete dead letters: they will never run.
+    #[command(after_help = "\
+Examples:
+  aftercommit dead-letters discard 0192f0c1-7a3b-7c4d-8e5f-0123456789ab")]
+    Discard(ActOnDeadLetters),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListDeadLetters {
+    /// Only those of this topic.
+    #[arg(long)]
+    pub(crate) topic: Option<TopicName>,
+    /// Only those that failed with this code, such as smtp.refused.
+    #[arg(long)]
+    pub(crate) code: Option<String>,
+    /// Only those of this organization.
+    #[arg(long, value_name = "ID")]
+    pub(crate) organization: Option<OrganizationId>,
+    #[command(flatten)]
+    pub(crate) limit: Limit,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ActOnDeadLetters {
+    /// Their ids, as the list prints them.
+    #[arg(required = true, value_name = "ID")]
+    pub(crate) ids: Vec<MessageId>,
+    /// Do not ask; needed where nobody can answer.
+    #[arg(long, short = 'y')]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Outbox {
+    /// Print how much waits, how old the oldest is, and how much each topic holds.
+    Status(Output),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Routes {
+    /// How to print them.
+    #[arg(long, value_enum, default_value_t = RoutesFormat::Table)]
+    pub(crate) format: RoutesFormat,
+    /// The same as --format json.
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoutesFormat {
+    /// A table for people
+    Table,
+    /// A flow chart, for Markdown that draws Mermaid
+    Mermaid,
+    /// One JSON document, with the events and tasks as well
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Check the configuration and print what holds, and where it comes from. Exit status 78 if it is wrong.
+    Check(Output),
+    /// List all keys with their defaults and accepted forms.
+    Reference(Output),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_is_run() {
+        assert!(Cli::try_parse_from(["aftercommit"]).unwrap().command.is_none());
+    }
+
+    #[test]
+    fn an_id_that_is_none_is_wrong_usage() {
+        for arguments in [
+            &["aftercommit", "tasks", "show", "1"][..],
+            &["aftercommit", "events", "show", "0192F0C1-7A3B-7C4D-8E5F-0123456789AB"],
+            &["aftercommit", "dead-letters", "replay", "x"],
+            &["aftercommit", "dead-letters", "replay"],
+            &["aftercommit", "tasks", "list", "--limit", "0"],
+            &["aftercommit", "tasks", "list", "--topic", "No Topic"],
+            &["aftercommit", "tasks", "list", "--nope"],
+        ] {
+            assert_eq!(
+                Cli::try_parse_from(arguments).unwrap_err().exit_code(),
+                2,
+                "{arguments:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `aftercommit events`
+
+use aftercommit::domain::contract::Json;
+use aftercommit::domain::ids::MessageId;
+use aftercommit::domain::time::Timestamp;
+use aftercommit::runtime::system::SystemClock;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::rendered;
+use crate::admin_client::{AdminClient, Answer};
+use crate::cli::{EmitEvent, Events, ListEvents};
+use crate::command_error::CommandError;
+use crate::commands::{NOTHING_RUNS, program, shown};
+use crate::indented_json::indented;
+use crate::table::{Fields, Table};
+
+pub(crate) async fn execute(client: &AdminClient, command: Events) -> Result<String, CommandError> {
+    match command {
+        Events::Emit(arguments) => emit(client, arguments).await,
+        Events::List(arguments) => list(client, arguments).await,
+        Events::Show(arguments) => {
+            let answer = client.get(&format!("/events/{}", arguments.id), &[]).await?;
+            rendered(&answer, arguments.output, describe)
+        }
+    }
+}
+
+async fn emit(client: &AdminClient, arguments: EmitEvent) -> Result<String, CommandError> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        name: &'a str,
+        payload: &'a RawValue,
+    }
+    #[derive(Deserialize)]
+    struct Emitted {
+        event_id: MessageId,
+    }
+    let payload = arguments.payload.read()?;
+    let answer = client
+        .post(
+            "/events",
+            &Body {
+                name: arguments.name.as_str(),
+                payload: &payload,
+            },
+        )
+        .await?;
+    rendered(&answer, arguments.output, |answer| {
+        let Emitted { event_id } = answer.read()?;
+        let program = program();
+        Ok(if client.is_process_running() {
+            format!(
+                "{event_id}\n\nIt is in the outbox. See it published, and what followed:\n  {program} events show {event_id}\n  {program} tasks list --limit 5\n"
+            )
+        } else {
+            format!("{event_id}\n\nIt is in the outbox. {NOTHING_RUNS}\n  {program} run\n")
+        })
+    })
+}
+
+async fn list(client: &AdminClient, arguments: ListEvents) -> Result<String, CommandError> {
+    let query = [
+        ("name", arguments.name.map(|name| name.to_string())),
+        (
+            "since",
+            arguments.since.map(|since| since.resolve(&SystemClock).to_rfc3339()),
+        ),
+        ("organization_id", arguments.organization.map(|id| id.to_string())),
+        ("limit", Some(arguments.limit.limit.to_string())),
+    ];
+    let answer = client.get("/events", &query).await?;
+    rendered(&answer, arguments.output, |answer| {
+        let List { events } = answer.read()?;
+        let mut table = Table::new(["ID", "EVENT", "PUBLISHED", "SUBJECT", "ORGANIZATION"]);
+        for Published { published_at, event } in &events {
+            table.row([
+                &event.id,
+                &event.name,
+                &shown(*published_at),
+                &event.subject,
+                event.organizationid.as_deref().unwrap_or("-"),
+            ]);
+        }
+        Ok(table.render("no published events"))
+    })
+}
+
+fn describe(answer: &Answer) -> Result<String, CommandError> {
+    let Published { published_at, event } = answer.read()?;
+    let mut fields = Fields::default();
+    fields
+        .add("id", &event.id)
+        .add("event", format!("{} (version {})", event.name, event.schemaversion))
+        .add("subject", &event.subject)
+        .add("organization", event.organizationid.as_deref().unwrap_or("-"))
+        .add("project", event.projectid.as_deref().unwrap_or("-"))
+        .add("occurred", shown(event.time))
+        .add("published", shown(published_at))
+        .add_some("sequence", event.sequence)
+        .add_some("correlation", event.correlationid)
+        .add_some("caused by", event.causationid);
+    Ok(format!("{}\n{}\n", fields.render(), indented(event.data.as_str())))
+}
+
+#[derive(Deserialize)]
+struct List {
+    events: Vec<Published>,
+}
+
+#[derive(Deserialize)]
+struct Published {
+    published_at: Timestamp,
+    event: CloudEvent,
+}
+
+/// The attributes of a CloudEvent that are printed.
+#[derive(Deserialize)]
+struct CloudEvent {
+    id: String,
+    #[serde(rename = "type")]
+    name: String,
+    subject: String,
+    time: Timestamp,
+    schemaversion: u16,
+    organizationid: Option<String>,
+    projectid: Option<String>,
+    sequence: Option<String>,
+    correlationid: Option<String>,
+    causationid: Option<String>,
+    data: Json,
+}

@@ -1,0 +1,86 @@
+//! One file for each command; this one calls them.
+
+mod config;
+mod dead_letters;
+mod events;
+mod outbox;
+mod routes;
+mod run;
+mod tasks;
+
+use std::io::{self, ErrorKind, Write as _};
+use std::process::ExitCode;
+
+use aftercommit::config::Settings;
+use aftercommit::domain::time::Timestamp;
+
+use crate::admin_client::{AdminClient, Answer};
+use crate::cli::{Cli, Command, Config, Output};
+use crate::command_error::CommandError;
+
+/// Does what was typed, and answers the exit status.
+pub(crate) async fn execute(cli: Cli) -> ExitCode {
+    let result = match cli.command.unwrap_or(Command::Run) {
+        Command::Run => return Box::pin(run::run()).await,
+        Command::Config(Config::Check(output)) => config::check(output),
+        Command::Config(Config::Reference(output)) => Ok(config::reference(output)),
+        Command::Events(command) => with_client(async |client| events::execute(client, command).await).await,
+        Command::Tasks(command) => with_client(async |client| tasks::execute(client, command).await).await,
+        Command::DeadLetters(command) => dead_letters::execute(command).await,
+        Command::Outbox(command) => with_client(async |client| outbox::execute(client, command).await).await,
+        Command::Routes(command) => with_client(async |client| routes::execute(client, &command).await).await,
+    };
+    match result.and_then(|text| print(&text)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(),
+    }
+}
+
+/// Connects, asks, and closes whatever the answer is.
+async fn with_client<T>(ask: impl AsyncFnOnce(&AdminClient) -> Result<T, CommandError>) -> Result<T, CommandError> {
+    let client = AdminClient::connect(Settings::load()?).await?;
+    let result = ask(&client).await;
+    client.close().await;
+    result
+}
+
+/// The document itself, or what `describe` makes of it for people.
+fn rendered(
+    answer: &Answer,
+    output: Output,
+    describe: impl FnOnce(&Answer) -> Result<String, CommandError>,
+) -> Result<String, CommandError> {
+    if output.json {
+        Ok(answer.json())
+    } else {
+        describe(answer)
+    }
+}
+
+/// A reader that has seen enough (`| head`) is no failure.
+fn print(text: &str) -> Result<(), CommandError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CommandError::Output(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// What to say when something was ordered and nobody is there to do it.
+const NOTHING_RUNS: &str = "No process runs; it goes on when one does:";
+
+/// How this program was called, for commands to copy.
+pub(crate) fn program() -> String {
+    let called = std::env::args().next().unwrap_or_default();
+    let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '/' | '.' | '_' | '-');
+    if !called.is_empty() && called.chars().all(plain) {
+        called
+    } else {
+        "aftercommit".into()
+    }
+}
+
+/// A time with milliseconds, in UTC.
+fn shown(time: Timestamp) -> String {
+    time.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}

@@ -1,0 +1,152 @@
+//! `aftercommit tasks`
+
+use aftercommit::domain::contract::{TaskName, TopicName};
+use aftercommit::domain::ids::MessageId;
+use aftercommit::domain::tasks::{TaskDetails, TaskState, TaskSummary};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::rendered;
+use crate::admin_client::{AdminClient, Answer};
+use crate::cli::{ListTasks, PublishTask, Tasks};
+use crate::command_error::CommandError;
+use crate::commands::{NOTHING_RUNS, program, shown};
+use crate::indented_json::indented;
+use crate::table::{Fields, Table};
+
+pub(crate) async fn execute(client: &AdminClient, command: Tasks) -> Result<String, CommandError> {
+    match command {
+        Tasks::Publish(arguments) => publish(client, arguments).await,
+        Tasks::List(arguments) => list(client, arguments).await,
+        Tasks::Show(arguments) => {
+            let answer = client.get(&format!("/tasks/{}", arguments.id), &[]).await?;
+            rendered(&answer, arguments.output, describe)
+        }
+    }
+}
+
+async fn publish(client: &AdminClient, arguments: PublishTask) -> Result<String, CommandError> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        topic: &'a TopicName,
+        task: &'a TaskName,
+        payload: &'a RawValue,
+        delay_ms: u64,
+    }
+    #[derive(Deserialize)]
+    struct Published {
+        task_id: MessageId,
+    }
+    let payload = arguments.payload.read()?;
+    let body = Body {
+        topic: &arguments.topic,
+        task: &arguments.task,
+        payload: &payload,
+        delay_ms: u64::try_from(arguments.delay.as_millis()).unwrap_or(u64::MAX),
+    };
+    let answer = client.post("/tasks", &body).await?;
+    rendered(&answer, arguments.output, |answer| {
+        let Published { task_id } = answer.read()?;
+        let program = program();
+        Ok(if client.is_process_running() {
+            format!("{task_id}\n\nIt is on its topic. See where it is:\n  {program} tasks show {task_id}\n")
+        } else {
+            format!("{task_id}\n\nIt is on its topic. {NOTHING_RUNS}\n  {program} run\n")
+        })
+    })
+}
+
+async fn list(client: &AdminClient, arguments: ListTasks) -> Result<String, CommandError> {
+    let query = [
+        ("topic", arguments.topic.map(|topic| topic.to_string())),
+        ("state", arguments.state.map(|state| word(state.into()).to_owned())),
+        ("organization_id", arguments.organization.map(|id| id.to_string())),
+        ("limit", Some(arguments.limit.limit.to_string())),
+    ];
+    let answer = client.get("/tasks", &query).await?;
+    rendered(&answer, arguments.output, |answer| {
+        let List { tasks } = answer.read()?;
+        let mut table = Table::new(["ID", "TASK", "STATE", "ATTEMPTS", "ENQUEUED", "REASON"]);
+        for task in &tasks {
+            table.row([
+                &task.id.to_string(),
+                &name(task),
+                word(task.state),
+                &task.attempts.to_string(),
+                &shown(task.enqueued_at),
+                task.reason.as_deref().unwrap_or_default(),
+            ]);
+        }
+        Ok(table.render("no tasks"))
+    })
+}
+
+fn describe(answer: &Answer) -> Result<String, CommandError> {
+    let TaskDetails {
+        summary: task,
+        code,
+        correlation_id,
+        causation_id,
+        payload,
+    } = answer.read()?;
+    let mut fields = Fields::default();
+    fields
+        .add("id", task.id.to_string())
+        .add("task", name(&task))
+        .add("state", word(task.state))
+        .add("attempts", task.attempts.to_string())
+        .add_some("reason", task.reason)
+        .add_some("code", code)
+        .add("enqueued", shown(task.enqueued_at))
+        .add_some("due", task.due_at.map(shown))
+        .add_some("finished", task.finished_at.map(shown))
+        .add(
+            "organization",
+            task.organization_id.map_or_else(|| "-".into(), |id| id.to_string()),
+        )
+        .add(
+            "project",
+            task.project_id.map_or_else(|| "-".into(), |id| id.to_string()),
+        )
+        .add_some("correlation", correlation_id)
+        .add_some("caused by", causation_id.map(|id| id.to_string()));
+    let mut text = fields.render();
+    if let Some(payload) = payload {
+        text = format!("{text}\n{}\n", indented(payload.as_str()));
+    }
+    if task.state == TaskState::Dead {
+        text = format!(
+            "{text}\nRun it again with:\n  {} dead-letters replay {}\n",
+            program(),
+            task.id
+        );
+    }
+    Ok(text)
+}
+
+fn name(task: &TaskSummary) -> String {
+    let name = if task.task.is_empty() {
+        "(unreadable)"
+    } else {
+        &task.task
+    };
+    format!("{}/{name}", task.topic)
+}
+
+const fn word(state: TaskState) -> &'static str {
+    match state {
+        TaskState::Scheduled => "scheduled",
+        TaskState::Available => "available",
+        TaskState::Running => "running",
+        TaskState::Retryable => "retryable",
+        TaskState::Completed => "completed",
+        TaskState::Skipped => "skipped",
+        TaskState::Cancelled => "cancelled",
+        TaskState::Dead => "dead",
+    }
+}
+
+#[derive(Deserialize)]
+struct List {
+    tasks: Vec<TaskSummary>,
+}

@@ -1,0 +1,28 @@
+//! What the process is made of: the reference product's API and its workers.
+
+use aftercommit::Aftercommit;
+use aftercommit::config::Settings;
+
+use crate::commands::program;
+
+/// Everything in one process.
+pub(crate) fn application() -> Aftercommit {
+    Aftercommit::from_env()
+}
+
+/// What the first screen suggests: three lines that work when they are pasted into another terminal.
+pub(crate) fn next_steps(settings: &Settings) -> String {
+    let program = program();
+    let seen = if settings.mail.smtp.is_some() {
+        format!("{program} tasks list")
+    } else {
+        format!("{program} tasks list && cat '{}'/*.eml", settings.mail.dir.display())
+    };
+    format!(
+        r#"  Try it in another terminal, in the same directory:
+
+KEY=$(curl -sS http://{{address}}/v1/organizations -H 'content-type: application/json' -d '{{"name":"Acme","owner_email":"ada@acme.example"}}' | sed -n 's/.*"api_key" *: *"\([^"]*\)".*/\1/p')
+curl -sS http://{{address}}/v1/invitations -H "authorization: Bearer $KEY" -H 'content-type: application/json' -d '{{"email":"grace@acme.example","role":"member"}}'
+{seen}"#
+    )
+}
