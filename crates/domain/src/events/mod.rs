@@ -1,6 +1,7 @@
 //! Domain events: the fact, the outbox it is written to with its state change, and the table of what follows from it.
 
 mod catalogue;
+mod dispatch;
 mod event;
 mod event_log;
 mod outbox;
@@ -9,6 +10,7 @@ mod routes;
 
 pub use aftercommit_domain_macros::DomainEvent;
 pub use catalogue::{EventCatalogue, EventDescriptor, ReadInputError};
+pub use dispatch::{Dispatch, DispatchTarget, IntoDispatches, Publish, publish};
 pub use event::DomainEvent;
 pub use event_log::{EventFilter, EventLog, EventLogError, LoggedEvent};
 pub use outbox::{
@@ -18,6 +20,4 @@ pub use outbox::{
 pub use publisher::{
     DISPATCH_TASK, DOMAIN_EVENTS_TOPIC, EventsPublisher, EventsPublisherExt, create_events_publisher, dispatch_envelope,
 };
-pub use routes::{
-    Dispatch, DispatchTarget, IntoDispatches, Publish, Route, RouteEffect, RouteError, Routes, RoutesError, publish,
-};
+pub use routes::{Route, RouteEffect, RouteError, Routes, RoutesError};

@@ -1,6 +1,7 @@
 //! Payloads from a typed contract to JSON and back: sealing, tenants, versions and limits.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+#![expect(clippy::struct_field_names, reason = "contracts carry ids")]
 
 mod reading;
 mod sealing;

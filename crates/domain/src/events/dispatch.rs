@@ -1,0 +1,226 @@
+//! What a route answers: the tasks that follow from one event, and how each is published.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::contract::{
+    Cause, DispatchKey, EncodeError, EnvelopeFactory, InvalidName, OrderKey, TaskEnvelope, TaskName, TopicName,
+};
+use crate::ids::MessageId;
+use crate::tasks::{Task, TaskOptions};
+use crate::time::Timestamp;
+
+/// One thing that follows from one event.
+pub struct Dispatch {
+    pub(super) target: DispatchTarget,
+    pub(super) key: Option<DispatchKey>,
+    options: TaskOptions,
+    pub(super) problem: Option<InvalidName>,
+    task: Box<dyn EnvelopedTask>,
+}
+
+impl Dispatch {
+    /// Where it goes.
+    pub const fn target(&self) -> &DispatchTarget {
+        &self.target
+    }
+
+    /// Its envelope, sealed anew for this id.
+    pub fn envelope(
+        &self,
+        factory: &EnvelopeFactory,
+        id: MessageId,
+        cause: &Cause,
+    ) -> Result<TaskEnvelope, EncodeError> {
+        self.task.envelope(factory, id, &self.options, cause)
+    }
+}
+
+/// What a dispatch leads to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct DispatchTarget {
+    /// The topic.
+    pub topic: TopicName,
+    /// The task.
+    pub task: TaskName,
+}
+
+impl fmt::Display for DispatchTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic, self.task)
+    }
+}
+
+impl fmt::Debug for Dispatch {
+    /// Without the task, which may hold what does not belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatch")
+            .field("target", &self.target)
+            .field("key", &self.key)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Publishes `task` when the event happens. Options follow as methods.
+pub fn publish<T: Task>(task: T) -> Publish<T> {
+    Publish {
+        task,
+        key: None,
+        options: TaskOptions::default(),
+        problem: None,
+    }
+}
+
+/// A task that follows from an event, and how it is published.
+pub struct Publish<T> {
+    task: T,
+    key: Option<DispatchKey>,
+    options: TaskOptions,
+    problem: Option<InvalidName>,
+}
+
+impl<T: Task> Publish<T> {
+    /// Tells it apart from another dispatch of the same event to the same task. Needed where their order may change,
+    /// for example one task for each of a list of ids.
+    pub fn key(mut self, key: impl fmt::Display) -> Self {
+        match DispatchKey::new(key.to_string()) {
+            Ok(key) => self.key = Some(key),
+            Err(problem) => self.problem = Some(problem),
+        }
+        self
+    }
+
+    /// Runs it at the earliest this long after it was dispatched.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.options.delay = Some(delay);
+        self
+    }
+
+    /// Runs it at the earliest at this time.
+    pub fn run_at(mut self, time: Timestamp) -> Self {
+        self.options.run_at = Some(time);
+        self
+    }
+
+    /// A run after this time ends as skipped.
+    pub fn deadline(mut self, deadline: Timestamp) -> Self {
+        self.options.deadline = Some(deadline);
+        self
+    }
+
+    /// Runs one after another with the other tasks of this key, in the order of dispatch.
+    pub fn order_key(mut self, key: impl fmt::Display) -> Self {
+        match OrderKey::new(key.to_string()) {
+            Ok(key) => self.options.order_key = Some(key),
+            Err(problem) => self.problem = Some(problem),
+        }
+        self
+    }
+}
+
+/// What a route may answer: one dispatch, a tuple, an `Option` or a `Vec` of them.
+#[diagnostic::on_unimplemented(
+    message = "a route cannot answer `{Self}`",
+    note = "answer `publish(task)`, a tuple of those, an `Option` or a `Vec`; for nothing use `.none::<Event>(\"reason\")`"
+)]
+pub trait IntoDispatches {
+    /// What it may lead to.
+    fn targets(targets: &mut Vec<DispatchTarget>);
+    /// The dispatches.
+    fn into_dispatches(self) -> Vec<Dispatch>;
+}
+
+impl<T: Task> IntoDispatches for Publish<T> {
+    fn targets(targets: &mut Vec<DispatchTarget>) {
+        targets.push(DispatchTarget {
+            topic: T::TOPIC,
+            task: T::NAME,
+        });
+    }
+
+    fn into_dispatches(self) -> Vec<Dispatch> {
+        vec![Dispatch {
+            target: DispatchTarget {
+                topic: T::TOPIC,
+                task: T::NAME,
+            },
+            key: self.key,
+            options: self.options,
+            problem: self.problem,
+            task: Box::new(self.task),
+        }]
+    }
+}
+
+impl<D: IntoDispatches> IntoDispatches for Option<D> {
+    fn targets(targets: &mut Vec<DispatchTarget>) {
+        D::targets(targets);
+    }
+
+    fn into_dispatches(self) -> Vec<Dispatch> {
+        self.map(D::into_dispatches).unwrap_or_default()
+    }
+}
+
+impl<D: IntoDispatches> IntoDispatches for Vec<D> {
+    fn targets(targets: &mut Vec<DispatchTarget>) {
+        D::targets(targets);
+    }
+
+    fn into_dispatches(self) -> Vec<Dispatch> {
+        self.into_iter().flat_map(D::into_dispatches).collect()
+    }
+}
+
+macro_rules! tuple_of_dispatches {
+    ($($name:ident),+) => {
+        impl<$($name: IntoDispatches),+> IntoDispatches for ($($name,)+) {
+            fn targets(targets: &mut Vec<DispatchTarget>) {
+                $($name::targets(targets);)+
+            }
+
+            #[expect(non_snake_case, reason = "the type parameters name the tuple's fields")]
+            fn into_dispatches(self) -> Vec<Dispatch> {
+                let ($($name,)+) = self;
+                let mut dispatches = Vec::new();
+                $(dispatches.extend($name.into_dispatches());)+
+                dispatches
+            }
+        }
+    };
+}
+
+tuple_of_dispatches!(A);
+tuple_of_dispatches!(A, B);
+tuple_of_dispatches!(A, B, C);
+tuple_of_dispatches!(A, B, C, D);
+tuple_of_dispatches!(A, B, C, D, E);
+tuple_of_dispatches!(A, B, C, D, E, F);
+tuple_of_dispatches!(A, B, C, D, E, F, G);
+tuple_of_dispatches!(A, B, C, D, E, F, G, H);
+
+/// A task whose type is forgotten until it is sealed and encoded.
+trait EnvelopedTask: Send + Sync {
+    fn envelope(
+        &self,
+        factory: &EnvelopeFactory,
+        id: MessageId,
+        options: &TaskOptions,
+        cause: &Cause,
+    ) -> Result<TaskEnvelope, EncodeError>;
+}
+
+impl<T: Task> EnvelopedTask for T {
+    fn envelope(
+        &self,
+        factory: &EnvelopeFactory,
+        id: MessageId,
+        options: &TaskOptions,
+        cause: &Cause,
+    ) -> Result<TaskEnvelope, EncodeError> {
+        factory.task(id, self, options, cause)
+    }
+}
