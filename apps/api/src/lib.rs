@@ -1,1 +1,52 @@
-//! HTTP API of the reference product
+//! HTTP API of the reference product.
+//!
+//! A handler here runs one use case and answers with ids. It never sends, calls or waits for anything else: what follows
+//! from a request follows from the events its transaction commits.
+
+#![warn(missing_docs)]
+
+mod authenticated;
+mod json_body;
+mod pages;
+mod problem;
+mod request;
+mod routes;
+mod state;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{delete, get, post};
+
+pub use problem::Problem;
+pub use state::ApiState;
+
+/// The longest request body, in bytes.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// Everything under `/v1`, and the two pages that links in e-mails lead to.
+///
+/// What it does not know is answered 404 as a problem document, so it should be merged last into a bigger router.
+pub fn router(state: ApiState) -> Router {
+    Router::new()
+        .route("/v1/organizations", post(routes::organizations::create))
+        .route("/v1/projects", post(routes::projects::create))
+        .route("/v1/projects/{project_id}", delete(routes::projects::delete))
+        .route("/v1/projects/{project_id}/records:batch", post(routes::records::ingest))
+        .route("/v1/invitations", post(routes::invitations::create))
+        .route("/v1/invitations/{invitation_id}", delete(routes::invitations::revoke))
+        .route(
+            "/v1/invitations/{invitation_id}/accept",
+            post(routes::invitations::accept),
+        )
+        .route("/v1/magic-links", post(routes::magic_links::request))
+        .route("/v1/magic-links/follow", post(routes::magic_links::follow))
+        .route("/v1/api-keys", post(routes::api_keys::create))
+        .route("/v1/api-keys/{api_key_id}", delete(routes::api_keys::revoke))
+        .route("/sign-in", get(pages::sign_in))
+        .route("/invitations/{invitation_id}", get(pages::invitation))
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .fallback(problem::not_found)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(axum::middleware::from_fn_with_state(state.clone(), request::follow))
+        .with_state(state)
+}

@@ -2,7 +2,8 @@
 
 use aftercommit_domain::effects::{Email, EmailAddress};
 use aftercommit_domain::failure::{Classified, ErrorClass};
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use minijinja::value::{Serde, Value};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::Serialize;
 
 /// The templates of all e-mails.
@@ -117,7 +118,7 @@ impl Templates {
     }
 
     fn email(&self, parts: &Parts, to: EmailAddress, values: impl Serialize) -> Result<Email, TemplateError> {
-        let values = Value::from_serialize(&values);
+        let values = Value::from(Serde(values));
         let render = |name: &'static str| {
             self.environment
                 .get_template(name)

@@ -6,6 +6,8 @@ mod invitations;
 mod magic_link_email;
 mod projects;
 mod records;
+#[cfg(test)]
+mod scene;
 
 pub(crate) use invitation_email::SendInvitationEmailHandler;
 pub(crate) use invitations::ExpireInvitationHandler;

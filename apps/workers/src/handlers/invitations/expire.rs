@@ -23,3 +23,65 @@ impl TaskHandler<ExpireInvitation> for ExpireInvitationHandler {
         Ok(expire_invitation(&self.reference, ctx.cause(), &task).await?.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aftercommit_domain::reference::RequestContext;
+    use aftercommit_domain::reference::invitations::InvitationExpired;
+    use aftercommit_domain::reference::invitations::use_cases::revoke_invitation;
+    use aftercommit_domain::tasks::Outcome;
+    use aftercommit_domain::time::days;
+
+    use super::*;
+    use crate::handlers::scene::{Scene, skipped_because};
+
+    async fn invite(scene: &Scene) -> ExpireInvitation {
+        let sent = scene.invite(None).await;
+        ExpireInvitation {
+            organization_id: sent.organization_id,
+            project_id: scene.caller.project_id.clone(),
+            invitation_id: sent.invitation_id,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_invitation_nobody_accepted_expires_once_and_tells_of_it() {
+        let scene = Scene::new().await;
+        let handler = ExpireInvitationHandler::new(scene.harness.ports.clone());
+        let task = invite(&scene).await;
+        scene.harness.services.clock.advance(days(7));
+        let first = scene.context().run(&handler, &task).await;
+        assert_eq!(first, Ok(Outcome::Completed));
+        let again = scene.context().run(&handler, &task).await;
+        assert_eq!(again, skipped_because("the invitation expired earlier"));
+        let events = scene.harness.take_events().await;
+        assert_eq!(events.len(), 1);
+        let expired: InvitationExpired = scene.harness.read(events.first().unwrap());
+        assert_eq!(expired.invitation_id, task.invitation_id);
+    }
+
+    #[tokio::test]
+    async fn a_revoked_invitation_does_not_expire() {
+        let scene = Scene::new().await;
+        let handler = ExpireInvitationHandler::new(scene.harness.ports.clone());
+        let task = invite(&scene).await;
+        let request = RequestContext::default();
+        revoke_invitation(&scene.harness.ports, &scene.caller, &request, task.invitation_id)
+            .await
+            .unwrap();
+        scene.harness.services.clock.advance(days(7));
+        let result = scene.context().run(&handler, &task).await;
+        assert_eq!(result, skipped_because("the invitation was revoked"));
+        assert!(scene.harness.take_events().await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn before_its_time_an_invitation_waits() {
+        let scene = Scene::new().await;
+        let handler = ExpireInvitationHandler::new(scene.harness.ports.clone());
+        let task = invite(&scene).await;
+        scene.harness.services.clock.advance(days(6));
+        let result = scene.context().run(&handler, &task).await;
+        assert_eq!(result, Ok(Outcome::Snoozed(days(1))));
+    }
+}

@@ -34,3 +34,33 @@ impl TaskHandler<PurgeRecords> for PurgeRecordsHandler {
         Ok(Outcome::Snoozed(Duration::ZERO))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aftercommit_domain::reference::RequestContext;
+
+    use super::*;
+    use crate::handlers::records::ingest;
+    use crate::handlers::scene::{Scene, skipped_because};
+
+    #[tokio::test]
+    async fn every_record_of_a_deleted_project_is_removed_and_no_other() {
+        let scene = Scene::new().await;
+        let handler = PurgeRecordsHandler::new(scene.harness.ports.clone());
+        let doomed = scene.make_project("Doomed").await;
+        ingest(&scene, &doomed, 1000, &RequestContext::default()).await;
+        ingest(&scene, &scene.caller.project_id, 2, &RequestContext::default()).await;
+        let task = PurgeRecords {
+            organization_id: scene.caller.organization_id.clone(),
+            project_id: doomed.clone(),
+        };
+        let early = scene.context().run(&handler, &task).await;
+        assert_eq!(early, skipped_because("the project is not deleted"));
+
+        scene.delete_project(&doomed).await;
+        let before = scene.harness.store.count_rows();
+        assert_eq!(scene.context().run(&handler, &task).await, Ok(Outcome::Completed));
+        assert_eq!(before - scene.harness.store.count_rows(), 1000);
+        assert_eq!(scene.context().run(&handler, &task).await, Ok(Outcome::Completed));
+    }
+}

@@ -1,5 +1,6 @@
 //! A record.
 
+use crate::contract::{InvalidJson, Json, LimitExceeded, Limits};
 use crate::reference::Wrong;
 
 /// The longest key, in bytes.
@@ -47,16 +48,29 @@ impl RecordKey {
 pub struct RecordBody(String);
 
 impl RecordBody {
-    /// Takes JSON from outside; the caller has parsed it.
+    /// Takes JSON from outside.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with it: too large, or JSON that not every database can store.
     pub fn new(json: impl Into<String>) -> Result<Self, Wrong> {
-        let json = json.into();
-        if json.len() > MAX_BODY {
-            return Err(Wrong::new("record.body_too_large", "must have at most 64 KiB"));
-        }
-        Ok(Self(json))
+        let limits = Limits {
+            payload_bytes: MAX_BODY,
+            ..Limits::default()
+        };
+        Json::parse(json, &limits)
+            .map(|json| Self(json.as_str().to_owned()))
+            .map_err(|invalid| match invalid {
+                InvalidJson::Limit(LimitExceeded::Payload { .. } | LimitExceeded::Envelope { .. }) => {
+                    Wrong::new("record.body_too_large", "must have at most 64 KiB")
+                }
+                InvalidJson::Limit(LimitExceeded::Depth { .. } | LimitExceeded::Nodes { .. }) => Wrong::new(
+                    "record.body_too_deep",
+                    "must nest at most 64 levels and hold at most 50 000 values",
+                ),
+                InvalidJson::Malformed { .. } | InvalidJson::Nul { .. } => {
+                    Wrong::new("record.body_invalid", "must be JSON without the character U+0000")
+                }
+            })
     }
 
     /// The JSON.

@@ -11,7 +11,7 @@ use crate::reference::projects::Project;
 use crate::reference::records::{NewRecord, RecordBody, RecordKey, RecordsIngested};
 use crate::reference::requests::{Answers, Claim};
 use crate::reference::{
-    BatchId, Caller, InvalidInput, RecordId, ReferencePorts, Refusal, RequestContext, UseCaseError,
+    BatchId, Caller, InvalidInput, RecordId, ReferencePorts, Refusal, RequestContext, UseCaseError, Wrong,
 };
 use crate::tasks::PublishError;
 
@@ -33,7 +33,7 @@ pub struct IncomingRecord {
     /// Its key.
     pub key: String,
     /// Its body, as JSON.
-    pub body: String,
+    pub body: Option<String>,
 }
 
 /// What became of the batch.
@@ -143,8 +143,12 @@ async fn store(
 fn sort_out(incoming: Vec<IncomingRecord>) -> (Vec<NewRecord>, Vec<RejectedRecord>) {
     let (mut records, mut rejected) = (Vec::new(), Vec::new());
     for (index, record) in incoming.into_iter().enumerate() {
-        let checked =
-            RecordKey::new(record.key).and_then(|key| RecordBody::new(record.body).map(|body| NewRecord { key, body }));
+        let checked = RecordKey::new(record.key).and_then(|key| {
+            let body = record
+                .body
+                .ok_or_else(|| Wrong::new("record.body_missing", "must be there"))?;
+            RecordBody::new(body).map(|body| NewRecord { key, body })
+        });
         match checked {
             Ok(record) => records.push(record),
             Err(wrong) => rejected.push(RejectedRecord {

@@ -1,0 +1,9 @@
+//! The routes, by area.
+
+pub(crate) mod api_keys;
+pub(crate) mod invitations;
+pub(crate) mod magic_links;
+mod named;
+pub(crate) mod organizations;
+pub(crate) mod projects;
+pub(crate) mod records;

@@ -1,0 +1,104 @@
+//! A product with one organization, for the handlers' tests.
+
+use std::sync::Arc;
+
+use aftercommit_domain::contract::ProjectId;
+use aftercommit_domain::reference::identity::use_cases::authenticate;
+use aftercommit_domain::reference::invitations::use_cases::{CreateInvitation, accept_invitation, create_invitation};
+use aftercommit_domain::reference::invitations::{InvitationEmailRequested, SendInvitationEmail};
+use aftercommit_domain::reference::organizations::use_cases::{CreateOrganization, create_organization};
+use aftercommit_domain::reference::projects::use_cases::{CreateProject, create_project, delete_project};
+use aftercommit_domain::reference::{Caller, InvitationId, RequestContext, UseCaseError, UserId};
+use aftercommit_domain::tasks::{Outcome, Reason, Stop, TaskResult};
+use aftercommit_testkit::reference::ReferenceHarness;
+use aftercommit_testkit::{RecordingEmailSender, TaskContextBuilder};
+
+use crate::templates::Templates;
+
+/// A product with the organization "Acme", and a mail server that keeps what it gets.
+pub(super) struct Scene {
+    pub(super) harness: ReferenceHarness,
+    pub(super) caller: Caller,
+    pub(super) mail: Arc<RecordingEmailSender>,
+    pub(super) templates: Arc<Templates>,
+}
+
+impl Scene {
+    pub(super) async fn new() -> Self {
+        let harness = ReferenceHarness::new();
+        let input = CreateOrganization {
+            name: "Acme".into(),
+            owner_email: "owner@acme.test".into(),
+        };
+        let made = create_organization(&harness.ports, &RequestContext::default(), input)
+            .await
+            .unwrap();
+        let caller = authenticate(&harness.ports, &made.api_key).await.unwrap().unwrap();
+        harness.take_events().await;
+        Self {
+            harness,
+            caller,
+            mail: Arc::new(RecordingEmailSender::new()),
+            templates: Arc::new(Templates::load().unwrap()),
+        }
+    }
+
+    pub(super) fn context(&self) -> TaskContextBuilder {
+        TaskContextBuilder::new(&self.harness.services)
+    }
+
+    /// Makes a project besides the default one.
+    pub(super) async fn make_project(&self, name: &str) -> ProjectId {
+        let input = CreateProject { name: name.into() };
+        let made = create_project(&self.harness.ports, &self.caller, &RequestContext::default(), input).await;
+        made.unwrap().project_id
+    }
+
+    pub(super) async fn delete_project(&self, project: &ProjectId) {
+        delete_project(&self.harness.ports, &self.caller, &RequestContext::default(), project)
+            .await
+            .unwrap();
+    }
+
+    /// Invites Ada to the project, or the default one, and answers the task that follows.
+    pub(super) async fn invite(&self, project_id: Option<ProjectId>) -> SendInvitationEmail {
+        let input = CreateInvitation {
+            email: "ada@example.com".into(),
+            role: "member".into(),
+            project_id,
+        };
+        create_invitation(&self.harness.ports, &self.caller, &RequestContext::default(), input)
+            .await
+            .unwrap();
+        let events = self.harness.take_events().await;
+        let requested = events.last().unwrap();
+        SendInvitationEmail::from(&self.harness.read::<InvitationEmailRequested>(requested))
+    }
+
+    pub(super) async fn accept(&self, id: InvitationId, token: &str) -> Result<UserId, UseCaseError> {
+        accept_invitation(&self.harness.ports, &RequestContext::default(), id, token)
+            .await
+            .map(|accepted| accepted.user_id)
+    }
+
+    /// The tokens in the links of the e-mails that were sent, oldest first.
+    pub(super) fn mailed_tokens(&self) -> Vec<String> {
+        let token = |text: &str| {
+            let (_, rest) = text.split_once('#').unwrap();
+            rest.split_whitespace().next().unwrap().to_owned()
+        };
+        self.mail.sent().iter().map(|sent| token(&sent.email.text)).collect()
+    }
+}
+
+pub(super) fn skipped_because(reason: &str) -> TaskResult {
+    Ok(Outcome::Skipped(Reason::new(reason)))
+}
+
+/// The code of the failure a run ended with.
+pub(super) fn failure_code(result: TaskResult) -> String {
+    match result {
+        Err(Stop::Failed { failure, .. }) => failure.code.into_owned(),
+        other => panic!("it did not fail: {other:?}"),
+    }
+}
