@@ -1,0 +1,24 @@
+//! The queue: topics of tasks in a table.
+
+mod consumer;
+mod delivery;
+mod maintenance;
+pub(crate) mod publisher;
+pub(crate) mod settlement;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::database::Inner;
+
+/// The queue of a database. Implements `QueuePublisher`, `QueueConsumer`, `QueueMaintenance` and `TaskInspector`.
+#[derive(Clone)]
+pub struct SqliteQueue {
+    pub(crate) database: Arc<Inner>,
+}
+
+impl fmt::Debug for SqliteQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteQueue").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,301 @@
+//! Writing down how deliveries ended: all of a group in a handful of statements.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use aftercommit_domain::failure::{ErrorClass, Failure};
+use aftercommit_domain::tasks::SettleError;
+use serde::Serialize;
+use sqlx::SqliteConnection;
+use tokio::sync::oneshot;
+
+use crate::claims::Topic;
+use crate::columns::{json_list, micros};
+use crate::options::RecordSuccesses;
+use crate::queue::consumer::Consumer;
+use crate::queue::publisher::promote;
+use crate::writer::{WriteError, WriterContext};
+
+/// A delivery to settle.
+pub(crate) struct SettleJob {
+    pub(crate) seq: i64,
+    pub(crate) token: i64,
+    pub(crate) ordering: Option<String>,
+    pub(crate) settlement: Settlement,
+    pub(crate) consumer: Arc<Consumer>,
+    pub(crate) reply: oneshot::Sender<Result<(), SettleError>>,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) enum Settlement {
+    Completed,
+    Ended { outcome: &'static str, reason: String },
+    Retry { due_at: i64, counted: bool, failure: Option<Failure> },
+    Dead { failure: Failure },
+}
+
+/// A finished task as `json_each` reads it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Ending {
+    pub(crate) seq: i64,
+    pub(crate) outcome: &'static str,
+    pub(crate) code: Option<String>,
+    pub(crate) reason: String,
+    /// Of a task that was given up.
+    #[serde(flatten)]
+    pub(crate) letter: Option<Letter>,
+}
+
+/// What a dead letter keeps besides the row.
+#[derive(Debug, Serialize)]
+pub(crate) struct Letter {
+    fingerprint: String,
+    /// JSON in JSON: the store keeps it as text.
+    failure: String,
+}
+
+impl Ending {
+    pub(crate) fn dead(seq: i64, failure: &Failure) -> Self {
+        Self {
+            seq,
+            outcome: "dead",
+            code: Some(failure.code.to_string()),
+            reason: failure.message.clone(),
+            letter: Some(Letter {
+                fingerprint: failure.fingerprint(),
+                failure: serde_json::to_string(failure).unwrap_or_default(),
+            }),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Again {
+    seq: i64,
+    due_at: i64,
+    counted: i64,
+    code: Option<String>,
+    reason: Option<String>,
+}
+
+/// Writes how all of `jobs` ended. Their leases are known to hold: a lease cannot run out once its end is being written.
+pub(crate) async fn apply(
+    connection: &mut SqliteConnection,
+    jobs: &[SettleJob],
+    context: &WriterContext,
+) -> Result<(), sqlx::Error> {
+    let now = micros(context.clock.now());
+    let (mut completed, mut endings, mut again) = (Vec::new(), Vec::new(), Vec::new());
+    for job in jobs {
+        let seq = job.seq;
+        match &job.settlement {
+            Settlement::Completed => completed.push(seq),
+            Settlement::Ended { outcome, reason } => endings.push(Ending {
+                seq,
+                outcome,
+                code: None,
+                reason: reason.clone(),
+                letter: None,
+            }),
+            Settlement::Dead { failure } => endings.push(Ending::dead(seq, failure)),
+            Settlement::Retry {
+                due_at,
+                counted,
+                failure,
+            } => again.push(Again {
+                seq,
+                due_at: *due_at,
+                counted: i64::from(*counted),
+                code: failure.as_ref().map(|failure| failure.code.to_string()),
+                reason: failure.as_ref().map(|failure| failure.message.clone()),
+            }),
+        }
+    }
+    if !completed.is_empty() {
+        complete(connection, &completed, now, context).await?;
+    }
+    if !endings.is_empty() {
+        end(connection, &endings, now).await?;
+    }
+    if !again.is_empty() {
+        try_again(connection, &again).await?;
+    }
+    let finished = jobs
+        .iter()
+        .filter(|job| !matches!(job.settlement, Settlement::Retry { .. }));
+    let keys = finished.filter_map(|job| Some((job.consumer.topic.name.as_str(), job.ordering.as_deref()?)));
+    promote(connection, keys).await
+}
+
+/// Answers every job of a group, frees its leases and tells its consumers how much room they have.
+pub(crate) fn finish(jobs: Vec<SettleJob>, result: &Result<(), WriteError>, context: &WriterContext) {
+    let mut room: HashMap<u64, (Arc<Consumer>, usize)> = HashMap::new();
+    let mut woken: HashSet<*const Topic> = HashSet::new();
+    let mut ended = Vec::new();
+    for job in jobs {
+        let topic = &job.consumer.topic;
+        let answer = match result {
+            Ok(()) => {
+                ended.extend(topic.forget(job.seq, job.token, &context.topics));
+                // A retry has a new time, and after the end of an ordered task comes the next of its key.
+                let may_free = job.ordering.is_some() || matches!(job.settlement, Settlement::Retry { .. });
+                if may_free && woken.insert(Arc::as_ptr(topic)) {
+                    topic.wake.bump();
+                }
+                Ok(())
+            }
+            Err(error) => {
+                topic.settling_failed(job.seq, job.token, job.consumer.lease_end());
+                Err(SettleError::Unavailable {
+                    reason: error.to_string(),
+                })
+            }
+        };
+        let entry = room
+            .entry(job.consumer.id)
+            .or_insert_with(|| (Arc::clone(&job.consumer), 0));
+        entry.1 += 1;
+        let _ = job.reply.send(answer);
+    }
+    context.sheet.end(ended);
+    for (consumer, settled) in room.into_values() {
+        consumer.release(settled);
+    }
+}
+
+async fn complete(
+    connection: &mut SqliteConnection,
+    seqs: &[i64],
+    now: i64,
+    context: &WriterContext,
+) -> Result<(), sqlx::Error> {
+    let list = json_list(seqs.iter().copied());
+    let recorded = match context.record_successes {
+        RecordSuccesses::All => list.clone(),
+        RecordSuccesses::Sampled => {
+            json_list(seqs.iter().copied().filter(|_| context.randomness.unit() < 0.01))
+        }
+        RecordSuccesses::None => "[]".to_owned(),
+    };
+    if recorded.len() > "[]".len() {
+        sqlx::query(
+            "INSERT INTO aftercommit_task_outcomes (id, topic, task, organization_id, project_id, attempts, outcome, \
+               enqueued_at, finished_at, correlation_id, causation_id) \
+             SELECT t.id, t.topic, t.task, t.organization_id, t.project_id, t.attempts + 1, 'completed', \
+               t.enqueued_at, ?2, t.correlation_id, t.causation_id \
+             FROM json_each(?1) done CROSS JOIN aftercommit_tasks t ON t.seq = done.value",
+        )
+        .bind(recorded)
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
+    }
+    delete(connection, list).await
+}
+
+async fn delete(connection: &mut SqliteConnection, seqs: String) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM aftercommit_tasks WHERE seq IN (SELECT value FROM json_each(?1))")
+        .bind(seqs)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Ends tasks with more to say than that they completed, and keeps those that were given up.
+pub(crate) async fn end(connection: &mut SqliteConnection, endings: &[Ending], now: i64) -> Result<(), sqlx::Error> {
+    let list = serde_json::to_string(endings).unwrap_or_default();
+    sqlx::query(
+        "INSERT INTO aftercommit_task_outcomes (id, topic, task, organization_id, project_id, attempts, outcome, code, \
+           reason, enqueued_at, finished_at, correlation_id, causation_id) \
+         SELECT t.id, t.topic, t.task, t.organization_id, t.project_id, t.attempts + 1, e.value ->> 'outcome', \
+           e.value ->> 'code', e.value ->> 'reason', t.enqueued_at, ?2, t.correlation_id, t.causation_id \
+         FROM json_each(?1) e CROSS JOIN aftercommit_tasks t ON t.seq = e.value ->> 'seq'",
+    )
+    .bind(&list)
+    .bind(now)
+    .execute(&mut *connection)
+    .await?;
+    if endings.iter().any(|ending| ending.letter.is_some()) {
+        keep(connection, &list, now).await?;
+    }
+    delete(connection, json_list(endings.iter().map(|ending| ending.seq))).await
+}
+
+/// Keeps those of `endings` that were given up.
+async fn keep(connection: &mut SqliteConnection, endings: &str, now: i64) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO aftercommit_dead_letters (id, topic, task, organization_id, project_id, order_scope, attempts, \
+           code, fingerprint, failure, enqueued_at, died_at, correlation_id, causation_id, body) \
+         SELECT t.id, t.topic, t.task, t.organization_id, t.project_id, t.order_scope, t.attempts + 1, \
+           e.value ->> 'code', e.value ->> 'fingerprint', e.value ->> 'failure', t.enqueued_at, ?2, t.correlation_id, \
+           t.causation_id, t.body \
+         FROM json_each(?1) e CROSS JOIN aftercommit_tasks t ON t.seq = e.value ->> 'seq' \
+         WHERE e.value ->> 'outcome' = 'dead' \
+         ON CONFLICT (id) DO UPDATE SET entry = (SELECT max(entry) + 1 FROM aftercommit_dead_letters), \
+           topic = excluded.topic, task = excluded.task, organization_id = excluded.organization_id, \
+           project_id = excluded.project_id, order_scope = excluded.order_scope, attempts = excluded.attempts, \
+           code = excluded.code, fingerprint = excluded.fingerprint, failure = excluded.failure, \
+           enqueued_at = excluded.enqueued_at, died_at = excluded.died_at, correlation_id = excluded.correlation_id, \
+           causation_id = excluded.causation_id, body = excluded.body",
+    )
+    .bind(endings)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn try_again(connection: &mut SqliteConnection, again: &[Again]) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE aftercommit_tasks SET due_at = a.value ->> 'due_at', attempts = attempts + (a.value ->> 'counted'), \
+           failure_code = a.value ->> 'code', failure = a.value ->> 'reason' \
+         FROM json_each(?1) a WHERE seq = a.value ->> 'seq'",
+    )
+    .bind(serde_json::to_string(again).unwrap_or_default())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Counts lost runs, and gives up the tasks that lost too many.
+pub(crate) async fn record_lost(
+    connection: &mut SqliteConnection,
+    seqs: &[i64],
+    max_lost_runs: u32,
+    now: i64,
+) -> Result<(), sqlx::Error> {
+    if seqs.is_empty() {
+        return Ok(());
+    }
+    let list = json_list(seqs.iter().copied());
+    sqlx::query(
+        "UPDATE aftercommit_tasks SET lost_runs = lost_runs + 1 WHERE seq IN (SELECT value FROM json_each(?1))",
+    )
+    .bind(&list)
+    .execute(&mut *connection)
+    .await?;
+    let hopeless: Vec<(i64, i64, String, Option<String>)> = sqlx::query_as(
+        "SELECT seq, lost_runs, topic, order_scope FROM aftercommit_tasks \
+         WHERE seq IN (SELECT value FROM json_each(?1)) AND lost_runs >= ?2",
+    )
+    .bind(&list)
+    .bind(i64::from(max_lost_runs))
+    .fetch_all(&mut *connection)
+    .await?;
+    if hopeless.is_empty() {
+        return Ok(());
+    }
+    let endings: Vec<Ending> = hopeless
+        .iter()
+        .map(|(seq, lost, _, _)| {
+            let message = format!("{lost} runs of it ended without a result: its process died or its lease ran out");
+            Ending::dead(*seq, &Failure::new("task.lost", ErrorClass::Permanent, message))
+        })
+        .collect();
+    end(connection, &endings, now).await?;
+    let keys = hopeless
+        .iter()
+        .filter_map(|(_, _, topic, scope)| Some((topic.as_str(), scope.as_deref()?)));
+    promote(connection, keys).await
+}

@@ -1,0 +1,250 @@
+//! The loop of the writer: take what waits, write it in one transaction, answer everyone.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aftercommit_domain::randomness::Randomness;
+use aftercommit_domain::time::Clock;
+use sqlx::SqliteConnection;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::claims::Topics;
+use crate::columns::is_connection_lost;
+use crate::connection::WriterConnection;
+use crate::options::RecordSuccesses;
+use crate::queue::publisher::{self, PublishJob, Sequence};
+use crate::queue::settlement::{self, SettleJob};
+use crate::run_sheet::RunSheet;
+use crate::transaction::SqliteTransaction;
+use crate::wake::Wake;
+use crate::writer::{Job, Work, WriteError, closed};
+
+/// The most writes of one group, and the most bytes and tasks they may add: nobody else writes meanwhile.
+const GROUP_JOBS: usize = 1024;
+const GROUP_BYTES: usize = 4 * 1024 * 1024;
+const GROUP_TASKS: usize = 4096;
+/// After this long without a write the write-ahead log is cut.
+const IDLE: Duration = Duration::from_secs(5);
+/// How many groups pass between looks at the size of the write-ahead log.
+const GROUPS_PER_LOOK: u32 = 64;
+
+/// What writing needs besides the connection.
+pub(crate) struct WriterContext {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) randomness: Arc<dyn Randomness>,
+    pub(crate) record_successes: RecordSuccesses,
+    pub(crate) topics: Arc<Topics>,
+    pub(crate) sheet: Arc<RunSheet>,
+    pub(crate) sequence: Arc<Sequence>,
+}
+
+/// The loop of the writer.
+pub(crate) struct GroupWriter {
+    pub(crate) connection: Arc<WriterConnection>,
+    pub(crate) context: Arc<WriterContext>,
+    pub(crate) relay: Arc<Wake>,
+    pub(crate) wal: PathBuf,
+    pub(crate) wal_bytes: u64,
+    pub(crate) waiting: mpsc::Receiver<Job>,
+    /// Nothing more is taken in; what waits is still written.
+    pub(crate) closing: CancellationToken,
+}
+
+/// How a group failed. Nothing of it was written, or that is not known.
+enum Attempt {
+    /// For a reason all of its writes share.
+    AllFailed(WriteError),
+    /// One of them could not be applied.
+    OneFailed(WriteError),
+}
+
+impl Attempt {
+    fn into_error(self) -> WriteError {
+        match self {
+            Self::AllFailed(error) | Self::OneFailed(error) => error,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Group {
+    publishes: Vec<PublishJob>,
+    settles: Vec<SettleJob>,
+    others: Vec<Box<dyn Work>>,
+}
+
+impl GroupWriter {
+    /// Writes until everyone who could hand over a write is gone, or it is closing and nothing waits.
+    pub(crate) async fn run(mut self) {
+        let closing = self.closing.clone();
+        let mut is_dirty = false;
+        let mut groups = 0_u32;
+        loop {
+            let first = tokio::select! {
+                biased;
+                first = self.waiting.recv() => first,
+                () = closing.cancelled(), if !self.waiting.is_closed() => {
+                    self.waiting.close();
+                    continue;
+                }
+                () = sleep(IDLE), if is_dirty => {
+                    self.cut_log().await;
+                    is_dirty = false;
+                    continue;
+                }
+            };
+            let Some(first) = first else { return };
+            let group = self.fill(first);
+            self.write(group).await;
+            is_dirty = true;
+            groups = groups.wrapping_add(1);
+            if groups.is_multiple_of(GROUPS_PER_LOOK) && self.is_log_long() {
+                self.cut_log().await;
+            }
+        }
+    }
+
+    /// Adds what waits already, up to the bounds of a group.
+    fn fill(&mut self, first: Job) -> Group {
+        let mut group = Group::default();
+        let (mut jobs, mut bytes, mut tasks) = (0, 0, 0);
+        let mut next = Some(first);
+        while let Some(job) = next {
+            jobs += 1;
+            if let Job::Publish(publish) = &job {
+                bytes += publish.bytes();
+                tasks += publish.tasks();
+            }
+            group.add(job);
+            let has_room = jobs < GROUP_JOBS && bytes < GROUP_BYTES && tasks < GROUP_TASKS;
+            next = if has_room { self.waiting.try_recv().ok() } else { None };
+        }
+        group
+    }
+
+    async fn write(&self, mut group: Group) {
+        match self.attempt(&mut group).await {
+            Ok(()) => group.finish(&self.context, &Ok(())),
+            // Each for itself, so that only the one that cannot be written fails.
+            Err(Attempt::OneFailed(_)) if group.len() > 1 => {
+                for mut alone in group.split() {
+                    let result = self.attempt(&mut alone).await.map_err(Attempt::into_error);
+                    alone.finish(&self.context, &result);
+                }
+            }
+            Err(failed) => group.finish(&self.context, &Err(failed.into_error())),
+        }
+    }
+
+    async fn attempt(&self, group: &mut Group) -> Result<(), Attempt> {
+        let all = |error: WriteError| Attempt::AllFailed(error);
+        let mut transaction = SqliteTransaction::begin(&self.connection, &self.relay)
+            .await
+            .map_err(|error| all(error.into()))?;
+        let limit = self.connection.operation_timeout;
+        match timeout(limit, group.apply(&mut transaction, &self.context)).await {
+            Ok(Ok(())) => transaction.commit().await.map_err(|error| all(error.into())),
+            Ok(Err(error)) if is_connection_lost(&error) => Err(all(error.into())),
+            Ok(Err(error)) => Err(Attempt::OneFailed(error.into())),
+            Err(_) => Err(all(WriteError::Unavailable(format!("not written within {limit:?}")))),
+        }
+    }
+
+    fn is_log_long(&self) -> bool {
+        std::fs::metadata(&self.wal).is_ok_and(|wal| wal.len() > self.wal_bytes)
+    }
+
+    /// Moves the write-ahead log into the database and cuts it. Gives up at once when someone is still reading an old
+    /// state; the next look tries again.
+    async fn cut_log(&self) {
+        let Ok(mut turn) = self.connection.turn().await else {
+            return;
+        };
+        // One string, so that the timeout is back in place even when this future is dropped in between.
+        let cut = sqlx::raw_sql(
+            "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 5000;",
+        )
+        .execute(&mut *turn);
+        match timeout(self.connection.operation_timeout, cut).await {
+            Ok(Ok(_)) => {
+                drop(turn);
+                if self.is_log_long() {
+                    tracing::warn!(
+                        "the write-ahead log cannot be cut while someone reads an old state; close long read transactions"
+                    );
+                }
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "the write-ahead log could not be cut"),
+            Err(_) => tracing::warn!("cutting the write-ahead log takes too long"),
+        }
+    }
+}
+
+impl Group {
+    fn add(&mut self, job: Job) {
+        match job {
+            Job::Publish(publish) => self.publishes.push(publish),
+            Job::Settle(settle) => self.settles.push(settle),
+            Job::Other(work) => self.others.push(work),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.publishes.len() + self.settles.len() + self.others.len()
+    }
+
+    async fn apply(
+        &mut self,
+        connection: &mut SqliteConnection,
+        context: &WriterContext,
+    ) -> Result<(), sqlx::Error> {
+        if !self.settles.is_empty() {
+            settlement::apply(connection, &self.settles, context).await?;
+        }
+        if !self.publishes.is_empty() {
+            publisher::insert(connection, &mut self.publishes, &context.sequence).await?;
+        }
+        for work in &mut self.others {
+            work.apply(connection).await?;
+        }
+        Ok(())
+    }
+
+    fn split(self) -> Vec<Self> {
+        let publishes = self.publishes.into_iter().map(Job::Publish);
+        let settles = self.settles.into_iter().map(Job::Settle);
+        let others = self.others.into_iter().map(Job::Other);
+        publishes
+            .chain(settles)
+            .chain(others)
+            .map(|job| {
+                let mut alone = Self::default();
+                alone.add(job);
+                alone
+            })
+            .collect()
+    }
+
+    fn finish(self, context: &WriterContext, result: &Result<(), WriteError>) {
+        settlement::finish(self.settles, result, context);
+        publisher::finish(self.publishes, result, context);
+        for work in self.others {
+            work.finish(result.clone());
+        }
+    }
+}
+
+impl Drop for GroupWriter {
+    fn drop(&mut self) {
+        // What was handed over but not written is answered, so that nobody waits for ever.
+        self.waiting.close();
+        while let Ok(job) = self.waiting.try_recv() {
+            let mut group = Group::default();
+            group.add(job);
+            group.finish(&self.context, &Err(closed()));
+        }
+    }
+}
