@@ -9,6 +9,27 @@ use serde::{Deserialize, Serialize};
 /// Ids, numbers, booleans, times, [`BoundedText`], [`StorageKey`], [`Sealed`](crate::contract::Sealed), enums and
 /// structs with `#[derive(Payload)]`, and `Option`, `Vec` or arrays of those. Entities are not: a payload that carries
 /// one shows its handler an old picture. Send the id and let the handler load the entity.
+///
+/// ```
+/// use aftercommit_domain::contract::{BoundedText, Payload, Sealed};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize, Payload)]
+/// enum Channel {
+///     Mail { to: Sealed<String> },
+///     Webhook { name: BoundedText<100> },
+/// }
+/// ```
+///
+/// Text without a bound, or an entity, does not compile:
+///
+/// ```compile_fail,E0277
+/// # use aftercommit_domain::contract::Payload;
+/// #[derive(Payload)]
+/// enum Channel {
+///     Webhook { name: String },
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a field of a payload",
     label = "not an id, a storage key or a fact of the event",

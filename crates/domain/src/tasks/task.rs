@@ -23,6 +23,30 @@ use crate::time::Timestamp;
 ///     invoice_id: i64,
 /// }
 /// ```
+///
+/// What the topic's configuration does not say, the contract may. `order_key` names the field whose text orders the
+/// tasks. The rules for tenants and versions are those of [`DomainEvent`](crate::events::DomainEvent).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use aftercommit_domain::contract::{OrganizationId, ProjectId};
+/// use aftercommit_domain::tasks::Task;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize, Task)]
+/// #[task(topic = "reports", name = "render", version = 1, order_key = report_id, timeout_secs = 300, max_attempts = 5)]
+/// struct RenderReport {
+///     organization_id: OrganizationId,
+///     project_id: ProjectId,
+///     report_id: i64,
+/// }
+///
+/// let task = RenderReport { organization_id: 7.into(), project_id: 8.into(), report_id: 9 };
+/// assert_eq!(task.order_key().unwrap().as_str(), "9");
+/// assert_eq!(RenderReport::timeout(), Some(Duration::from_secs(300)));
+/// assert_eq!(RenderReport::retry_policy().max_attempts, 5);
+/// ```
 pub trait Task: Contract {
     /// The topic that owns it.
     const TOPIC: TopicName;

@@ -28,7 +28,7 @@ fn receipt(invoice: &str) -> SendReceipt {
 fn main() {
     assert_eq!(SendReceipt::contract_name(), "receipts/send");
     assert_eq!((SendReceipt::TOPIC.as_str(), SendReceipt::NAME.as_str()), ("receipts", "send"));
-    assert_eq!(SendReceipt::timeout(), Duration::from_secs(30));
+    assert_eq!(SendReceipt::timeout(), Some(Duration::from_secs(30)));
     assert_eq!(SendReceipt::retry_policy(), RetryPolicy { max_attempts: 5, ..RetryPolicy::default() });
     assert_eq!(receipt("9").order_key(), Some(OrderKey::new("9").unwrap()));
     // Text that is no key still keeps its order.
@@ -39,5 +39,5 @@ fn main() {
 
     let void = VoidReceipt { organization_id: 1.into(), project_id: 2.into() };
     assert_eq!(void.order_key(), None);
-    assert_eq!((VoidReceipt::timeout(), VoidReceipt::retry_policy()), (Duration::from_secs(60), RetryPolicy::default()));
+    assert_eq!((VoidReceipt::timeout(), VoidReceipt::retry_policy()), (None, RetryPolicy::default()));
 }
