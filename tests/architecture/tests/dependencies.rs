@@ -1,0 +1,176 @@
+//! Who may depend on whom.
+
+use aftercommit_architecture_tests::{Kind, Member, member, members, none_of, packages_below};
+use cargo_metadata::DependencyKind::{Build, Development, Normal};
+
+/// What the domain may use: data types, derives, encodings. Nothing that reads a clock, draws a number or opens a socket.
+const PURE: &[&str] = &[
+    "aftercommit-domain-macros",
+    "async-trait",
+    "base64",
+    "chrono",
+    "serde",
+    "serde_json",
+    "sha2",
+    "thiserror",
+    "uuid",
+];
+
+/// What has no business below the domain, however it would get there.
+const IMPURE: &[&str] = &[
+    "axum",
+    "figment",
+    "hyper",
+    "lapin",
+    "lettre",
+    "libsqlite3-sys",
+    "metrics",
+    "mio",
+    "rand",
+    "reqwest",
+    "rusqlite",
+    "rustls",
+    "socket2",
+    "sqlx",
+    "sqlx-core",
+    "tokio",
+    "tokio-util",
+    "tracing",
+];
+
+/// The direction everything points in.
+fn may_depend_on(from: &Member, to: &Member) -> bool {
+    use Kind::{
+        Adapter, App, Domain, DomainMacros, Example, Facade, Foundation, Host, Outside, Runtime, Testkit, Tooling,
+    };
+    match from.kind {
+        DomainMacros | Foundation | Tooling => false,
+        Domain => to.kind == DomainMacros,
+        Runtime | Adapter | Testkit => to.kind == Domain,
+        Facade => matches!(to.kind, Domain | DomainMacros | Runtime | Adapter | Foundation),
+        App => matches!(to.kind, Domain | Runtime | Adapter | Foundation | Facade),
+        Host => matches!(to.kind, Domain | Runtime | Adapter | Foundation | Facade | App),
+        Example => to.kind == Facade,
+        Outside => to.kind != Tooling,
+    }
+}
+
+#[test]
+fn packages_depend_in_one_direction_only() {
+    let wrong = members().iter().flat_map(|from| {
+        from.depends_on(&[Normal, Build])
+            .into_iter()
+            .filter(|to| !may_depend_on(from, to))
+            .map(|to| format!("{} depends on {}", from.name(), to.name()))
+    });
+    none_of(
+        wrong,
+        "Dependencies point one way: domain ← runtime, domain ← platform-*, all of them ← aftercommit ← apps. Move what \
+         is needed behind a port of the domain, or to the crate that may depend on both:",
+    );
+}
+
+#[test]
+fn nothing_depends_on_an_app_but_the_process_that_hosts_them() {
+    let wrong = members()
+        .iter()
+        .filter(|from| !matches!(from.kind, Kind::Host | Kind::Outside))
+        .flat_map(|from| {
+            from.depends_on(&[Normal, Build, Development])
+                .into_iter()
+                .filter(|to| matches!(to.kind, Kind::App | Kind::Host))
+                .map(|to| format!("{} depends on {}", from.name(), to.name()))
+        });
+    none_of(wrong, "An app is an end of the graph. Move what is needed to a crate:");
+}
+
+#[test]
+fn the_testkit_is_only_a_dev_dependency() {
+    let wrong = members()
+        .iter()
+        .filter(|from| !matches!(from.kind, Kind::Outside | Kind::Example))
+        .filter(|from| {
+            from.depends_on(&[Normal, Build])
+                .iter()
+                .any(|to| to.kind == Kind::Testkit)
+        })
+        .map(Member::name);
+    none_of(
+        wrong,
+        "Fakes do not ship. Put aftercommit-testkit under [dev-dependencies] in:",
+    );
+}
+
+#[test]
+fn the_domain_depends_on_its_derives_and_on_pure_libraries_only() {
+    let wrong = member("crates/domain")
+        .package
+        .dependencies
+        .iter()
+        .filter(|dependency| matches!(dependency.kind, Normal | Build) && !PURE.contains(&dependency.name.as_str()))
+        .map(|dependency| &dependency.name);
+    none_of(
+        wrong,
+        "The domain does no I/O. Make what is needed a port, or, if the library is pure data, add it to PURE in this test:",
+    );
+}
+
+#[test]
+fn nothing_below_the_domain_can_do_io() {
+    let wrong = packages_below("aftercommit-domain", &["--all-features"]);
+    let wrong = wrong.iter().filter(|name| IMPURE.contains(&name.as_str()));
+    none_of(
+        wrong,
+        "The domain compiles these through a library. Turn off the library's feature that brings them:",
+    );
+}
+
+#[test]
+fn the_api_depends_on_no_effect_adapter() {
+    let effects = [
+        "aftercommit-platform-email-",
+        "aftercommit-platform-webhook-",
+        "aftercommit-platform-storage-",
+    ];
+    let below = packages_below("aftercommit-api", &[]);
+    let wrong = below
+        .iter()
+        .filter(|name| effects.iter().any(|effect| name.starts_with(effect)));
+    none_of(
+        wrong,
+        "A request runs one use case and answers; effects happen in workers. Publish an event instead of acting, and \
+         turn off the feature that brings these:",
+    );
+}
+
+#[test]
+fn the_kit_does_not_turn_on_the_reference_product() {
+    let by_dependency = members().iter().filter(|member| member.is_kit()).flat_map(|member| {
+        member
+            .package
+            .dependencies
+            .iter()
+            .filter(|dependency| dependency.features.iter().any(|feature| feature == "reference"))
+            .map(|dependency| {
+                format!(
+                    "{}: [dependencies] {} has it in features",
+                    member.name(),
+                    dependency.name
+                )
+            })
+    });
+    let by_default = members()
+        .iter()
+        .filter(|member| {
+            member
+                .package
+                .features
+                .get("default")
+                .is_some_and(|on| on.iter().any(|f| f == "reference"))
+        })
+        .map(|member| format!("{}: [features] default has it", member.name()));
+    none_of(
+        by_default.chain(by_dependency),
+        "Who adopts the kit does not get the product. Hand the feature on instead: `reference = [\"x/reference\"]`:",
+    );
+}

@@ -1,0 +1,134 @@
+//! What the documents say of the tree, and whether it is so.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use aftercommit_architecture_tests::{File, Member, members, none_of, root, rust_files};
+
+fn document(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The cells of the tables below the heading, without their heads.
+fn rows(document: &str) -> Vec<Vec<&str>> {
+    document
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix('|')?.strip_suffix('|'))
+        .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>())
+        .filter(|cells| !cells.iter().all(|cell| cell.chars().all(|c| "-: ".contains(c))))
+        .collect()
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn the_code_map_of_architecture_md_lists_exactly_the_packages_there_are() {
+    let text = document("ARCHITECTURE.md");
+    let map = text
+        .split("\n## ")
+        .find(|section| section.starts_with("Code map"))
+        .expect("a section `Code map`");
+    let listed: BTreeSet<&str> = rows(map).iter().skip(1).flat_map(|cells| quoted(cells[0])).collect();
+    let there: BTreeSet<&str> = members().iter().map(|member| member.folder.as_str()).collect();
+    let missing = there
+        .difference(&listed)
+        .map(|folder| format!("`{folder}` is not in the code map"));
+    let gone = listed
+        .difference(&there)
+        .map(|folder| format!("`{folder}` is in the code map but not in the tree"));
+    none_of(
+        missing.chain(gone),
+        "The code map is where a newcomer starts. Give each package its row in ARCHITECTURE.md:",
+    );
+}
+
+#[test]
+fn every_promise_names_a_test_that_exists() {
+    let text = document("docs/guarantees.md");
+    let sources = rust_files("");
+    let promises: Vec<Vec<&str>> = rows(&text).into_iter().filter(|cells| cells[0] != "promise").collect();
+    assert!(
+        !promises.is_empty(),
+        "docs/guarantees.md has no table | promise | mechanism | test |"
+    );
+    let mut wrong = Vec::new();
+    for promise in promises {
+        let [what, _, tests] = promise.as_slice() else {
+            wrong.push(format!("{promise:?} is not | promise | mechanism | test |"));
+            continue;
+        };
+        let names: Vec<&str> = quoted(tests).collect();
+        if names.is_empty() {
+            wrong.push(format!("{what} names no test"));
+        }
+        wrong.extend(
+            names
+                .iter()
+                .filter(|name| !is_a_test(name, &sources))
+                .map(|name| format!("{what} names `{name}`, which is no test")),
+        );
+    }
+    none_of(
+        wrong,
+        "A promise without a test is a hope. Write the test, or name the one there is, in docs/guarantees.md:",
+    );
+}
+
+/// Whether `name`, or its last part after `::`, is a test function or a scenario of a conformance suite.
+fn is_a_test(name: &str, sources: &[File]) -> bool {
+    let name = name.rsplit("::").next().unwrap_or(name);
+    let function = format!("fn {name}(");
+    let generic = format!("fn {name}<");
+    sources.iter().any(|file| {
+        let lines: Vec<&str> = file.text.lines().collect();
+        lines.iter().enumerate().any(|(at, line)| {
+            let is_function = line.contains(&function) || line.contains(&generic);
+            let is_scenario =
+                file.path.starts_with("crates/testkit/src/") && file.folders().any(|f| f == "conformance");
+            let attributes = lines[..at]
+                .iter()
+                .rev()
+                .take_while(|line| !line.trim().is_empty() && !line.trim().ends_with('}'));
+            let mut attributes = attributes.map(|line| line.trim());
+            is_function && (is_scenario || attributes.any(|line| line.starts_with("#[") && line.contains("test")))
+        })
+    })
+}
+
+#[test]
+fn the_readme_says_how_to_test_in_a_block_that_ci_can_run() {
+    let text = document("README.md");
+    let marked: Vec<&str> = text.split("<!-- test-command -->\n").skip(1).collect();
+    let [after] = marked.as_slice() else {
+        panic!(
+            "README.md has {} lines `<!-- test-command -->`, but .ci/run takes exactly one",
+            marked.len()
+        );
+    };
+    let block = after
+        .strip_prefix("```sh\n")
+        .and_then(|block| block.split("\n```").next());
+    assert_eq!(
+        block,
+        Some("cargo xtask test"),
+        "right under `<!-- test-command -->` README.md has a fenced block `sh` with the test command, which .ci/run runs"
+    );
+    assert!(
+        document(".ci/run").contains("README.md"),
+        ".ci/run takes the test command from README.md"
+    );
+}
+
+#[test]
+fn both_licences_are_there_and_are_the_ones_the_packages_name() {
+    assert!(document("LICENSE-MIT").starts_with("MIT License"));
+    assert!(document("LICENSE-APACHE").trim_start().starts_with("Apache License"));
+    let wrong = members()
+        .iter()
+        .filter(|member| member.package.license.as_deref() != Some("MIT OR Apache-2.0"))
+        .map(Member::name);
+    none_of(wrong, "Everything here is MIT OR Apache-2.0, but not:");
+}

@@ -1,0 +1,86 @@
+//! Which packages there are, asked of cargo, so that a new one cannot be forgotten.
+
+use std::path::PathBuf;
+
+use cargo_metadata::{Metadata, MetadataCommand, Package};
+use serde::Deserialize;
+
+use crate::step::Problem;
+
+/// The packages of this workspace.
+pub(crate) struct Workspace {
+    metadata: Metadata,
+}
+
+/// A program under `examples/`, and what it must print.
+pub(crate) struct Example {
+    pub(crate) package: String,
+    /// Where cargo puts its binary.
+    pub(crate) binary: PathBuf,
+    /// Each must be part of a line of its output.
+    pub(crate) prints: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct ExampleMetadata {
+    xtask: ExamplePrints,
+}
+
+#[derive(Deserialize)]
+struct ExamplePrints {
+    prints: Vec<String>,
+}
+
+impl Workspace {
+    /// Asks cargo.
+    pub(crate) fn load() -> Result<Self, Problem> {
+        let metadata = MetadataCommand::new().no_deps().exec()?;
+        Ok(Self { metadata })
+    }
+
+    /// The kit: what adopters depend on, each of which must stand alone and without the reference product.
+    pub(crate) fn kit(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self
+            .packages_in("crates")
+            .map(|package| package.name.as_str())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The programs under `examples/`. `Err` when one does not say what it prints.
+    pub(crate) fn examples(&self) -> Result<Vec<Example>, Problem> {
+        self.packages_in("examples")
+            .map(|package| self.example(package))
+            .collect()
+    }
+
+    fn example(&self, package: &Package) -> Result<Example, Problem> {
+        let name = package.name.to_string();
+        let metadata: ExampleMetadata = serde::Deserialize::deserialize(package.metadata.clone()).map_err(|error| {
+            format!(
+                "{}: {error}; say what the program prints: `[package.metadata.xtask] prints = [\"…\"]`",
+                package.manifest_path
+            )
+        })?;
+        let binary = package
+            .targets
+            .iter()
+            .find(|target| target.is_bin())
+            .ok_or_else(|| format!("{name} has no binary, but an example is a program that runs"))?;
+        let directory = self.metadata.target_directory.join("debug");
+        Ok(Example {
+            binary: directory.join(&binary.name).into(),
+            package: name,
+            prints: metadata.xtask.prints,
+        })
+    }
+
+    fn packages_in(&self, folder: &str) -> impl Iterator<Item = &Package> {
+        let folder = self.metadata.workspace_root.join(folder);
+        self.metadata
+            .packages
+            .iter()
+            .filter(move |package| package.manifest_path.starts_with(&folder))
+    }
+}

@@ -1,0 +1,50 @@
+//! One command of a check or a test: announced, run, timed.
+
+use std::error::Error;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// What stops a whole run. What fails in a step is not an error but a failed step.
+pub(crate) type Problem = Box<dyn Error + Send + Sync>;
+
+/// A command with the name people know it by.
+pub(crate) struct Step {
+    pub(crate) name: String,
+    pub(crate) command: Command,
+}
+
+impl Step {
+    /// `cargo` with these arguments.
+    pub(crate) fn cargo<'a>(name: impl Into<String>, arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut command = Command::new("cargo");
+        command.args(arguments).stdin(Stdio::null());
+        Self {
+            name: name.into(),
+            command,
+        }
+    }
+
+    /// The same with an environment variable.
+    pub(crate) fn env(mut self, key: &str, value: &str) -> Self {
+        self.command.env(key, value);
+        self
+    }
+
+    /// Runs it with its output on the screen. `Ok(true)`: it succeeded. `Err`: it could not even be started.
+    pub(crate) fn run(mut self) -> Result<bool, Problem> {
+        heading(&self.name);
+        let started = Instant::now();
+        let status = self
+            .command
+            .status()
+            .map_err(|error| format!("{}: cannot start cargo: {error}", self.name))?;
+        let verdict = if status.success() { "ok" } else { "FAILED" };
+        println!("   {verdict}: {} ({:.1} s)", self.name, started.elapsed().as_secs_f64());
+        Ok(status.success())
+    }
+}
+
+/// Announces what comes next.
+pub(crate) fn heading(name: &str) {
+    println!("\n== {name}");
+}

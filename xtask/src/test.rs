@@ -1,0 +1,125 @@
+//! `cargo xtask test`.
+
+use std::fmt;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::Instant;
+
+use clap::ValueEnum;
+use serde::Deserialize;
+
+use crate::example;
+use crate::expected::ExpectedTests;
+use crate::kit::Workspace;
+use crate::step::{Problem, Step, heading};
+use crate::tally::Tally;
+
+/// A part of the tests that is built with the same features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Pass {
+    /// All packages with all features, documentation tests included.
+    Workspace,
+    /// Each kit package alone, without the feature `reference`.
+    Kit,
+    /// The programs under `examples/`.
+    Examples,
+}
+
+impl Pass {
+    /// In the order they run.
+    pub(crate) const ALL: [Self; 3] = [Self::Workspace, Self::Kit, Self::Examples];
+}
+
+impl fmt::Display for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Workspace => "workspace",
+            Self::Kit => "kit",
+            Self::Examples => "examples",
+        })
+    }
+}
+
+/// Runs these passes, or all. The last line printed is `N passed, M failed`. `Ok(true)`: nothing failed, every pass ran
+/// at least as many tests as it must, and none was ignored without a reason.
+pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
+    let workspace = Workspace::load()?;
+    let expected = ExpectedTests::load()?;
+    let mut total = Tally::default();
+    let mut complaints = Vec::new();
+    let mut hints = Vec::new();
+    for pass in Pass::ALL {
+        if !passes.is_empty() && !passes.contains(&pass) {
+            continue;
+        }
+        let started = Instant::now();
+        let tally = run_pass(pass, &workspace)?;
+        println!(
+            "   pass `{pass}`: {} tests passed ({:.1} s)",
+            tally.passed,
+            started.elapsed().as_secs_f64()
+        );
+        match expected.judge(pass, tally.passed) {
+            Ok(hint) => hints.extend(hint),
+            Err(complaint) => complaints.push(complaint),
+        }
+        total = total.and(tally);
+    }
+    for name in &total.ignored_without_reason {
+        complaints.push(format!("{name} is ignored without a reason: `#[ignore = \"…\"]`"));
+    }
+    println!();
+    for hint in hints {
+        println!("hint: {hint}");
+    }
+    for complaint in &complaints {
+        println!("error: {complaint}");
+    }
+    println!("{} passed, {} failed", total.passed, total.failed);
+    Ok(total.failed == 0 && complaints.is_empty())
+}
+
+fn run_pass(pass: Pass, workspace: &Workspace) -> Result<Tally, Problem> {
+    match pass {
+        Pass::Workspace => cargo_test("all packages, all features", &["--workspace", "--all-features"]),
+        Pass::Kit => {
+            let mut tally = Tally::default();
+            for package in workspace.kit() {
+                let name = format!("{package} alone, without the feature `reference`");
+                tally = tally.and(cargo_test(&name, &["--package", package])?);
+            }
+            Ok(tally)
+        }
+        Pass::Examples => {
+            let mut tally = Tally::default();
+            for example in workspace.examples()? {
+                tally = tally.and(example::run(&example)?);
+            }
+            Ok(tally)
+        }
+    }
+}
+
+/// Runs `cargo test` with these arguments, shows its output while it runs, and counts.
+fn cargo_test(name: &str, selection: &[&str]) -> Result<Tally, Problem> {
+    heading(name);
+    let arguments = ["test", "--no-fail-fast"].iter().chain(selection).copied();
+    let mut command = Step::cargo(name, arguments).command;
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let stdout = child.stdout.take().ok_or("cargo test has no output to read")?;
+    let mut tally = Tally::default();
+    // A test may print anything, so the output is read as bytes.
+    for line in BufReader::new(stdout).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        tally.read(&line);
+    }
+    let status = child.wait()?;
+    if !status.success() && tally.failed == 0 {
+        println!("error: `{name}` did not build or was interrupted ({status})");
+        tally.failed += 1;
+    }
+    Ok(tally)
+}
