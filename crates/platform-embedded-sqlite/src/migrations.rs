@@ -15,8 +15,13 @@ const TABLE: &str = "_aftercommit_migrations";
 pub(crate) async fn apply(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
     let mut migrator: Migrator = sqlx::migrate!();
     migrator.dangerous_set_table_name(TABLE);
+    migrator.run(connection).await.map_err(|error| not_applied(error, path))
+}
+
+/// Why tables are not of this version.
+pub(crate) fn not_applied(error: MigrateError, path: &Path) -> OpenError {
     let at = || path.to_owned();
-    migrator.run(connection).await.map_err(|error| match error {
+    match error {
         MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => {
             OpenError::NewerSchema { path: at(), version }
         }
@@ -27,5 +32,5 @@ pub(crate) async fn apply(connection: &mut SqliteConnection, path: &Path) -> Res
             path: at(),
             reason: other.to_string(),
         },
-    })
+    }
 }

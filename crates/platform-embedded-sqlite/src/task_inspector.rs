@@ -84,7 +84,7 @@ impl TaskInspector for SqliteQueue {
         let rows = read.await.map_err(|error| unavailable("list", error))?;
         let mut shown = HashSet::new();
         let mut rows: Vec<TaskRow> = rows.into_iter().filter(|row| shown.insert(row.id)).collect();
-        rows.sort_by_key(|row| std::cmp::Reverse(row.finished_at.unwrap_or(row.enqueued_at)));
+        rows.sort_by_key(|row| std::cmp::Reverse(row.enqueued_at));
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         rows.into_iter().map(TaskRow::into_summary).collect()
     }

@@ -38,6 +38,8 @@ pub(crate) struct Consumer {
     prefetch: usize,
     unsettled: AtomicUsize,
     buffered: AtomicUsize,
+    /// How many wait for a task while the buffer is empty.
+    waiting: AtomicUsize,
     room: Notify,
 }
 
@@ -53,12 +55,17 @@ impl Consumer {
         self.room.notify_one();
     }
 
-    /// Waits until a claim is worth its while: half of the room is free, or nothing is left to hand out.
+    /// Waits until a claim is worth its while: someone waits for a task, or half of the room is free while tasks are
+    /// being handed out. A consumer nobody asks takes nothing that another could run.
     async fn wait_for_room(&self) -> usize {
         loop {
             let free = self.prefetch.saturating_sub(self.unsettled.load(Ordering::SeqCst));
-            let is_empty = self.buffered.load(Ordering::SeqCst) == 0;
-            if free > 0 && (is_empty || free * 2 >= self.prefetch) {
+            let is_worth_it = if self.buffered.load(Ordering::SeqCst) == 0 {
+                self.waiting.load(Ordering::SeqCst) > 0
+            } else {
+                free * 2 >= self.prefetch
+            };
+            if free > 0 && is_worth_it {
                 return free;
             }
             self.room.notified().await;
@@ -90,6 +97,7 @@ impl QueueConsumer for SqliteQueue {
             prefetch: options.prefetch.max(1),
             unsettled: AtomicUsize::new(0),
             buffered: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
             room: Notify::new(),
         });
         // Bounded by the prefetch: only what is claimed gets in.
@@ -130,6 +138,14 @@ struct SqliteDeliveries {
 }
 
 impl SqliteDeliveries {
+    async fn take(&mut self) -> Option<Result<Taken, ConsumeError>> {
+        if let Ok(taken) = self.buffer.try_recv() {
+            return Some(taken);
+        }
+        let _waiting = Waiting::for_a_task_of(&self.consumer);
+        self.buffer.recv().await
+    }
+
     fn give_back_buffered(&mut self) {
         self.stopping.cancel();
         self.buffer.close();
@@ -153,7 +169,7 @@ impl Deliveries for SqliteDeliveries {
             if self.stopping.is_cancelled() {
                 return Ok(None);
             }
-            let taken = match self.buffer.recv().await {
+            let taken = match self.take().await {
                 Some(Ok(taken)) => taken,
                 Some(Err(error)) => return Err(error),
                 None if self.stopping.is_cancelled() => return Ok(None),
@@ -180,6 +196,23 @@ impl Drop for SqliteDeliveries {
     fn drop(&mut self) {
         self.give_back_buffered();
         self.consumer.topic.abandon_all(self.consumer.id, self.consumer.lease_end());
+    }
+}
+
+/// Someone waits for a task; over when it is dropped, also by a cancelled call.
+struct Waiting<'c>(&'c Consumer);
+
+impl<'c> Waiting<'c> {
+    fn for_a_task_of(consumer: &'c Consumer) -> Self {
+        consumer.waiting.fetch_add(1, Ordering::SeqCst);
+        consumer.room.notify_one();
+        Self(consumer)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -1,0 +1,63 @@
+//! Records.
+
+use aftercommit_domain::contract::{ProjectId, StorageKey};
+use aftercommit_domain::reference::RecordId;
+use aftercommit_domain::reference::records::{NewRecord, RecordRepository};
+use aftercommit_domain::time::Timestamp;
+use aftercommit_domain::unit_of_work::StoreError;
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::rows::{Rows, bounded};
+use crate::columns::micros;
+
+#[async_trait]
+impl RecordRepository for Rows<'_> {
+    async fn upsert(
+        &mut self,
+        project: &ProjectId,
+        batch: &StorageKey,
+        records: &[NewRecord],
+        new_ids: &[RecordId],
+        at: Timestamp,
+    ) -> Result<Vec<RecordId>, StoreError> {
+        let mut ids = Vec::with_capacity(records.len());
+        for (record, new_id) in records.iter().zip(new_ids) {
+            let upsert = sqlx::query_scalar::<_, Uuid>(
+                "INSERT INTO reference_records (organization_id, project_id, key, id, body, batch, received_at) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (organization_id, project_id, key) DO UPDATE \
+                 SET body = excluded.body, batch = excluded.batch, received_at = excluded.received_at RETURNING id",
+            )
+            .bind(self.organization)
+            .bind(project.as_str())
+            .bind(record.key.as_str())
+            .bind(new_id.uuid())
+            .bind(record.body.as_str())
+            .bind(batch.as_str())
+            .bind(micros(at));
+            let id = bounded("records.upsert", upsert.fetch_one(&mut *self.connection)).await?;
+            ids.push(RecordId::from(id));
+        }
+        Ok(ids)
+    }
+
+    async fn any(&mut self, project: &ProjectId) -> Result<bool, StoreError> {
+        let select = sqlx::query_scalar::<_, bool>(
+            "SELECT EXISTS (SELECT 1 FROM reference_records WHERE organization_id = ? AND project_id = ?)",
+        )
+        .bind(self.organization)
+        .bind(project.as_str());
+        bounded("records.any", select.fetch_one(&mut *self.connection)).await
+    }
+
+    async fn purge(&mut self, project: &ProjectId, limit: u32) -> Result<u64, StoreError> {
+        let delete = sqlx::query(
+            "DELETE FROM reference_records WHERE rowid IN \
+             (SELECT rowid FROM reference_records WHERE organization_id = ? AND project_id = ? LIMIT ?)",
+        )
+        .bind(self.organization)
+        .bind(project.as_str())
+        .bind(limit);
+        self.run("records.purge", delete).await
+    }
+}
