@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use aftercommit_domain::contract::{Cause, Tenant};
 use aftercommit_domain::effects::EmailAddress;
+use aftercommit_domain::ids::Ids as _;
 use aftercommit_domain::reference::identity::User;
 use aftercommit_domain::reference::{ReferenceUnitOfWorkFactory, UserId};
-use aftercommit_domain::ids::Ids as _;
 use aftercommit_domain::time::Clock as _;
 use aftercommit_platform_embedded_sqlite::{SqliteDatabase, SqliteOptions, SqliteReference, SqliteServices};
 use aftercommit_testkit::reference::conformance::ReferenceStores;
@@ -37,7 +37,9 @@ async fn open() -> Opened {
     )
     .await
     .unwrap();
-    let reference = SqliteReference::open(&database, services.envelopes.clone()).await.unwrap();
+    let reference = SqliteReference::open(&database, services.envelopes.clone())
+        .await
+        .unwrap();
     Opened {
         services,
         database,

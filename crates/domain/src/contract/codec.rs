@@ -114,6 +114,11 @@ impl Codec {
         Self { sealer, limits }
     }
 
+    /// What it seals with: for those who keep secrets outside payloads, such as in a column.
+    pub fn sealer(&self) -> &Arc<dyn Sealer> {
+        &self.sealer
+    }
+
     /// The limits it keeps.
     pub const fn limits(&self) -> &Limits {
         &self.limits

@@ -206,7 +206,7 @@ impl InvitationRow {
             email: email_of(&organization_id, self.id).open(sealer, self.email_key, self.email)?,
             organization_id,
             project_id: project_id(&self.project_id, WHAT)?,
-            role: self.role.parse().map_err(|error: Wrong| corrupt(WHAT, error))?,
+            role: self.role.parse().map_err(|error: Wrong| corrupt(WHAT, &error))?,
             created_at: timestamp(self.created_at),
             expires_at: timestamp(self.expires_at),
             emailed_at: time(self.emailed_at),

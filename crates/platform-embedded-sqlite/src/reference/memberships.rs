@@ -1,7 +1,7 @@
 //! Memberships.
 
-use aftercommit_domain::reference::{UserId, Wrong};
 use aftercommit_domain::reference::identity::{Membership, MembershipRepository};
+use aftercommit_domain::reference::{UserId, Wrong};
 use aftercommit_domain::unit_of_work::StoreError;
 use async_trait::async_trait;
 
@@ -35,7 +35,7 @@ impl MembershipRepository for Rows<'_> {
             Ok(Membership {
                 organization_id: organization_id(&organization, WHAT)?,
                 user_id,
-                role: role.parse().map_err(|error: Wrong| corrupt(WHAT, error))?,
+                role: role.parse().map_err(|error: Wrong| corrupt(WHAT, &error))?,
                 joined_at: timestamp(joined_at),
             })
         })

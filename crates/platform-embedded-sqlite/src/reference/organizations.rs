@@ -29,7 +29,7 @@ impl OrganizationRepository for Rows<'_> {
         row.map(|(id, name, created_at)| {
             Ok(Organization {
                 id: organization_id(&id, WHAT)?,
-                name: Name::new(&name).map_err(|error| corrupt(WHAT, error))?,
+                name: Name::new(&name).map_err(|error| corrupt(WHAT, &error))?,
                 created_at: timestamp(created_at),
             })
         })

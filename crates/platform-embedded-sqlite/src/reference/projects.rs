@@ -109,7 +109,7 @@ impl TryFrom<ProjectRow> for Project {
         Ok(Self {
             id: project_id(&row.id, WHAT)?,
             organization_id: organization_id(&row.organization_id, WHAT)?,
-            name: Name::new(&row.name).map_err(|error| corrupt(WHAT, error))?,
+            name: Name::new(&row.name).map_err(|error| corrupt(WHAT, &error))?,
             is_default: row.is_default,
             created_at: timestamp(row.created_at),
             provisioned_at: time(row.provisioned_at),

@@ -39,7 +39,11 @@ impl ReferenceReader for SqliteReference {
             "SELECT organization_id, project_id FROM reference_invitations WHERE id = ?",
         )
         .bind(id.uuid());
-        let row = bounded("reader.tenant_of_invitation", select.fetch_optional(self.database.reader())).await?;
+        let row = bounded(
+            "reader.tenant_of_invitation",
+            select.fetch_optional(self.database.reader()),
+        )
+        .await?;
         row.map(|(organization, project)| {
             Ok(Tenant::project(
                 organization_id(&organization, WHAT)?,

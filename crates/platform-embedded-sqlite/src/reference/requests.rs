@@ -22,10 +22,7 @@ impl RequestRepository for Rows<'_> {
     ) -> Result<RequestClaim, StoreError> {
         const OPERATION: &str = "requests.claim";
         const WHAT: &str = "request";
-        let organization = request
-            .organization_id
-            .as_ref()
-            .map_or("", OrganizationId::as_str);
+        let organization = request.organization_id.as_ref().map_or("", OrganizationId::as_str);
         let upsert = sqlx::query(
             "INSERT INTO reference_requests (organization_id, route, key, id, fingerprint, claimed_at) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (organization_id, route, key) DO UPDATE \
@@ -49,8 +46,7 @@ impl RequestRepository for Rows<'_> {
         .bind(organization)
         .bind(&request.route)
         .bind(&request.key);
-        let (id, fingerprint, key_id, bytes) =
-            bounded(OPERATION, select.fetch_one(&mut *self.connection)).await?;
+        let (id, fingerprint, key_id, bytes) = bounded(OPERATION, select.fetch_one(&mut *self.connection)).await?;
         let (key_id, bytes) = key_id
             .zip(bytes)
             .ok_or_else(|| corrupt(WHAT, "it was committed without its answer"))?;

@@ -57,7 +57,7 @@ fn store_error(operation: &'static str, error: &sqlx::Error) -> StoreError {
 }
 
 /// A column that does not hold what it must.
-pub(super) fn corrupt(what: &'static str, reason: impl ToString) -> StoreError {
+pub(super) fn corrupt(what: &'static str, reason: &(impl ToString + ?Sized)) -> StoreError {
     StoreError::Corrupt {
         what,
         reason: reason.to_string(),
@@ -65,11 +65,11 @@ pub(super) fn corrupt(what: &'static str, reason: impl ToString) -> StoreError {
 }
 
 pub(super) fn organization_id(text: &str, what: &'static str) -> Result<OrganizationId, StoreError> {
-    OrganizationId::new(text).map_err(|error| corrupt(what, error))
+    OrganizationId::new(text).map_err(|error| corrupt(what, &error))
 }
 
 pub(super) fn project_id(text: &str, what: &'static str) -> Result<ProjectId, StoreError> {
-    ProjectId::new(text).map_err(|error| corrupt(what, error))
+    ProjectId::new(text).map_err(|error| corrupt(what, &error))
 }
 
 pub(super) fn digest(bytes: &[u8], what: &'static str) -> Result<Digest, StoreError> {

@@ -37,11 +37,11 @@ impl Place<'_> {
     /// Opens what this place holds.
     pub(super) fn open(&self, sealer: &dyn Sealer, key_id: String, bytes: Vec<u8>) -> Result<EmailAddress, StoreError> {
         const WHAT: &str = "an address";
-        let sealed = SealedBytes { key_id, bytes };
+        let kept = SealedBytes { key_id, bytes };
         let clear = sealer
-            .open(&sealed, &self.context())
-            .map_err(|error| corrupt(WHAT, error))?;
-        let text = std::str::from_utf8(&clear).map_err(|error| corrupt(WHAT, error))?;
-        EmailAddress::new(text).map_err(|error| corrupt(WHAT, error))
+            .open(&kept, &self.context())
+            .map_err(|error| corrupt(WHAT, &error))?;
+        let text = std::str::from_utf8(&clear).map_err(|error| corrupt(WHAT, &error))?;
+        EmailAddress::new(text).map_err(|error| corrupt(WHAT, &error))
     }
 }

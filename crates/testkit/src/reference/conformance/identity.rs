@@ -65,8 +65,8 @@ pub async fn an_api_key_is_revoked_once(stores: &ReferenceStores) {
     assert!(!uow.api_keys().revoke(ApiKeyId::from(id(1)), at(2)).await.unwrap());
     assert!(!uow.api_keys().revoke(ApiKeyId::from(id(99)), at(2)).await.unwrap());
     assert_eq!(uow.api_keys().count_working().await.unwrap(), 0);
-    let stored = uow.api_keys().find(ApiKeyId::from(id(1))).await.unwrap();
-    assert_eq!(stored.and_then(|key| key.revoked_at), Some(at(1)));
+    let kept = uow.api_keys().find(ApiKeyId::from(id(1))).await.unwrap();
+    assert_eq!(kept.and_then(|key| key.revoked_at), Some(at(1)));
 }
 
 pub async fn a_sign_in_link_is_found_by_its_token_and_used_up_once(stores: &ReferenceStores) {

@@ -28,12 +28,12 @@ pub async fn an_invitation_is_accepted_revoked_or_expired_once(stores: &Referenc
     }
     uow.commit().await.unwrap();
     let mut uow = stores.begin(&tenant(1)).await;
-    let stored = uow.invitations().find(accepted).await.unwrap().unwrap();
-    assert_eq!(stored.accepted, Some((person, at(1))));
-    let stored = uow.invitations().find(revoked).await.unwrap().unwrap();
-    assert_eq!(stored.revoked_at, Some(at(2)));
-    let stored = uow.invitations().find(expired).await.unwrap().unwrap();
-    assert_eq!(stored.expired_at, Some(at(3)));
+    let kept = uow.invitations().find(accepted).await.unwrap().unwrap();
+    assert_eq!(kept.accepted, Some((person, at(1))));
+    let kept = uow.invitations().find(revoked).await.unwrap().unwrap();
+    assert_eq!(kept.revoked_at, Some(at(2)));
+    let kept = uow.invitations().find(expired).await.unwrap().unwrap();
+    assert_eq!(kept.expired_at, Some(at(3)));
 }
 
 pub async fn an_email_is_claimed_by_one_task_until_its_claim_is_stale(stores: &ReferenceStores) {
@@ -76,8 +76,8 @@ pub async fn an_email_that_was_sent_cannot_be_claimed(stores: &ReferenceStores) 
         .await
         .unwrap();
     assert_eq!(claim, EmailClaim::AlreadySent);
-    let stored = uow.invitations().find(invitation_id).await.unwrap().unwrap();
-    assert_eq!(stored.emailed_at, Some(at(5)));
+    let kept = uow.invitations().find(invitation_id).await.unwrap().unwrap();
+    assert_eq!(kept.emailed_at, Some(at(5)));
 }
 
 pub async fn every_token_of_an_invitation_works_up_to_its_limit(stores: &ReferenceStores) {

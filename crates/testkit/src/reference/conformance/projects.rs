@@ -16,9 +16,9 @@ pub async fn a_mark_of_a_project_is_set_once(stores: &ReferenceStores) {
     assert!(uow.projects().mark_first_record(&project, at(3)).await.unwrap());
     assert!(!uow.projects().mark_first_record(&project, at(4)).await.unwrap());
     assert!(!uow.projects().mark_first_record(&project_id(9), at(4)).await.unwrap());
-    let stored = uow.projects().find(&project).await.unwrap().unwrap();
-    assert_eq!(stored.provisioned_at, Some(at(1)));
-    assert_eq!(stored.first_record_at, Some(at(3)));
+    let kept = uow.projects().find(&project).await.unwrap().unwrap();
+    assert_eq!(kept.provisioned_at, Some(at(1)));
+    assert_eq!(kept.first_record_at, Some(at(3)));
 }
 
 pub async fn a_deleted_project_gets_no_more_marks(stores: &ReferenceStores) {
@@ -29,9 +29,9 @@ pub async fn a_deleted_project_gets_no_more_marks(stores: &ReferenceStores) {
     assert!(!uow.projects().mark_deleted(&project, at(2)).await.unwrap());
     assert!(!uow.projects().mark_provisioned(&project, at(2)).await.unwrap());
     assert!(!uow.projects().mark_first_record(&project, at(2)).await.unwrap());
-    let stored = uow.projects().find(&project).await.unwrap().unwrap();
-    assert_eq!(stored.deleted_at, Some(at(1)));
-    assert!(!stored.is_live());
+    let kept = uow.projects().find(&project).await.unwrap().unwrap();
+    assert_eq!(kept.deleted_at, Some(at(1)));
+    assert!(!kept.is_live());
 }
 
 pub async fn a_record_under_a_known_key_replaces_the_first_and_keeps_its_id(stores: &ReferenceStores) {

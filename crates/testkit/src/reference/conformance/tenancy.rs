@@ -103,8 +103,8 @@ async fn check_unchanged(stores: &ReferenceStores) {
         uow.api_keys().find(ApiKeyId::from(id(1))).await.unwrap(),
         Some(api_key(1, 1))
     );
-    let stored = uow.invitations().find(InvitationId::from(id(1))).await.unwrap();
-    assert_eq!(stored, Some(invitation(1, 1)));
+    let kept = uow.invitations().find(InvitationId::from(id(1))).await.unwrap();
+    assert_eq!(kept, Some(invitation(1, 1)));
     let link = sign_in_link(1);
     assert_eq!(uow.sign_in_links().find(link.id).await.unwrap(), Some(link));
     drop(uow);
