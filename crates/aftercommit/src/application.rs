@@ -11,10 +11,11 @@ use aftercommit_runtime::lifecycle::ShutdownGrace;
 use aftercommit_runtime::maintenance::RescuerOptions;
 use aftercommit_runtime::relay::RelayOptions;
 use aftercommit_runtime::worker::{Topic, TopicOverrides};
-use aftercommit_runtime::{Engine, EngineOptions, EnginePorts, Health, Roles};
+use aftercommit_runtime::{Engine, EngineOptions, Health, Roles};
 use axum::Router;
 use futures::future::BoxFuture;
 
+use crate::data_directory;
 use crate::kit::{Kit, KitParts, Operations};
 use crate::providers::{self, System};
 use crate::serve;
@@ -146,6 +147,8 @@ impl Aftercommit {
 
     /// Opens the database and checks the declaration. Nothing runs yet.
     pub async fn open(self, settings: Settings) -> Result<Opened, StartupError> {
+        data_directory::create(settings.data_dir.path())?;
+        create_data_dir(&settings)?;
         let system = System::new();
         let envelopes = providers::envelopes(&settings, &system, Arc::clone(&self.source))?;
         let providers = providers::open(&settings, &system, &envelopes).await?;
@@ -167,7 +170,7 @@ impl Aftercommit {
         known.push(DOMAIN_EVENTS_TOPIC);
         kit.settings().topics.check(&known.iter().map(TopicName::as_str).collect::<Vec<_>>())?;
         let options = engine_options(kit.settings(), self.roles, &known);
-        let engine = Engine::new(engine_ports(&kit), options, &self.catalogue, self.routes, topics)?;
+        let engine = Engine::new(kit.engine_ports(), options, &self.catalogue, self.routes, topics)?;
         let operations = Operations {
             kit: kit.clone(),
             catalogue: self.catalogue,
@@ -196,19 +199,17 @@ impl Opened {
     }
 }
 
-fn engine_ports(kit: &Kit) -> EnginePorts {
-    let providers = &kit.inner.providers;
-    EnginePorts {
-        outbox: Arc::clone(&providers.outbox),
-        queue_publisher: Arc::clone(&providers.queue_publisher),
-        queue_consumer: Arc::clone(&providers.queue_consumer),
-        queue_maintenance: Arc::clone(&providers.queue_maintenance),
-        event_log: Arc::clone(&providers.event_log),
-        dead_letters: Arc::clone(&providers.dead_letters),
-        envelopes: kit.envelopes().clone(),
-        clock: kit.clock(),
-        randomness: kit.randomness(),
-    }
+/// The data directory, which only its owner may enter: it holds keys and everybody's data.
+fn create_data_dir(settings: &Settings) -> Result<(), StartupError> {
+    let path = settings.data_dir.path();
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| StartupError::File {
+        path: path.display().to_string(),
+        reason: format!("the data directory cannot be created: {error}; set AFTERCOMMIT_DATA_DIR to a place that can be written"),
+    })
 }
 
 fn engine_options(settings: &Settings, roles: Roles, known: &[TopicName]) -> EngineOptions {

@@ -10,7 +10,7 @@ use aftercommit_domain::tasks::{DeadLetters, QueuePublisher, TaskDescriptor, Tas
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::{StoreError, UnitOfWork, UnitOfWorkFactory};
 use aftercommit_platform_config::Settings;
-use aftercommit_runtime::Health;
+use aftercommit_runtime::{EnginePorts, Health};
 use aftercommit_runtime::worker::TaskInputs;
 
 use crate::providers::{Providers, Store, System};
@@ -43,6 +43,11 @@ impl Kit {
     /// The direct rail: events whose upstream write is already durable.
     pub fn events_publisher(&self) -> Arc<dyn EventsPublisher> {
         create_events_publisher(self.queue_publisher(), *self.envelopes().codec().limits())
+    }
+
+    /// Answers questions about tasks.
+    pub fn task_inspector(&self) -> Arc<dyn TaskInspector> {
+        Arc::clone(&self.inner.providers.inspector)
     }
 
     /// Publishes tasks outside any transaction.
@@ -98,11 +103,31 @@ impl Kit {
         crate::sqlite::create_outbox_writer(transaction, self.envelopes().clone(), tenant.clone(), cause.clone())
     }
 
+    /// The ports an engine works over: for tests and tools that put something around one of them.
+    pub fn engine_ports(&self) -> EnginePorts {
+        let providers = &self.inner.providers;
+        EnginePorts {
+            outbox: Arc::clone(&providers.outbox),
+            queue_publisher: Arc::clone(&providers.queue_publisher),
+            queue_consumer: Arc::clone(&providers.queue_consumer),
+            queue_maintenance: Arc::clone(&providers.queue_maintenance),
+            event_log: Arc::clone(&providers.event_log),
+            dead_letters: Arc::clone(&providers.dead_letters),
+            envelopes: self.envelopes().clone(),
+            clock: self.clock(),
+            randomness: self.randomness(),
+        }
+    }
+
     /// Closes the database; after the loops have stopped.
-    pub(crate) async fn close(&self) {
+    pub async fn close(&self) {
         match &self.inner.providers.store {
             #[cfg(feature = "sqlite")]
-            Store::Sqlite(database) => database.close().await,
+            Store::Sqlite(database) => {
+                if let Err(error) = database.close().await {
+                    tracing::warn!(%error, "the database was not closed cleanly; nothing committed is lost");
+                }
+            }
         }
     }
 }

@@ -45,6 +45,7 @@
 pub mod http;
 
 mod application;
+mod data_directory;
 mod kit;
 mod providers;
 mod run_file;

@@ -9,9 +9,10 @@ use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
-use aftercommit_platform_config::{Database, SealingSettings, Settings};
+use aftercommit_platform_config::{Database, SealingKey, SealingSettings, Settings, read_sealing_keys};
 use aftercommit_platform_sealer_aead::{AeadSealer, SealingKeys};
 use aftercommit_runtime::system::{SystemClock, SystemRandomness, UuidV7Ids};
+use secrecy::ExposeSecret;
 
 use crate::startup::StartupError;
 
@@ -56,13 +57,19 @@ impl System {
 /// Makes envelopes, sealing with the configured keys; without any, with one made in the data directory.
 pub(crate) fn envelopes(settings: &Settings, system: &System, source: Arc<str>) -> Result<EnvelopeFactory, StartupError> {
     let keys = match &settings.sealing {
-        SealingSettings::Keys(_) | SealingSettings::File(_) => sealing_keys(settings)?,
+        SealingSettings::Keys(keys) => sealing_keys(keys)?,
+        SealingSettings::File(path) => sealing_keys(&read_sealing_keys(path)?)?,
         SealingSettings::OwnFile(path) => SealingKeys::load_or_create(path, &*system.randomness)
             .map_err(|error| StartupError::Sealing(error.to_string()))?,
     };
     let sealer: Arc<dyn Sealer> = Arc::new(AeadSealer::new(keys, Arc::clone(&system.randomness)));
     let codec = Codec::new(sealer, Limits::default());
     Ok(EnvelopeFactory::new(codec, Arc::clone(&system.ids), Arc::clone(&system.clock), source))
+}
+
+fn sealing_keys(keys: &[SealingKey]) -> Result<SealingKeys, StartupError> {
+    SealingKeys::new(keys.iter().map(|key| (key.id.clone(), *key.key.expose_secret())))
+        .map_err(|error| StartupError::Sealing(error.to_string()))
 }
 
 /// Opens the database the settings name and serves every port from it.

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use aftercommit_domain::randomness::Randomness;
 use aftercommit_platform_telemetry::MetricsHandle;
 use aftercommit_runtime::lifecycle::StopOutcome;
 use secrecy::SecretString;
