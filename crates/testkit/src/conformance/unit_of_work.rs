@@ -184,8 +184,7 @@ pub async fn concurrent_units_of_work_all_commit<P: Provider>(provider: &P) {
     while let Some(ended) = running.join_next().await {
         ended.expect("every unit of work commits");
     }
-    let found = drain(provider).await;
-    assert_eq!(found.len(), expected.len());
+    let found = drain(provider, expected.len()).await;
     assert_eq!(found.into_iter().collect::<HashSet<_>>(), expected);
 }
 
@@ -195,22 +194,22 @@ pub async fn two_thousand_messages_in_one_transaction_all_leave<P: Provider>(pro
     let rows: Vec<OutboxMessage> = (0..2000).map(|n| messages.row(&format!("{}", n % 500))).collect();
     let ids: Vec<MessageId> = rows.iter().map(OutboxMessage::id).collect();
     commit(provider, rows).await;
-    let found = drain(provider).await;
-    assert_eq!(found.len(), ids.len());
-    assert_eq!(found, ids, "in write order");
+    assert_eq!(drain(provider, ids.len()).await, ids, "in write order");
 }
 
-/// Claims and marks until the outbox is empty.
-async fn drain<P: Provider>(provider: &P) -> Vec<MessageId> {
+/// Claims and marks until the outbox is empty, which must be after exactly `count` rows.
+async fn drain<P: Provider>(provider: &P, count: usize) -> Vec<MessageId> {
     let outbox = provider.outbox();
     let mut found = Vec::new();
     loop {
         let rows = claim(&*outbox, 300).await;
         if rows.is_empty() {
             assert_eq!(stats(&*outbox).await.waiting, 0, "nothing waits that cannot be claimed");
+            assert_eq!(found.len(), count);
             return found;
         }
         found.extend(rows.iter().map(id_of));
+        assert!(found.len() <= count, "a row leaves once");
         let claims: Vec<_> = rows.iter().map(|row| row.claim).collect();
         ok("rows to be marked", outbox.mark_published(&claims)).await;
     }
