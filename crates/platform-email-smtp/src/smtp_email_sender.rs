@@ -46,7 +46,7 @@ impl Default for SmtpTimeouts {
         Self {
             command: Duration::from_secs(10),
             send: Duration::from_secs(20),
-            idle: Duration::from_secs(60),
+            idle: Duration::from_mins(1),
         }
     }
 }

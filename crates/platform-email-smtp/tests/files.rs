@@ -96,7 +96,7 @@ async fn a_key_with_unusual_steps_stays_in_the_folder() {
         .send(email("x"), &key(1).step("../../outside"))
         .await
         .unwrap();
-    assert_eq!(files(root.path()), [folder.clone()]);
+    assert_eq!(files(root.path()), std::slice::from_ref(&folder));
     assert_eq!(files(&folder).len(), 1);
 }
 

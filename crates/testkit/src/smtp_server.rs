@@ -63,7 +63,7 @@ pub enum SmtpAnswer {
         /// What follows them; several lines make a reply of several lines.
         text: String,
     },
-    /// Never answers, and keeps the connection open.
+    /// Never answers; the connection is open until the client closes it.
     Hang,
     /// Closes the connection without an answer; a message is not kept.
     Disconnect,

@@ -170,13 +170,13 @@ impl Session<'_> {
             }
             SmtpAnswer::AcceptAndHang => {
                 self.state.keep(email);
-                std::future::pending().await
+                self.hang().await
             }
             SmtpAnswer::Reply { code, text } => {
                 let text = text.replace("{to}", email.to.last().map_or("", String::as_str));
                 self.reply(code, &text).await
             }
-            SmtpAnswer::Hang => std::future::pending().await,
+            SmtpAnswer::Hang => self.hang().await,
             SmtpAnswer::Disconnect => Err(Ended::Broken),
         }
     }
@@ -207,9 +207,16 @@ impl Session<'_> {
                 self.reply(code, &text).await?;
                 Ok(false)
             }
-            SmtpAnswer::Hang | SmtpAnswer::AcceptAndHang => std::future::pending().await,
+            SmtpAnswer::Hang | SmtpAnswer::AcceptAndHang => self.hang().await,
             SmtpAnswer::Disconnect | SmtpAnswer::AcceptAndDisconnect => Err(Ended::Broken),
         }
+    }
+
+    /// Answers nothing until the client closes the connection.
+    async fn hang<T>(&mut self) -> Result<T, Ended> {
+        let mut ignored = [0; 1024];
+        while self.stream.read(&mut ignored).await? > 0 {}
+        Err(Ended::Left)
     }
 
     fn forget(&mut self) {
