@@ -1,26 +1,33 @@
 //! The dispatcher: what an event leads to, by the table. It decides nothing else.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aftercommit_domain::contract::{DecodeError, EnvelopeFactory, EventEnvelope, TaskEnvelope};
 use aftercommit_domain::events::{EventLog, RouteError, Routes};
 use aftercommit_domain::failure::{Classified, ErrorClass, Failure};
+use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
     DeadLetter, DeadLetters, PublishError, Published, QueuePublisher, Stop, TaskContext, TaskResult, completed,
 };
 use async_trait::async_trait;
+use tokio::time::{sleep, timeout};
 
 use crate::lifecycle::Backoff;
 use crate::worker::EnvelopeHandler;
 
 /// How often a dispatch is tried within one attempt before the event goes back to its topic.
 const TRIES: u32 = 4;
+/// The longest one publish may take. A queue that hangs is an outage, which must not look like an event's own fault.
+const PUBLISH_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Runs the one task of `domain-events`: looks an event's routes up and publishes what follows.
 ///
 /// A redelivered event yields the same dispatch ids. One failing dispatch does not stop the others: it alone is tried
-/// again, and one that can never be published becomes a dead letter of its own.
+/// again, also when its event comes back to this process; in another one, the others are published again under their
+/// ids. One that can never be published becomes a dead letter of its own.
 pub struct Dispatcher {
     routes: Arc<Routes>,
     envelopes: EnvelopeFactory,
@@ -28,6 +35,7 @@ pub struct Dispatcher {
     event_log: Arc<dyn EventLog>,
     dead_letters: Arc<dyn DeadLetters>,
     backoff: Backoff,
+    unfinished: Unfinished,
 }
 
 /// What the dispatcher needs.
@@ -61,6 +69,7 @@ impl Dispatcher {
             event_log,
             dead_letters,
             backoff: Backoff::new(randomness),
+            unfinished: Unfinished::default(),
         }
     }
 
@@ -71,33 +80,47 @@ impl Dispatcher {
         }
         let dispatches = self.routes.dispatch(event, self.envelopes.codec()).map_err(stop_for)?;
         let cause = event.cause_of_next();
+        let mut done = self.unfinished.take(event.id);
         let mut unmade = None;
         let mut tasks = Vec::with_capacity(dispatches.len());
         for (id, dispatch) in dispatches {
+            if done.contains(&id) {
+                continue;
+            }
             match dispatch.envelope(&self.envelopes, id, &cause) {
                 Ok(task) => tasks.push(task),
-                Err(error) => unmade = Some(Stop::from(error)),
+                Err(error) => {
+                    tracing::error!(event = %event.name, target = %dispatch.target(), %error, "a dispatch cannot be made");
+                    unmade = Some(Stop::from(error));
+                }
             }
         }
-        self.publish(tasks).await?;
+        if let Err(stop) = self.publish(tasks, &mut done).await {
+            self.unfinished.keep(event.id, done);
+            return Err(stop);
+        }
         // Only now, so that the others are on their way.
         unmade.map_or_else(completed, Err)
     }
 
-    async fn publish(&self, mut tasks: Vec<TaskEnvelope>) -> Result<(), Stop> {
+    /// Publishes `tasks`; adds the ids of those that need nothing more to `done`.
+    async fn publish(&self, mut tasks: Vec<TaskEnvelope>, done: &mut Vec<MessageId>) -> Result<(), Stop> {
         for attempt in 1..=TRIES {
             if tasks.is_empty() {
                 return Ok(());
             }
-            let results = self.queue.publish(tasks.clone()).await;
-            let failed = self.after_publish(tasks, results).await?;
+            // Nothing answered in time leaves all of them unknown.
+            let results = timeout(PUBLISH_DEADLINE, self.queue.publish(tasks.clone()))
+                .await
+                .unwrap_or_default();
+            let failed = self.after_publish(tasks, results, done).await?;
             let Some((_, last)) = failed.last() else { return Ok(()) };
             if attempt == TRIES {
                 return Err(last.clone().into());
             }
             tracing::warn!(dispatches = failed.len(), error = %last, "dispatches failed and are tried again");
             tasks = failed.into_iter().map(|(task, _)| task).collect();
-            tokio::time::sleep(self.backoff.delay(attempt)).await;
+            sleep(self.backoff.delay(attempt)).await;
         }
         Ok(())
     }
@@ -107,6 +130,7 @@ impl Dispatcher {
         &self,
         tasks: Vec<TaskEnvelope>,
         results: Vec<Result<Published, PublishError>>,
+        done: &mut Vec<MessageId>,
     ) -> Result<Vec<(TaskEnvelope, PublishError)>, Stop> {
         let unanswered = || {
             Err(PublishError::Unknown {
@@ -116,11 +140,16 @@ impl Dispatcher {
         let mut results = results.into_iter();
         let mut failed = Vec::new();
         for task in tasks {
+            let id = task.id;
             let Err(error) = results.next().unwrap_or_else(unanswered) else {
+                done.push(id);
                 continue;
             };
             match error.class() {
-                ErrorClass::Permanent => self.bury(task, &error).await?,
+                ErrorClass::Permanent => {
+                    self.bury(task, &error).await?;
+                    done.push(id);
+                }
                 ErrorClass::Retryable | ErrorClass::Outage | ErrorClass::RateLimited => failed.push((task, error)),
             }
         }
@@ -154,6 +183,38 @@ impl EnvelopeHandler for Dispatcher {
             });
         }
         Ok(self.dispatch(&event).await)
+    }
+}
+
+/// Which dispatches of events that failed in part need nothing more. Only a memory of this process: without it they are
+/// published again under the same ids.
+#[derive(Default)]
+struct Unfinished {
+    events: Mutex<VecDeque<(MessageId, Vec<MessageId>)>>,
+}
+
+impl Unfinished {
+    /// Events beyond this many are forgotten, the oldest first.
+    const MOST: usize = 1024;
+
+    /// What is done of this event; empty when nothing is known.
+    fn take(&self, event: MessageId) -> Vec<MessageId> {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = events.iter().position(|(id, _)| *id == event);
+        at.and_then(|at| events.remove(at))
+            .map(|(_, done)| done)
+            .unwrap_or_default()
+    }
+
+    fn keep(&self, event: MessageId, done: Vec<MessageId>) {
+        if done.is_empty() {
+            return;
+        }
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() == Self::MOST {
+            events.pop_front();
+        }
+        events.push_back((event, done));
     }
 }
 

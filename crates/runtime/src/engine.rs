@@ -1,26 +1,23 @@
 //! Puts the loops of a process together, starts them and stops them.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use aftercommit_domain::contract::{EnvelopeFactory, Limits, TopicName, WorkerName};
-use aftercommit_domain::events::{
-    DISPATCH_TASK, DOMAIN_EVENTS_TOPIC, EventCatalogue, EventLog, Outbox, Routes, RoutesError, create_events_publisher,
-};
-use aftercommit_domain::randomness::Randomness;
-use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskDescriptor};
-use aftercommit_domain::time::Clock;
+use aftercommit_domain::contract::{Limits, TopicName, WorkerName};
+use aftercommit_domain::events::{DISPATCH_TASK, DOMAIN_EVENTS_TOPIC, EventCatalogue, Routes, create_events_publisher};
+use aftercommit_domain::failure::Failure;
+use aftercommit_domain::tasks::TaskDescriptor;
+use tokio_util::sync::CancellationToken;
 
 use crate::dispatcher::{Dispatcher, DispatcherPorts};
-use crate::health::Health;
-use crate::lifecycle::{Backoff, Shutdown, ShutdownGrace, StopOutcome, keep_going};
+use crate::health::{Health, LoopHealth};
+use crate::lifecycle::{Backoff, Round, Shutdown, ShutdownGrace, StopOutcome, keep_going};
 use crate::maintenance::{Rescuer, RescuerOptions};
+use crate::options::{EngineOptions, EnginePorts};
 use crate::relay::{Relay, RelayOptions, RelayPorts};
-use crate::worker::{
-    AttemptServices, Registry, RegistryError, TaskInputs, Topic, TopicDefaults, TopicLoop, TopicLoopPorts,
-    TopicOverrides,
-};
+use crate::worker::{Registry, TaskInputs, Topic, TopicDefaults, TopicLoop, TopicLoopPorts};
+
+/// The dispatcher mostly waits for the queue, so that even a small process looks up this many events at once.
+const LEAST_DISPATCHERS: usize = 16;
 
 /// Everything a process runs, checked and ready to start.
 pub struct Engine {
@@ -28,114 +25,24 @@ pub struct Engine {
     options: EngineOptions,
     routes: Arc<Routes>,
     registry: Registry,
+    /// The dispatcher's own topic.
+    dispatcher: Registry,
 }
 
-/// The ports a process works over.
-#[derive(Clone)]
-pub struct EnginePorts {
-    /// The relay's side of the outbox.
-    pub outbox: Arc<dyn Outbox>,
-    /// Where tasks go.
-    pub queue_publisher: Arc<dyn QueuePublisher>,
-    /// Where tasks come from.
-    pub queue_consumer: Arc<dyn QueueConsumer>,
-    /// What keeps the queue tidy.
-    pub queue_maintenance: Arc<dyn QueueMaintenance>,
-    /// Where published events are kept.
-    pub event_log: Arc<dyn EventLog>,
-    /// Where dead tasks are kept.
-    pub dead_letters: Arc<dyn DeadLetters>,
-    /// Makes envelopes.
-    pub envelopes: EnvelopeFactory,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
-    /// For jitter.
-    pub randomness: Arc<dyn Randomness>,
-}
-
-/// How the loops work.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EngineOptions {
-    /// What this process does. Defaults to everything.
-    pub roles: Roles,
-    /// The relay.
-    pub relay: RelayOptions,
-    /// The rescuer.
-    pub rescuer: RescuerOptions,
-    /// Handlers at once for a topic that does not say. Defaults to 20.
-    pub concurrency: usize,
-    /// Tasks taken and not yet settled, as a multiple of `concurrency`. Defaults to 4.
-    pub prefetch_factor: usize,
-    /// How long an attempt of a task that does not say may take. Defaults to 60 s.
-    pub timeout: Duration,
-    /// How long a task stays a worker's without a sign of life. Defaults to 30 s.
-    pub lease: Duration,
-    /// What configuration changes about topics.
-    pub topics: BTreeMap<TopicName, TopicOverrides>,
-    /// How long a stop takes at most.
-    pub grace: ShutdownGrace,
-}
-
-impl Default for EngineOptions {
-    fn default() -> Self {
-        Self {
-            roles: Roles::default(),
-            relay: RelayOptions::default(),
-            rescuer: RescuerOptions::default(),
-            concurrency: 20,
-            prefetch_factor: 4,
-            timeout: Duration::from_mins(1),
-            lease: Duration::from_secs(30),
-            topics: BTreeMap::new(),
-            grace: ShutdownGrace::default(),
-        }
-    }
-}
-
-/// What a process does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Roles {
-    /// Moves the outbox.
-    pub relay: bool,
-    /// Looks routes up.
-    pub dispatcher: bool,
-    /// Frees what was lost and forgets what is old.
-    pub maintenance: bool,
-    /// Runs these topics; `None` for all that are declared.
-    pub topics: Option<BTreeSet<TopicName>>,
-}
-
-impl Default for Roles {
-    fn default() -> Self {
-        Self {
-            relay: true,
-            dispatcher: true,
-            maintenance: true,
-            topics: None,
-        }
-    }
-}
-
-/// What an application declared does not fit together.
+/// What an application declared does not fit together. It does not start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum StartError {
-    /// Events and routes.
-    #[error(transparent)]
-    Routes(#[from] RoutesError),
-    /// Topics and handlers.
-    #[error(transparent)]
-    Registry(#[from] RegistryError),
-    /// A topic that is to be run is not declared.
-    #[error("topic {0} is to be run here but is not declared")]
-    UnknownTopic(TopicName),
+#[error("{}", problems.join("\n"))]
+pub struct StartError {
+    /// Everything that is wrong, one line for each problem.
+    pub problems: Vec<String>,
 }
 
 impl Engine {
     /// Checks what an application declared. Nothing runs yet.
     ///
     /// # Errors
-    /// Names everything that does not fit together: an event without a route, a routed task without a handler, a task
-    /// with two handlers.
+    /// Names everything that does not fit together, all at once: an event without a route, a routed task without a
+    /// handler, a task with two handlers, a topic to be run that is not declared.
     pub fn new(
         ports: EnginePorts,
         options: EngineOptions,
@@ -143,30 +50,46 @@ impl Engine {
         routes: Routes,
         topics: Vec<Topic>,
     ) -> Result<Self, StartError> {
-        routes.check(catalogue)?;
+        let mut problems = routes
+            .check(catalogue)
+            .map_or_else(|error| error.problems, |()| Vec::new());
+        let codec = ports.envelopes.codec();
         let defaults = TopicDefaults {
             concurrency: options.concurrency,
             prefetch_factor: options.prefetch_factor,
             timeout: options.timeout,
         };
-        let registry = Registry::build(topics, defaults, &options.topics, ports.envelopes.codec())?;
-        registry.check_routes(&routes)?;
+        let registry = Registry::build(topics, defaults, &options.topics, codec, &mut problems);
+        registry.check_routes(&routes, &mut problems);
         let declared = registry.topic_names();
-        if let Some(unknown) = options
-            .roles
-            .topics
-            .iter()
-            .flatten()
-            .find(|topic| !declared.contains(topic))
-        {
-            return Err(StartError::UnknownTopic(unknown.clone()));
+        if declared.contains(&DOMAIN_EVENTS_TOPIC) {
+            problems.push(format!(
+                "topic {DOMAIN_EVENTS_TOPIC} is the dispatcher's own; give yours another name"
+            ));
         }
-        Ok(Self {
-            ports,
-            options,
-            routes: Arc::new(routes),
-            registry,
-        })
+        for topic in options.roles.topics.iter().flatten() {
+            if !declared.contains(topic) {
+                problems.push(format!("topic {topic} is to be run here but is not declared"));
+            }
+        }
+        let routes = Arc::new(routes);
+        let of_dispatcher = TopicDefaults {
+            concurrency: defaults.concurrency.max(LEAST_DISPATCHERS),
+            ..defaults
+        };
+        let dispatcher = dispatcher_topic(&ports, Arc::clone(&routes));
+        let dispatcher = Registry::build(vec![dispatcher], of_dispatcher, &options.topics, codec, &mut problems);
+        if problems.is_empty() {
+            Ok(Self {
+                ports,
+                options,
+                routes,
+                registry,
+                dispatcher,
+            })
+        } else {
+            Err(StartError { problems })
+        }
     }
 
     /// The contracts its handlers run.
@@ -210,32 +133,15 @@ impl Engine {
             topics.retain(|topic| only.contains(&topic.name));
         }
         if self.options.roles.dispatcher {
-            let dispatcher = dispatcher_topic(&self.ports, Arc::clone(&self.routes));
-            let defaults = TopicDefaults {
-                concurrency: self.options.concurrency.max(16),
-                prefetch_factor: self.options.prefetch_factor,
-                timeout: self.options.timeout,
-            };
-            // The dispatcher's own topic is built from constants, so there is nothing that could be refused.
-            if let Ok(registry) = Registry::build(
-                vec![dispatcher],
-                defaults,
-                &self.options.topics,
-                self.ports.envelopes.codec(),
-            ) {
-                topics.extend(registry.topics);
-            }
+            topics.extend(self.dispatcher.topics);
         }
         for topic in topics {
-            let services = AttemptServices {
-                clock: Arc::clone(&self.ports.clock),
-                limits,
-                shutdown: shutdown.clone(),
-            };
             let ports = TopicLoopPorts {
                 consumer: Arc::clone(&self.ports.queue_consumer),
                 randomness: Arc::clone(&self.ports.randomness),
-                services,
+                clock: Arc::clone(&self.ports.clock),
+                limits,
+                shutdown: shutdown.clone(),
                 worker: WorkerName::constant("worker"),
                 lease: self.options.lease,
             };
@@ -285,11 +191,9 @@ impl Starter<'_> {
             limits,
         };
         let relay = Arc::new(Relay::new(ports, options));
-        let stop = self.shutdown.stop_token().clone();
-        let rounds = stop.clone();
-        self.spawn("relay".into(), stop, move || {
-            let (relay, stop) = (Arc::clone(&relay), rounds.clone());
-            async move { relay.round(&stop).await }
+        self.spawn("relay".into(), move |health, stop| {
+            let relay = Arc::clone(&relay);
+            async move { relay.round(&health, &stop).await }
         });
     }
 
@@ -300,33 +204,33 @@ impl Starter<'_> {
             Arc::clone(&ports.clock),
             options,
         ));
-        let stop = self.shutdown.stop_token().clone();
-        let rounds = stop.clone();
-        self.spawn("rescuer".into(), stop, move || {
-            let (rescuer, stop) = (Arc::clone(&rescuer), rounds.clone());
-            async move { rescuer.round(&stop).await }
+        self.spawn("rescuer".into(), move |health, stop| {
+            let rescuer = Arc::clone(&rescuer);
+            async move { rescuer.round(&health, &stop).await }
         });
     }
 
     fn topic(&self, topic: TopicLoop) {
-        let name = format!("topic {}", topic.topic());
         let topic = Arc::new(topic);
-        let stop = self.shutdown.stop_token().clone();
-        let rounds = stop.clone();
-        self.spawn(name, stop, move || {
-            let (topic, stop) = (Arc::clone(&topic), rounds.clone());
-            async move { topic.round(&stop).await }
+        self.spawn(format!("topic {}", topic.topic()), move |health, stop| {
+            let topic = Arc::clone(&topic);
+            async move { topic.round(&health, &stop).await }
         });
     }
 
-    fn spawn<F, Fut>(&self, name: String, stop: tokio_util::sync::CancellationToken, round: F)
+    fn spawn<F, Fut>(&self, name: String, round: F)
     where
-        F: FnMut() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<crate::lifecycle::Round, aftercommit_domain::failure::Failure>> + Send + 'static,
+        F: Fn(Arc<LoopHealth>, CancellationToken) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Round, Failure>> + Send + 'static,
     {
-        let health = self.health.register(name);
+        let health = Arc::new(self.health.register(name));
+        let stop = self.shutdown.stop_token().clone();
+        let rounds = {
+            let (health, stop) = (Arc::clone(&health), stop.clone());
+            move || round(Arc::clone(&health), stop.clone())
+        };
         self.shutdown
-            .spawn_loop(keep_going(health, stop, self.backoff.clone(), round));
+            .spawn_loop(keep_going(health, stop, self.backoff.clone(), rounds));
     }
 }
 

@@ -1,6 +1,7 @@
 //! What each loop is doing, so that health tells the truth.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aftercommit_domain::failure::Failure;
@@ -42,7 +43,7 @@ pub struct LoopReport {
 pub enum LoopStatus {
     /// Has not done a round yet.
     Starting,
-    /// Its last round succeeded.
+    /// Does its work.
     Running,
     /// Its last round failed; it waits and tries again.
     BackingOff,
@@ -73,7 +74,7 @@ impl Health {
         LoopHealth {
             health: self.clone(),
             name,
-            settled: false,
+            settled: AtomicBool::new(false),
         }
     }
 
@@ -115,33 +116,38 @@ pub struct LoopHealth {
     health: Health,
     name: String,
     /// Whether the loop is known to be running, so that the usual case takes no lock.
-    settled: bool,
+    settled: AtomicBool,
 }
 
 impl LoopHealth {
-    /// A round succeeded.
-    pub fn succeeded(&mut self) {
-        if !self.settled {
-            self.settled = true;
+    /// It does its work. Called by a round as soon as that is known, which for a round that lasts is long before its end.
+    pub fn succeeded(&self) {
+        if !self.settled.swap(true, Ordering::Relaxed) {
             self.update(LoopStatus::Running, None, |_| 0);
         }
     }
 
     /// A round failed. Answers how often in a row.
-    pub fn failed(&mut self, failure: &Failure) -> u32 {
-        self.settled = false;
+    pub fn failed(&self, failure: &Failure) -> u32 {
+        self.settled.store(false, Ordering::Relaxed);
         self.update(LoopStatus::BackingOff, Some(failure.to_string()), |failures| {
             failures.saturating_add(1)
         })
     }
 
     /// It stopped as asked.
-    pub fn stopped(mut self) {
-        self.settled = false;
+    pub fn stopped(&self) {
+        self.settled.store(false, Ordering::Relaxed);
         self.update(LoopStatus::Stopped, None, |_| 0);
     }
 
-    fn update(&mut self, status: LoopStatus, cause: Option<String>, failures: impl FnOnce(u32) -> u32) -> u32 {
+    /// Whether its last round failed and nothing has gone well since.
+    pub fn is_failing(&self) -> bool {
+        let inner = self.health.lock();
+        inner.loops.get(&self.name).is_some_and(|report| report.failures > 0)
+    }
+
+    fn update(&self, status: LoopStatus, cause: Option<String>, failures: impl FnOnce(u32) -> u32) -> u32 {
         let now = self.health.clock.now();
         let mut inner = self.health.lock();
         let Some(report) = inner.loops.get_mut(&self.name) else {

@@ -15,6 +15,8 @@ pub mod system;
 pub mod worker;
 
 mod engine;
+mod options;
 
-pub use engine::{Engine, EngineOptions, EnginePorts, Roles, RunningEngine, StartError};
-pub use health::{Health, LoopReport, LoopStatus};
+pub use engine::{Engine, RunningEngine, StartError};
+pub use health::{Health, LoopHealth, LoopReport, LoopStatus};
+pub use options::{EngineOptions, EnginePorts, Roles};

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::{EventEnvelope, Limits, TaskEnvelope};
 use aftercommit_domain::events::{
-    Claim, Claimed, EventsPublisher, Outbox, OutboxMessage, RelayPolicy, Release, release_after,
+    Claim, Claimed, EventsPublisher, Marked, Outbox, OutboxMessage, RelayPolicy, Release, release_after,
 };
-use aftercommit_domain::failure::Failure;
+use aftercommit_domain::failure::{ErrorClass, Failure};
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{PublishError, QueuePublisher, RetryPolicy};
 use aftercommit_domain::time::Clock;
@@ -16,6 +16,7 @@ use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram,
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::health::LoopHealth;
 use crate::lifecycle::Round;
 
 /// Takes committed messages from the outbox to their topics.
@@ -37,9 +38,9 @@ pub struct RelayOptions {
     pub batch_size: usize,
     /// How long a claim is the relay's own. Defaults to 30 s.
     pub lease: Duration,
-    /// The longest it waits while nothing seems to be there. Defaults to 1 s.
+    /// The longest it waits while nothing seems to be there; between half of it and all of it. Defaults to 1 s.
     pub idle_poll: Duration,
-    /// The longest one publish may take. Defaults to 10 s; less than the lease.
+    /// The longest one publish may take. Defaults to 10 s; at most half the lease, whatever is set.
     pub publish_deadline: Duration,
     /// Backoff of rows that fail, and how many attempts before quarantine.
     pub policy: RelayPolicy,
@@ -87,13 +88,23 @@ struct RelayMetrics {
     publish_seconds: Histogram,
 }
 
-/// One claimed row on its way: what to publish, or why it cannot be.
+/// Claimed rows on their way: what to publish, and what cannot be.
 struct Batch {
     events: Vec<EventEnvelope>,
     event_claims: Vec<(Claim, u32)>,
     tasks: Vec<TaskEnvelope>,
     task_claims: Vec<(Claim, u32)>,
+    unreadable: Vec<(Claim, u32, Failure)>,
+}
+
+/// What a batch came to.
+#[derive(Default)]
+struct Relayed {
+    published: Vec<Claim>,
     releases: Vec<(Claim, Release)>,
+    /// Rows that the queue did not take for no fault of theirs, and what was seen of the last of them.
+    put_off: usize,
+    why_put_off: Option<Failure>,
 }
 
 impl Relay {
@@ -107,6 +118,12 @@ impl Relay {
             randomness,
             limits,
         } = ports;
+        let options = RelayOptions {
+            // With a batch of nothing, or no time left to publish within the lease, it would turn without an end.
+            batch_size: options.batch_size.max(1),
+            publish_deadline: options.publish_deadline.min(options.lease / 2),
+            ..options
+        };
         Self {
             outbox,
             events,
@@ -119,21 +136,29 @@ impl Relay {
         }
     }
 
-    /// One round: relays a batch, or waits until there may be one or `stop` is cancelled.
+    /// One round: relays a batch, or waits until there may be one or `stop` is cancelled. Tells `health` that it works
+    /// before it waits.
     ///
     /// # Errors
-    /// The store could not be reached. Nothing is lost: unmarked claims expire and are relayed again under the same ids.
-    pub async fn round(&self, stop: &CancellationToken) -> Result<Round, Failure> {
+    /// The store or the queue is away. Nothing is lost: what was not marked is relayed again under the same ids.
+    pub async fn round(&self, health: &LoopHealth, stop: &CancellationToken) -> Result<Round, Failure> {
         if self.relay_batch().await? == 0 {
+            health.succeeded();
+            // Relays that started together do not look together for ever.
+            let idle = self.options.idle_poll.mul_f64(0.5 + self.randomness.unit() / 2.0);
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.outbox.wait(self.options.idle_poll) => {}
+                () = self.outbox.wait(idle) => {}
             }
         }
         Ok(Round::Again)
     }
 
     /// Relays one batch. Answers how many rows were claimed.
+    ///
+    /// # Errors
+    /// The store is away, or the queue took nothing of the batch because it is away: claiming on would only turn the
+    /// backlog over and over.
     pub async fn relay_batch(&self) -> Result<usize, Failure> {
         // Taken before the claim's round trip, so that the lease is never trusted for longer than the store grants it.
         let trusted_until = Instant::now() + self.options.lease.saturating_sub(self.options.publish_deadline);
@@ -146,30 +171,48 @@ impl Relay {
         if count == 0 {
             return Ok(0);
         }
-        if Instant::now() >= trusted_until {
+        let claims: Vec<Claim> = claimed.iter().map(|row| row.claim).collect();
+        let batch = self.sort(claimed);
+        let relayed = if Instant::now() < trusted_until {
+            self.publish(batch).await
+        } else {
             // This process was stopped for so long that another relay may have the rows by now.
-            let untouched = claimed.iter().map(|row| (row.claim, Release::Untouched)).collect();
-            self.outbox
-                .release(untouched)
-                .await
-                .map_err(|error| Failure::of(&error))?;
-            return Ok(count);
+            Relayed {
+                releases: claims.into_iter().map(|claim| (claim, Release::Untouched)).collect(),
+                ..Relayed::default()
+            }
+        };
+        self.write_back(&relayed.published, relayed.releases).await?;
+        match relayed.why_put_off {
+            Some(failure) if relayed.published.is_empty() && failure.class == ErrorClass::Outage => Err(failure),
+            Some(failure) => {
+                tracing::warn!(rows = relayed.put_off, code = %failure.code, error = %failure, "outbox rows were not published and will be tried again");
+                Ok(count)
+            }
+            None => Ok(count),
         }
-        let (published, releases) = self.publish(claimed).await;
-        self.write_back(&published, releases).await?;
-        Ok(count)
     }
 
-    async fn publish(&self, claimed: Vec<Claimed>) -> (Vec<Claim>, Vec<(Claim, Release)>) {
+    async fn publish(&self, batch: Batch) -> Relayed {
         let Batch {
             events,
             event_claims,
             tasks,
             task_claims,
-            mut releases,
-        } = self.sort(claimed);
-        let started = Instant::now();
+            unreadable,
+        } = batch;
         let (event_count, task_count) = (events.len(), tasks.len());
+        let mut relayed = Relayed {
+            published: Vec::with_capacity(event_count + task_count),
+            ..Relayed::default()
+        };
+        for (claim, attempts, failure) in unreadable {
+            relayed.releases.push((claim, self.release(failure, attempts)));
+        }
+        if event_count + task_count == 0 {
+            return relayed;
+        }
+        let started = Instant::now();
         let (event_results, task_results) = join(
             self.within_deadline(event_count, async { self.events.publish(events).await }),
             self.within_deadline(task_count, async {
@@ -183,15 +226,33 @@ impl Relay {
         )
         .await;
         self.metrics.publish_seconds.record(started.elapsed().as_secs_f64());
-        let mut published = Vec::with_capacity(event_count + task_count);
         let claims = event_claims.into_iter().chain(task_claims);
         for ((claim, attempts), result) in claims.zip(event_results.into_iter().chain(task_results)) {
-            match result {
-                Ok(()) => published.push(claim),
-                Err(error) => releases.push((claim, self.release(Failure::of(&error), attempts))),
+            let error = match result {
+                Ok(()) => {
+                    relayed.published.push(claim);
+                    continue;
+                }
+                // It was not tried: what came before it in its order was not published, and the outbox holds it back.
+                Err(PublishError::Blocked) => {
+                    relayed.releases.push((claim, Release::Untouched));
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let release = self.release(Failure::of(&error), attempts);
+            if let Release::Retry {
+                counted: false,
+                failure,
+                ..
+            } = &release
+            {
+                relayed.put_off += 1;
+                relayed.why_put_off = Some(failure.clone());
             }
+            relayed.releases.push((claim, release));
         }
-        (published, releases)
+        relayed
     }
 
     /// Exactly `count` results: a publisher that hangs or answers too few leaves the rest unknown.
@@ -220,7 +281,7 @@ impl Relay {
             event_claims: Vec::with_capacity(claimed.len()),
             tasks: Vec::new(),
             task_claims: Vec::new(),
-            releases: Vec::new(),
+            unreadable: Vec::new(),
         };
         let now = self.clock.now();
         for row in claimed {
@@ -236,9 +297,7 @@ impl Relay {
                     batch.tasks.push(task);
                     batch.task_claims.push((row.claim, row.attempts));
                 }
-                Err(error) => batch
-                    .releases
-                    .push((row.claim, self.release(Failure::of(&error), row.attempts))),
+                Err(error) => batch.unreadable.push((row.claim, row.attempts, Failure::of(&error))),
             }
         }
         batch
@@ -247,11 +306,17 @@ impl Relay {
     fn release(&self, failure: Failure, attempts: u32) -> Release {
         let release = release_after(failure, attempts, &self.options.policy, self.randomness.unit());
         match &release {
-            Release::Retry { after, failure, .. } => {
+            Release::Retry {
+                after,
+                counted: true,
+                failure,
+            } => {
                 self.metrics.failed.increment(1);
                 let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
                 tracing::warn!(code = %failure.code, error = %failure, attempts, after_ms, "an outbox row was not published");
             }
+            // An outage befalls every row at once and is told once for all of them.
+            Release::Retry { counted: false, .. } => self.metrics.failed.increment(1),
             Release::Quarantine { failure } => {
                 self.metrics.quarantined.increment(1);
                 tracing::error!(code = %failure.code, error = %failure, attempts, "an outbox row is quarantined");
@@ -261,24 +326,25 @@ impl Relay {
         release
     }
 
+    /// Writes back what became of the rows: one part also when the other fails, so that no row waits for its lease
+    /// because of another.
     async fn write_back(&self, published: &[Claim], releases: Vec<(Claim, Release)>) -> Result<(), Failure> {
+        let marked = if published.is_empty() {
+            Ok(Marked::default())
+        } else {
+            self.outbox.mark_published(published).await
+        };
+        let given_back = if releases.is_empty() {
+            Ok(Marked::default())
+        } else {
+            self.outbox.release(releases).await
+        };
         let mut stale = 0;
-        if !published.is_empty() {
-            let marked = self
-                .outbox
-                .mark_published(published)
-                .await
-                .map_err(|error| Failure::of(&error))?;
-            self.metrics.published.increment(marked.changed);
-            stale += marked.stale;
+        for written in [&marked, &given_back].into_iter().flatten() {
+            stale += written.stale;
         }
-        if !releases.is_empty() {
-            stale += self
-                .outbox
-                .release(releases)
-                .await
-                .map_err(|error| Failure::of(&error))?
-                .stale;
+        if let Ok(marked) = &marked {
+            self.metrics.published.increment(marked.changed);
         }
         if stale > 0 {
             self.metrics.stale.increment(stale);
@@ -287,7 +353,9 @@ impl Relay {
                 "another relay had taken these rows over; nothing was changed"
             );
         }
-        Ok(())
+        marked
+            .and(given_back)
+            .map_or_else(|error| Err(Failure::of(&error)), |_| Ok(()))
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aftercommit_domain::tasks::CancellationSignal;
 use async_trait::async_trait;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,7 +29,7 @@ pub struct Shutdown {
 /// How long a stop takes at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ShutdownGrace {
-    /// For running handlers to finish. Defaults to 15 s.
+    /// For running handlers and loops to finish. Defaults to 15 s.
     pub finish: Duration,
     /// For cancelled handlers to end. Defaults to 8 s.
     pub cancel: Duration,
@@ -94,20 +95,28 @@ impl Shutdown {
         self.stop.cancel();
         self.loops.close();
         self.attempts.close();
-        let finished = tokio::time::timeout(grace.finish, self.attempts.wait()).await.is_ok();
+        if timeout(grace.finish, self.ended()).await.is_ok() {
+            return StopOutcome::Clean;
+        }
         let mut outcome = StopOutcome::Clean;
-        if !finished {
+        if !self.attempts.is_empty() {
             outcome = StopOutcome::Cancelled;
             self.cancel.cancel();
-            if tokio::time::timeout(grace.cancel, self.attempts.wait()).await.is_err() {
-                self.abort.cancel();
+            if timeout(grace.cancel, self.ended()).await.is_ok() {
+                return outcome;
             }
+            self.abort.cancel();
         }
-        let all = async { tokio::join!(self.attempts.wait(), self.loops.wait()) };
-        if tokio::time::timeout(grace.release, all).await.is_err() {
+        if timeout(grace.release, self.ended()).await.is_err() {
             outcome = StopOutcome::Overrun;
         }
         outcome
+    }
+
+    /// Returns when nothing runs any more. The loops come first: until they end they may start attempts.
+    async fn ended(&self) {
+        self.loops.wait().await;
+        self.attempts.wait().await;
     }
 }
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use aftercommit_domain::events::Outbox;
 use aftercommit_domain::failure::Failure;
-use aftercommit_domain::tasks::QueueMaintenance;
-use aftercommit_domain::time::Clock;
-use metrics::counter;
+use aftercommit_domain::tasks::{ConsumeError, QueueMaintenance};
+use aftercommit_domain::time::{self, Clock};
+use metrics::{counter, describe_counter};
 use tokio_util::sync::CancellationToken;
 
+use crate::health::LoopHealth;
 use crate::lifecycle::Round;
 
 /// Outcomes removed in one step, so that no step holds the store for long.
@@ -49,6 +50,10 @@ impl Rescuer {
         clock: Arc<dyn Clock>,
         options: RescuerOptions,
     ) -> Self {
+        describe_counter!(
+            "aftercommit_rescued_total",
+            "Rows and tasks freed because the relay or worker that held them was lost"
+        );
         Self {
             outbox,
             queue,
@@ -57,37 +62,34 @@ impl Rescuer {
         }
     }
 
-    /// One look, then a wait.
+    /// One look, then a wait. Tells `health` that it works before it waits.
     ///
     /// # Errors
-    /// The store is away.
-    pub async fn round(&self, stop: &CancellationToken) -> Result<Round, Failure> {
-        let rows = self
-            .outbox
-            .rescue_expired()
-            .await
-            .map_err(|error| Failure::of(&error))?;
-        let tasks = self.queue.rescue_expired().await.map_err(|error| Failure::of(&error))?;
-        if rows + tasks > 0 {
-            counter!("aftercommit_rescued_total", "what" => "outbox").increment(rows);
-            counter!("aftercommit_rescued_total", "what" => "tasks").increment(tasks);
-            tracing::warn!(rows, tasks, "freed what a lost worker or relay held");
-        }
-        let before = self.clock.now() - chrono::Duration::from_std(self.options.keep_outcomes).unwrap_or_default();
-        while self
-            .queue
-            .prune_outcomes(before, PRUNE_BATCH)
-            .await
-            .map_err(|error| Failure::of(&error))?
-            == u64::from(PRUNE_BATCH)
-        {
-            if stop.is_cancelled() {
-                return Ok(Round::Over);
+    /// A store is away. What another store holds was looked after all the same.
+    pub async fn round(&self, health: &LoopHealth, stop: &CancellationToken) -> Result<Round, Failure> {
+        let rows = self.outbox.rescue_expired().await;
+        let tasks = self.queue.rescue_expired().await;
+        for (what, freed) in [("outbox", rows.as_ref().ok()), ("tasks", tasks.as_ref().ok())] {
+            if let Some(freed) = freed.filter(|freed| **freed > 0) {
+                counter!("aftercommit_rescued_total", "what" => what).increment(*freed);
+                tracing::warn!(what, freed, "freed what a lost worker or relay held");
             }
         }
+        let pruned = self.prune(stop).await;
+        rows.map_err(|error| Failure::of(&error))?;
+        tasks.map_err(|error| Failure::of(&error))?;
+        pruned.map_err(|error| Failure::of(&error))?;
+        health.succeeded();
         tokio::select! {
             () = stop.cancelled() => Ok(Round::Over),
             () = tokio::time::sleep(self.options.every) => Ok(Round::Again),
         }
+    }
+
+    /// Forgets old outcomes in steps, until none is left or a stop is asked for.
+    async fn prune(&self, stop: &CancellationToken) -> Result<(), ConsumeError> {
+        let before = time::before(self.clock.now(), self.options.keep_outcomes);
+        while !stop.is_cancelled() && self.queue.prune_outcomes(before, PRUNE_BATCH).await? >= u64::from(PRUNE_BATCH) {}
+        Ok(())
     }
 }

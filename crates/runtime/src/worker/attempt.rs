@@ -3,52 +3,75 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use aftercommit_domain::contract::Limits;
-use aftercommit_domain::contract::{DecodeError, TaskEnvelope};
-use aftercommit_domain::failure::{Classified, Failure};
-use aftercommit_domain::tasks::{AttemptEnd, Delivery, TaskContext, TaskContextParts};
+use aftercommit_domain::contract::{
+    CorrelationId, DecodeError, Limits, OrganizationId, ProjectId, RawTask, TaskEnvelope, TopicName, TraceContext,
+};
+use aftercommit_domain::failure::Failure;
+use aftercommit_domain::tasks::{AttemptEnd, CancellationSignal, Stop, TaskContext, TaskContextParts};
 use aftercommit_domain::time::{self, Clock};
 use futures::FutureExt;
-use tracing::Instrument;
+use tracing::Span;
 
 use crate::lifecycle::Shutdown;
-use crate::lifecycle::TokenSignal;
 use crate::lifecycle::panic_message;
-use crate::worker::registry::{RegisteredHandler, RegisteredTopic};
+use crate::worker::registry::RegisteredHandler;
 
-/// What every attempt of a process shares.
-#[derive(Clone)]
-pub struct AttemptServices {
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
-    /// The limits of envelopes.
-    pub limits: Limits,
-    /// The stages of a stop.
-    pub shutdown: Shutdown,
+/// What every attempt of a topic shares.
+pub(super) struct AttemptServices {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) limits: Limits,
+    pub(super) shutdown: Shutdown,
+    /// What handlers see of a stop; one for all of them.
+    pub(super) cancellation: Arc<dyn CancellationSignal>,
 }
 
-/// A delivery that was read.
-pub(super) struct Readable {
-    pub(super) task: TaskEnvelope,
-    pub(super) handler: RegisteredHandler,
-}
-
-/// The envelope and its handler, or why there is none.
-pub(super) fn read(delivery: &dyn Delivery, topic: &RegisteredTopic, limits: &Limits) -> Result<Readable, Failure> {
-    let task = TaskEnvelope::decode(&delivery.task().body, limits).map_err(|error| Failure::of(&error))?;
-    if let Some(handler) = topic.handlers.get(&task.task) {
-        return Ok(Readable {
-            handler: handler.clone(),
-            task,
-        });
+/// The envelope in the bytes, if it is one of `topic`.
+pub(super) fn read(raw: &RawTask, topic: &TopicName, limits: &Limits) -> Result<TaskEnvelope, Failure> {
+    let task = TaskEnvelope::decode(&raw.body, limits).map_err(|error| Failure::of(&error))?;
+    if task.topic == *topic {
+        Ok(task)
+    } else {
+        Err(unknown(topic, &task))
     }
-    let contract = format!("task {}/{}", topic.name, task.task);
-    Err(Failure::of(&DecodeError::Unknown { contract }))
+}
+
+/// What came of a task that no handler of `topic` runs.
+pub(super) fn unknown(topic: &TopicName, task: &TaskEnvelope) -> Failure {
+    let contract = if task.topic == *topic {
+        format!("task {topic}/{}", task.task)
+    } else {
+        format!("task {}/{} on topic {topic}", task.topic, task.task)
+    };
+    Failure::of(&DecodeError::Unknown { contract })
+}
+
+/// What the lines within an attempt have in common. At the highest level, so that no filter takes the tenant away.
+pub(super) fn span(task: &TaskEnvelope, attempt: u32) -> Span {
+    tracing::error_span!(
+        "task.run",
+        topic = task.topic.as_str(),
+        task = task.task.as_str(),
+        task_id = %task.id,
+        attempt,
+        organization_id = task.tenant.organization_id().map(OrganizationId::as_str),
+        project_id = task.tenant.project_id().map(ProjectId::as_str),
+        trace_id = task.cause.trace.as_ref().map(TraceContext::trace_id),
+        correlation_id = task.cause.correlation.as_ref().map(CorrelationId::as_str),
+    )
 }
 
 /// Runs the handler to one of its ends.
-pub(super) async fn run(readable: &Readable, attempt: u32, services: &AttemptServices) -> AttemptEnd {
-    let Readable { task, handler } = readable;
+pub(super) async fn run(
+    task: &TaskEnvelope,
+    handler: &RegisteredHandler,
+    attempt: u32,
+    services: &AttemptServices,
+) -> AttemptEnd {
+    let shutdown = &services.shutdown;
+    if shutdown.stop_token().is_cancelled() {
+        // It was taken in the moment of the stop and has not begun.
+        return AttemptEnd::Interrupted;
+    }
     let now = services.clock.now();
     if task.deadline.is_some_and(|deadline| deadline < now) {
         return AttemptEnd::Expired;
@@ -58,39 +81,35 @@ pub(super) async fn run(readable: &Readable, attempt: u32, services: &AttemptSer
         tenant: task.tenant.clone(),
         attempt,
         deadline: time::after(now, handler.timeout),
-        cancellation: Arc::new(TokenSignal(services.shutdown.cancel_token().clone())),
+        cancellation: Arc::clone(&services.cancellation),
         cause: task.cause_of_next(),
         clock: Arc::clone(&services.clock),
     });
-    // At the highest level, so that no filter takes the tenant away from the lines within it.
-    let span = tracing::error_span!(
-        "task.run",
-        topic = %task.topic,
-        task = %task.task,
-        task_id = %task.id,
-        attempt,
-        organization_id = task.tenant.organization_id().map(aftercommit_domain::contract::OrganizationId::as_str),
-        project_id = task.tenant.project_id().map(aftercommit_domain::contract::ProjectId::as_str),
-        trace_id = task.cause.trace.as_ref().map(aftercommit_domain::contract::TraceContext::trace_id),
-        correlation_id = task.cause.correlation.as_ref().map(aftercommit_domain::contract::CorrelationId::as_str),
-    );
-    let handled = AssertUnwindSafe(async { handler.handler.handle(task, &ctx).await })
-        .catch_unwind()
-        .instrument(span);
+    let run = AssertUnwindSafe(async { handler.handler.handle(task, &ctx).await }).catch_unwind();
     let end = tokio::select! {
         // A handler that is done counts, even when its time is over in the same instant.
         biased;
-        ended = handled => ended,
-        () = services.shutdown.abort_token().cancelled() => return AttemptEnd::Interrupted,
-        () = tokio::time::sleep(handler.timeout) => return AttemptEnd::TimedOut(handler.timeout),
+        ended = run => match ended {
+            Ok(Ok(result)) => AttemptEnd::Returned(result),
+            Ok(Err(undecodable)) => AttemptEnd::Unreadable(Failure::of(&undecodable)),
+            Err(panic) => AttemptEnd::Panicked(panic_message(&*panic)),
+        },
+        () = shutdown.abort_token().cancelled() => AttemptEnd::Interrupted,
+        () = tokio::time::sleep(handler.timeout) => AttemptEnd::TimedOut(handler.timeout),
     };
+    if shutdown.cancel_token().is_cancelled() && has_failed(&end) {
+        // It was told to end early, so this says nothing about the task.
+        return AttemptEnd::Interrupted;
+    }
+    end
+}
+
+const fn has_failed(end: &AttemptEnd) -> bool {
     match end {
-        Ok(Ok(Err(_))) | Err(_) if services.shutdown.cancel_token().is_cancelled() => AttemptEnd::Interrupted,
-        Ok(Ok(result)) => AttemptEnd::Returned(result),
-        Ok(Err(undecodable)) => {
-            tracing::error!(task_id = %task.id, code = undecodable.code(), error = %undecodable, "a task cannot be read");
-            AttemptEnd::Unreadable(Failure::of(&undecodable))
-        }
-        Err(panic) => AttemptEnd::Panicked(panic_message(&*panic)),
+        AttemptEnd::Returned(Err(Stop::Failed { .. })) | AttemptEnd::TimedOut(_) | AttemptEnd::Panicked(_) => true,
+        AttemptEnd::Returned(Ok(_) | Err(Stop::Skip(_)))
+        | AttemptEnd::Unreadable(_)
+        | AttemptEnd::Expired
+        | AttemptEnd::Interrupted => false,
     }
 }

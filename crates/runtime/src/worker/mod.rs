@@ -7,9 +7,8 @@ mod topic;
 mod topic_loop;
 mod topic_metrics;
 
-pub use attempt::AttemptServices;
-pub use registry::{Registry, RegistryError, TaskInputs};
-
-pub(crate) use registry::TopicDefaults;
+pub use registry::TaskInputs;
 pub use topic::{EnvelopeHandler, Topic, TopicOverrides};
-pub use topic_loop::{TopicLoop, TopicLoopPorts};
+
+pub(crate) use registry::{Registry, TopicDefaults};
+pub(crate) use topic_loop::{TopicLoop, TopicLoopPorts};

@@ -7,14 +7,14 @@ use std::time::Duration;
 use aftercommit_domain::contract::{
     Cause, Codec, DecodeError, EnvelopeFactory, Json, TaskEnvelope, TaskName, TopicName,
 };
-use aftercommit_domain::events::{DOMAIN_EVENTS_TOPIC, ReadInputError, RouteEffect, Routes};
+use aftercommit_domain::events::{ReadInputError, RouteEffect, Routes};
 use aftercommit_domain::tasks::{RetryPolicy, TaskDescriptor, TaskOptions};
 
-use crate::worker::topic::ReadTask;
+use crate::worker::topic::{ReadTask, Registration};
 use crate::worker::{EnvelopeHandler, Topic, TopicOverrides};
 
 /// Which handler runs which task.
-pub struct Registry {
+pub(crate) struct Registry {
     pub(crate) topics: Vec<RegisteredTopic>,
 }
 
@@ -25,21 +25,12 @@ pub(crate) struct RegisteredTopic {
     pub(crate) handlers: HashMap<TaskName, RegisteredHandler>,
 }
 
-#[derive(Clone)]
 pub(crate) struct RegisteredHandler {
     pub(crate) handler: Arc<dyn EnvelopeHandler>,
     pub(crate) timeout: Duration,
     pub(crate) retry: RetryPolicy,
-    pub(crate) descriptor: Option<TaskDescriptor>,
-    pub(crate) read_input: Option<ReadTask>,
-}
-
-/// What an application declared does not fit together. It does not start.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", problems.join("\n"))]
-pub struct RegistryError {
-    /// One line for each problem.
-    pub problems: Vec<String>,
+    descriptor: Option<TaskDescriptor>,
+    read_input: Option<ReadTask>,
 }
 
 /// What holds for a topic that does not say.
@@ -50,15 +41,18 @@ pub(crate) struct TopicDefaults {
     pub(crate) timeout: Duration,
 }
 
+/// The most handlers at once; more than any machine runs, and far from what a semaphore can count.
+const MAX_CONCURRENCY: usize = 10_000;
+
 impl Registry {
-    /// Builds the table, or names everything that is wrong with it.
+    /// Builds the table. Adds a line to `problems` for everything that is wrong with it; with one, it is not to be run.
     pub(crate) fn build(
         topics: Vec<Topic>,
         defaults: TopicDefaults,
         overrides: &BTreeMap<TopicName, TopicOverrides>,
         codec: &Codec,
-    ) -> Result<Self, RegistryError> {
-        let mut problems = Vec::new();
+        problems: &mut Vec<String>,
+    ) -> Self {
         let mut registered: Vec<RegisteredTopic> = Vec::new();
         for topic in topics {
             let name = match TopicName::new(topic.name.clone()) {
@@ -68,62 +62,31 @@ impl Registry {
                     continue;
                 }
             };
-            if registered.iter().any(|other| other.name == name) {
-                problems.push(format!(
-                    "topic {name} is declared twice; one module owns a topic with all its tasks"
-                ));
-                continue;
-            }
-            let overridden = overrides.get(&name).copied().unwrap_or_default();
-            let concurrency = overridden
-                .concurrency
-                .or(topic.concurrency)
-                .unwrap_or(defaults.concurrency)
-                .max(1);
-            let prefetch = topic
-                .prefetch
-                .unwrap_or_else(|| concurrency.saturating_mul(defaults.prefetch_factor))
-                .max(concurrency);
-            let mut handlers = HashMap::new();
             if topic.registrations.is_empty() {
                 problems.push(format!("topic {name} has no handlers; add `.handle::<Task>(handler)`"));
             }
-            for registration in topic.registrations {
-                if registration.topic != name {
-                    problems.push(format!(
-                        "task {}/{} is handled under topic {name}; declare it under its own topic",
-                        registration.topic, registration.task
-                    ));
-                    continue;
-                }
-                let handler = RegisteredHandler {
-                    handler: (registration.make)(codec.clone()),
-                    timeout: overridden.timeout.or(registration.timeout).unwrap_or(defaults.timeout),
-                    retry: overridden.apply(registration.retry),
-                    descriptor: registration.descriptor,
-                    read_input: registration.read_input,
-                };
-                if handlers.insert(registration.task.clone(), handler).is_some() {
-                    problems.push(format!("task {name}/{} has two handlers", registration.task));
+            let overridden = overrides.get(&name).copied().unwrap_or_default();
+            let at = if let Some(at) = registered.iter().position(|other| other.name == name) {
+                problems.push(format!(
+                    "topic {name} is declared twice; one module owns a topic with all its tasks"
+                ));
+                at
+            } else {
+                registered.push(RegisteredTopic::of(&topic, name, overridden, defaults, problems));
+                registered.len() - 1
+            };
+            // The handlers of a topic declared twice are kept all the same, so that none is reported as missing too.
+            if let Some(owner) = registered.get_mut(at) {
+                for registration in topic.registrations {
+                    owner.add(registration, overridden, defaults, codec, problems);
                 }
             }
-            registered.push(RegisteredTopic {
-                name,
-                concurrency,
-                prefetch,
-                handlers,
-            });
         }
-        if problems.is_empty() {
-            Ok(Self { topics: registered })
-        } else {
-            Err(RegistryError { problems })
-        }
+        Self { topics: registered }
     }
 
     /// Checks the table against the routes: a task that a route publishes to a topic owned here must have a handler.
-    pub(crate) fn check_routes(&self, routes: &Routes) -> Result<(), RegistryError> {
-        let mut problems = Vec::new();
+    pub(crate) fn check_routes(&self, routes: &Routes, problems: &mut Vec<String>) {
         for route in routes.entries() {
             let RouteEffect::Dispatches(targets) = &route.effect else {
                 continue;
@@ -138,15 +101,10 @@ impl Registry {
                 }
             }
         }
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(RegistryError { problems })
-        }
     }
 
     /// The contracts it runs, by topic and task.
-    pub fn descriptors(&self) -> Vec<TaskDescriptor> {
+    pub(crate) fn descriptors(&self) -> Vec<TaskDescriptor> {
         let mut all: Vec<TaskDescriptor> = self
             .topics
             .iter()
@@ -169,13 +127,72 @@ impl Registry {
         }
     }
 
-    /// The topics it owns, the dispatcher's not among them.
-    pub fn topic_names(&self) -> Vec<TopicName> {
-        self.topics
-            .iter()
-            .map(|topic| topic.name.clone())
-            .filter(|name| *name != DOMAIN_EVENTS_TOPIC)
-            .collect()
+    /// The topics it owns.
+    pub(crate) fn topic_names(&self) -> Vec<TopicName> {
+        self.topics.iter().map(|topic| topic.name.clone()).collect()
+    }
+}
+
+impl RegisteredTopic {
+    fn of(
+        topic: &Topic,
+        name: TopicName,
+        overridden: TopicOverrides,
+        defaults: TopicDefaults,
+        problems: &mut Vec<String>,
+    ) -> Self {
+        let concurrency = overridden
+            .concurrency
+            .or(topic.concurrency)
+            .unwrap_or(defaults.concurrency);
+        if !(1..=MAX_CONCURRENCY).contains(&concurrency) {
+            problems.push(format!(
+                "topic {name} has a concurrency of {concurrency}; it is 1 to {MAX_CONCURRENCY} handlers at once"
+            ));
+        }
+        let prefetch = topic
+            .prefetch
+            .unwrap_or_else(|| concurrency.saturating_mul(defaults.prefetch_factor));
+        Self {
+            name,
+            concurrency,
+            prefetch: prefetch.max(concurrency),
+            handlers: HashMap::new(),
+        }
+    }
+
+    fn add(
+        &mut self,
+        registration: Registration,
+        overridden: TopicOverrides,
+        defaults: TopicDefaults,
+        codec: &Codec,
+        problems: &mut Vec<String>,
+    ) {
+        let name = &self.name;
+        let task = registration.task;
+        if registration.topic != *name {
+            problems.push(format!(
+                "task {}/{task} is handled under topic {name}; declare it under its own topic",
+                registration.topic
+            ));
+            return;
+        }
+        let handler = RegisteredHandler {
+            handler: (registration.make)(codec.clone()),
+            timeout: overridden.timeout.or(registration.timeout).unwrap_or(defaults.timeout),
+            retry: overridden.apply(registration.retry),
+            descriptor: registration.descriptor,
+            read_input: registration.read_input,
+        };
+        if handler.timeout.is_zero() {
+            problems.push(format!(
+                "task {name}/{task} has a timeout of zero; no attempt could end in time"
+            ));
+        }
+        if self.handlers.insert(task.clone(), handler).is_some() {
+            problems.push(format!("task {name}/{task} has two handlers"));
+        }
     }
 }
 

@@ -2,11 +2,14 @@
 
 use aftercommit_domain::failure::Classified;
 use aftercommit_domain::tasks::{Delivery, SettleError, Verdict};
+use metrics::Counter;
+use tracing::Span;
 
-use crate::worker::topic_metrics::{TopicMetrics, word};
+use crate::worker::topic_metrics::word;
 
-/// Settles `delivery` by `verdict`. A failure changes nothing: the task comes again when its lease expires.
-pub(super) async fn carry_out(delivery: Box<dyn Delivery>, verdict: &Verdict, metrics: &TopicMetrics) {
+/// Settles `delivery` by `verdict`. A failure changes nothing: the task comes again when its lease expires. `span` tells
+/// in the log which task it was.
+pub(super) async fn carry_out(delivery: Box<dyn Delivery>, verdict: &Verdict, span: &Span, failures: &Counter) {
     let settled = match verdict {
         Verdict::Finish(outcome) => delivery.ack(outcome).await,
         Verdict::Retry {
@@ -18,7 +21,8 @@ pub(super) async fn carry_out(delivery: Box<dyn Delivery>, verdict: &Verdict, me
         Verdict::GiveBack => delivery.give_back().await,
     };
     let Err(error) = settled else { return };
-    metrics.settle_failures.increment(1);
+    failures.increment(1);
+    let _entered = span.enter();
     match &error {
         SettleError::Stale => {
             tracing::info!(

@@ -113,13 +113,14 @@ impl Topic {
         self
     }
 
-    /// How many handlers of this topic run at once in a process. Defaults to the configuration's.
+    /// How many handlers of this topic run at once in a process: 1 to 10 000. Defaults to the configuration's, which wins.
     pub fn concurrency(mut self, handlers: usize) -> Self {
         self.concurrency = Some(handlers);
         self
     }
 
-    /// How many tasks are taken and not yet settled at most. Defaults to the configuration's factor of `concurrency`.
+    /// How many tasks are taken and not yet settled at most; never fewer than `concurrency`. Defaults to the
+    /// configuration's factor of `concurrency`.
     pub fn prefetch(mut self, tasks: usize) -> Self {
         self.prefetch = Some(tasks);
         self

@@ -1,26 +1,33 @@
 //! The loop of one topic: take a task when a handler is free, run it, settle it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::contract::{TaskEnvelope, TopicName, WorkerName};
-use aftercommit_domain::failure::Failure;
+use aftercommit_domain::contract::{Limits, OrganizationId, ProjectId, TaskEnvelope, TaskName, TopicName, WorkerName};
+use aftercommit_domain::failure::{ErrorClass, Failure};
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
     AttemptEnd, ConsumeOptions, Deliveries, Delivery, Outcome, QueueConsumer, RetryPolicy, Verdict, settle,
 };
+use aftercommit_domain::time::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
-use crate::lifecycle::Round;
+use crate::health::LoopHealth;
+use crate::lifecycle::{Round, Shutdown, TokenSignal};
 use crate::worker::attempt::{self, AttemptServices};
-use crate::worker::registry::RegisteredTopic;
+use crate::worker::registry::{RegisteredHandler, RegisteredTopic};
 use crate::worker::settle::carry_out;
-use crate::worker::topic_metrics::{TopicMetrics, word};
+use crate::worker::topic_metrics::{OutcomeCounters, TopicMetrics, word};
+
+/// A consumer that failed before counts as well again after this long without an error.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Takes the tasks of one topic and runs their handlers.
-pub struct TopicLoop {
+pub(crate) struct TopicLoop {
     shared: Arc<Shared>,
     consumer: Arc<dyn QueueConsumer>,
     options: ConsumeOptions,
@@ -28,24 +35,35 @@ pub struct TopicLoop {
 }
 
 /// What a topic's loop needs.
-pub struct TopicLoopPorts {
+pub(crate) struct TopicLoopPorts {
     /// Where tasks come from.
-    pub consumer: Arc<dyn QueueConsumer>,
+    pub(crate) consumer: Arc<dyn QueueConsumer>,
     /// For jitter.
-    pub randomness: Arc<dyn Randomness>,
-    /// What attempts share.
-    pub services: AttemptServices,
+    pub(crate) randomness: Arc<dyn Randomness>,
+    /// The clock.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The limits of envelopes.
+    pub(crate) limits: Limits,
+    /// The stages of a stop.
+    pub(crate) shutdown: Shutdown,
     /// Who takes the tasks.
-    pub worker: WorkerName,
+    pub(crate) worker: WorkerName,
     /// How long a delivery stays this worker's without a sign of life.
-    pub lease: Duration,
+    pub(crate) lease: Duration,
 }
 
 struct Shared {
-    topic: RegisteredTopic,
+    topic: TopicName,
+    runners: HashMap<TaskName, Runner>,
     services: AttemptServices,
     randomness: Arc<dyn Randomness>,
     metrics: TopicMetrics,
+}
+
+/// What runs one kind of task, and counts how that ends.
+struct Runner {
+    handler: RegisteredHandler,
+    ended: OutcomeCounters,
 }
 
 impl TopicLoop {
@@ -53,51 +71,78 @@ impl TopicLoop {
         let TopicLoopPorts {
             consumer,
             randomness,
-            services,
+            clock,
+            limits,
+            shutdown,
             worker,
             lease,
         } = ports;
-        let options = ConsumeOptions {
-            worker,
-            prefetch: topic.prefetch,
-            lease,
-        };
-        let permits = Arc::new(Semaphore::new(topic.concurrency));
-        let metrics = TopicMetrics::new(&topic.name);
+        let RegisteredTopic {
+            name,
+            concurrency,
+            prefetch,
+            handlers,
+        } = topic;
+        let runners = handlers.into_iter().map(|(task, handler)| {
+            let ended = OutcomeCounters::new(&name, task.as_str());
+            (task, Runner { handler, ended })
+        });
+        let cancellation = Arc::new(TokenSignal(shutdown.cancel_token().clone()));
         Self {
-            shared: Arc::new(Shared {
-                topic,
-                services,
-                randomness,
-                metrics,
-            }),
             consumer,
-            options,
-            permits,
+            options: ConsumeOptions {
+                worker,
+                prefetch,
+                lease,
+            },
+            permits: Arc::new(Semaphore::new(concurrency)),
+            shared: Arc::new(Shared {
+                runners: runners.collect(),
+                services: AttemptServices {
+                    clock,
+                    limits,
+                    shutdown,
+                    cancellation,
+                },
+                randomness,
+                metrics: TopicMetrics::new(&name),
+                topic: name,
+            }),
         }
     }
 
     /// The topic's name.
-    pub fn topic(&self) -> &TopicName {
-        &self.shared.topic.name
+    pub(crate) fn topic(&self) -> &TopicName {
+        &self.shared.topic
     }
 
-    /// Consumes until `stop` is cancelled.
+    /// Consumes until `stop` is cancelled. Tells `health` that it works as soon as that is known.
     ///
     /// # Errors
     /// The queue is away. Running attempts go on; their settling fails or waits by itself.
-    pub async fn round(&self, stop: &CancellationToken) -> Result<Round, Failure> {
-        let mut deliveries = self
-            .consumer
-            .consume(self.topic(), self.options.clone())
-            .await
-            .map_err(|error| Failure::of(&error))?;
-        let result = self.take(&mut *deliveries, stop).await;
+    pub(crate) async fn round(&self, health: &LoopHealth, stop: &CancellationToken) -> Result<Round, Failure> {
+        let consuming = self.consumer.consume(self.topic(), self.options.clone());
+        let mut deliveries = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(Round::Over),
+            deliveries = consuming => deliveries.map_err(|error| Failure::of(&error))?,
+        };
+        let result = self.take(&mut *deliveries, health, stop).await;
         deliveries.stop().await;
         result
     }
 
-    async fn take(&self, deliveries: &mut dyn Deliveries, stop: &CancellationToken) -> Result<Round, Failure> {
+    async fn take(
+        &self,
+        deliveries: &mut dyn Deliveries,
+        health: &LoopHealth,
+        stop: &CancellationToken,
+    ) -> Result<Round, Failure> {
+        // After a failure, a consumer that only starts proves nothing: it could fail at its first task each time.
+        let mut is_proven = !health.is_failing();
+        if is_proven {
+            health.succeeded();
+        }
         loop {
             // A handler must be free before a task is taken, so that none waits here while another worker is idle.
             let permit = tokio::select! {
@@ -109,11 +154,17 @@ impl TopicLoop {
             let next = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(Round::Over),
-                next = deliveries.next() => next,
+                next = deliveries.next() => Some(next.map_err(|error| Failure::of(&error))?),
+                () = sleep(QUIET), if !is_proven => None,
             };
-            match next.map_err(|error| Failure::of(&error))? {
-                Some(delivery) => self.start(delivery, permit),
-                None => return Ok(Round::Again),
+            match next {
+                Some(Some(delivery)) => self.start(delivery, permit),
+                Some(None) => return Err(ended_by_itself(self.topic())),
+                None => {}
+            }
+            if !is_proven {
+                is_proven = true;
+                health.succeeded();
             }
         }
     }
@@ -127,33 +178,64 @@ impl TopicLoop {
     }
 }
 
+/// A consumer that ends without having been stopped has lost its queue.
+fn ended_by_itself(topic: &TopicName) -> Failure {
+    Failure::new(
+        "queue.ended",
+        ErrorClass::Outage,
+        format!("the consumer of {topic} ended without having been stopped"),
+    )
+}
+
 impl Shared {
     async fn attempt(&self, delivery: Box<dyn Delivery>, permit: OwnedSemaphorePermit) {
-        let started = Instant::now();
-        self.metrics.running.increment(1.0);
         let attempt = delivery.attempt();
-        let (verdict, task) = match attempt::read(&*delivery, &self.topic, &self.services.limits) {
-            Err(failure) => (
-                self.decide(AttemptEnd::Unreadable(failure), attempt, &RetryPolicy::default()),
-                None,
-            ),
-            Ok(readable) => {
-                self.record_wait(&readable.task);
-                let end = attempt::run(&readable, attempt, &self.services).await;
-                (self.decide(end, attempt, &readable.handler.retry), Some(readable.task))
-            }
+        let task = match attempt::read(delivery.task(), &self.topic, &self.services.limits) {
+            Ok(task) => task,
+            Err(failure) => return self.refuse(delivery, permit, failure, None).await,
         };
-        self.metrics.running.decrement(1.0);
-        self.metrics
-            .ended(task.as_ref().map(|task| &task.task), &verdict, started.elapsed());
-        self.log(&verdict, task.as_ref(), attempt);
+        let Some(Runner { handler, ended }) = self.runners.get(&task.task) else {
+            let failure = attempt::unknown(&self.topic, &task);
+            return self.refuse(delivery, permit, failure, Some(&task)).await;
+        };
+        if attempt == 1 {
+            self.record_wait(&task);
+        }
+        let span = attempt::span(&task, attempt);
+        let started = Instant::now();
+        let running = self.metrics.running();
+        let end = attempt::run(&task, handler, attempt, &self.services)
+            .instrument(span.clone())
+            .await;
+        drop(running);
+        self.metrics.run_seconds.record(started.elapsed().as_secs_f64());
+        let verdict = settle(end, attempt, &handler.retry, self.randomness.unit());
+        ended.count(&verdict);
+        self.log(&verdict, Some(&task), attempt);
         // The handler is free for the next task while this one is being settled; prefetch bounds how many are.
         drop(permit);
-        carry_out(delivery, &verdict, &self.metrics).await;
+        carry_out(delivery, &verdict, &span, &self.metrics.settle_failures).await;
     }
 
-    fn decide(&self, end: AttemptEnd, attempt: u32, policy: &RetryPolicy) -> Verdict {
-        settle(end, attempt, policy, self.randomness.unit())
+    /// Settles what no handler here can run.
+    async fn refuse(
+        &self,
+        delivery: Box<dyn Delivery>,
+        permit: OwnedSemaphorePermit,
+        failure: Failure,
+        task: Option<&TaskEnvelope>,
+    ) {
+        let attempt = delivery.attempt();
+        let end = AttemptEnd::Unreadable(failure);
+        let verdict = settle(end, attempt, &RetryPolicy::default(), self.randomness.unit());
+        self.metrics.unknown.count(&verdict);
+        self.log(&verdict, task, attempt);
+        drop(permit);
+        let span = task.map_or_else(
+            || tracing::error_span!("task.run", topic = self.topic.as_str(), attempt),
+            |task| attempt::span(task, attempt),
+        );
+        carry_out(delivery, &verdict, &span, &self.metrics.settle_failures).await;
     }
 
     fn record_wait(&self, task: &TaskEnvelope) {
@@ -170,15 +252,13 @@ impl Shared {
 
     /// One line for each attempt that did not simply succeed, at the level of the attention it needs.
     fn log(&self, verdict: &Verdict, task: Option<&TaskEnvelope>, attempt: u32) {
-        let topic = &self.topic.name;
+        let topic = &self.topic;
         let name = task.map(|task| task.task.as_str());
         let task_id = task.map(|task| tracing::field::display(task.id));
         let organization_id = task
             .and_then(|task| task.tenant.organization_id())
-            .map(aftercommit_domain::contract::OrganizationId::as_str);
-        let project_id = task
-            .and_then(|task| task.tenant.project_id())
-            .map(aftercommit_domain::contract::ProjectId::as_str);
+            .map(OrganizationId::as_str);
+        let project_id = task.and_then(|task| task.tenant.project_id()).map(ProjectId::as_str);
         let outcome = word(verdict);
         match verdict {
             Verdict::Finish(Outcome::Completed) => {

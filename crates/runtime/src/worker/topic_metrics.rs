@@ -1,32 +1,41 @@
-//! The metrics of a topic, with their labels looked up once.
+//! The metrics of a topic, registered once, so that counting an attempt takes no lock and no look-up.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::time::Duration;
-
-use aftercommit_domain::contract::{TaskName, TopicName};
+use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::tasks::{Outcome, Verdict};
 use metrics::{
     Counter, Gauge, Histogram, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
 /// The metrics of a topic. Label values are the topic, its own tasks and fixed words, so their number is bounded.
-pub(crate) struct TopicMetrics {
-    pub(crate) running: Gauge,
-    pub(crate) wait_seconds: Histogram,
-    pub(crate) run_seconds: Histogram,
-    pub(crate) settle_failures: Counter,
-    topic: TopicName,
-    ended: Mutex<HashMap<(Option<TaskName>, &'static str), Counter>>,
+pub(super) struct TopicMetrics {
+    pub(super) wait_seconds: Histogram,
+    pub(super) run_seconds: Histogram,
+    pub(super) settle_failures: Counter,
+    /// Attempts at tasks that no handler here knows, whose names could be anything.
+    pub(super) unknown: OutcomeCounters,
+    running: Gauge,
 }
 
+/// How attempts at one task ended.
+pub(super) struct OutcomeCounters {
+    completed: Counter,
+    skipped: Counter,
+    cancelled: Counter,
+    snoozed: Counter,
+    retried: Counter,
+    dead: Counter,
+    given_back: Counter,
+}
+
+/// Counts an attempt as running for as long as it exists, however it ends.
+pub(super) struct Running<'a>(&'a Gauge);
+
 impl TopicMetrics {
-    pub(crate) fn new(topic: &TopicName) -> Self {
+    pub(super) fn new(topic: &TopicName) -> Self {
         describe_gauge!("aftercommit_tasks_running", "Handlers running now");
         describe_histogram!(
             "aftercommit_task_wait_seconds",
-            "From the time a task could run to the start of its attempt"
+            "From the time a task could run to the start of its first attempt"
         );
         describe_histogram!("aftercommit_task_run_seconds", "How long attempts ran");
         describe_counter!("aftercommit_tasks_total", "Attempts by what came of them");
@@ -36,33 +45,63 @@ impl TopicMetrics {
         );
         let label = topic.to_string();
         Self {
-            running: gauge!("aftercommit_tasks_running", "topic" => label.clone()),
             wait_seconds: histogram!("aftercommit_task_wait_seconds", "topic" => label.clone()),
             run_seconds: histogram!("aftercommit_task_run_seconds", "topic" => label.clone()),
-            settle_failures: counter!("aftercommit_settle_failures_total", "topic" => label),
-            topic: topic.clone(),
-            ended: Mutex::default(),
+            settle_failures: counter!("aftercommit_settle_failures_total", "topic" => label.clone()),
+            unknown: OutcomeCounters::new(topic, "unknown"),
+            running: gauge!("aftercommit_tasks_running", "topic" => label),
         }
     }
 
-    /// Counts an attempt. `task` is `None` for one that no handler here knows, whose name could be anything.
-    pub(crate) fn ended(&self, task: Option<&TaskName>, verdict: &Verdict, run: Duration) {
-        self.run_seconds.record(run.as_secs_f64());
-        let outcome = word(verdict);
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(counter) = ended.get(&(task.cloned(), outcome)) {
-            counter.increment(1);
-            return;
-        }
-        let name = task.map_or_else(|| "unknown".to_owned(), ToString::to_string);
-        let counter = counter!("aftercommit_tasks_total", "topic" => self.topic.to_string(), "task" => name, "outcome" => outcome);
-        counter.increment(1);
-        ended.insert((task.cloned(), outcome), counter);
+    pub(super) fn running(&self) -> Running<'_> {
+        self.running.increment(1.0);
+        Running(&self.running)
     }
 }
 
-/// The verdict in one word, for labels and logs.
-pub(crate) const fn word(verdict: &Verdict) -> &'static str {
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+impl OutcomeCounters {
+    pub(super) fn new(topic: &TopicName, task: &str) -> Self {
+        let counter = |outcome: &'static str| {
+            counter!(
+                "aftercommit_tasks_total",
+                "topic" => topic.to_string(),
+                "task" => task.to_owned(),
+                "outcome" => outcome
+            )
+        };
+        Self {
+            completed: counter("completed"),
+            skipped: counter("skipped"),
+            cancelled: counter("cancelled"),
+            snoozed: counter("snoozed"),
+            retried: counter("retried"),
+            dead: counter("dead"),
+            given_back: counter("given_back"),
+        }
+    }
+
+    pub(super) fn count(&self, verdict: &Verdict) {
+        let counter = match verdict {
+            Verdict::Finish(Outcome::Completed) => &self.completed,
+            Verdict::Finish(Outcome::Skipped(_)) => &self.skipped,
+            Verdict::Finish(Outcome::Cancelled(_)) => &self.cancelled,
+            Verdict::Finish(Outcome::Snoozed(_)) | Verdict::Retry { failure: None, .. } => &self.snoozed,
+            Verdict::Retry { failure: Some(_), .. } => &self.retried,
+            Verdict::DeadLetter(_) => &self.dead,
+            Verdict::GiveBack => &self.given_back,
+        };
+        counter.increment(1);
+    }
+}
+
+/// The verdict in one word, for logs.
+pub(super) const fn word(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Finish(Outcome::Completed) => "completed",
         Verdict::Finish(Outcome::Skipped(_)) => "skipped",

@@ -1,0 +1,102 @@
+//! What an engine works over, and how.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aftercommit_domain::contract::{EnvelopeFactory, TopicName};
+use aftercommit_domain::events::{EventLog, Outbox};
+use aftercommit_domain::randomness::Randomness;
+use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher};
+use aftercommit_domain::time::Clock;
+
+use crate::lifecycle::ShutdownGrace;
+use crate::maintenance::RescuerOptions;
+use crate::relay::RelayOptions;
+use crate::worker::TopicOverrides;
+
+/// The ports a process works over.
+#[derive(Clone)]
+pub struct EnginePorts {
+    /// The relay's side of the outbox.
+    pub outbox: Arc<dyn Outbox>,
+    /// Where tasks go.
+    pub queue_publisher: Arc<dyn QueuePublisher>,
+    /// Where tasks come from.
+    pub queue_consumer: Arc<dyn QueueConsumer>,
+    /// What keeps the queue tidy.
+    pub queue_maintenance: Arc<dyn QueueMaintenance>,
+    /// Where published events are kept.
+    pub event_log: Arc<dyn EventLog>,
+    /// Where dead tasks are kept.
+    pub dead_letters: Arc<dyn DeadLetters>,
+    /// Makes envelopes.
+    pub envelopes: EnvelopeFactory,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// For jitter.
+    pub randomness: Arc<dyn Randomness>,
+}
+
+/// How the loops work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineOptions {
+    /// What this process does. Defaults to everything.
+    pub roles: Roles,
+    /// The relay.
+    pub relay: RelayOptions,
+    /// The rescuer.
+    pub rescuer: RescuerOptions,
+    /// Handlers at once for a topic that does not say. Defaults to 20.
+    pub concurrency: usize,
+    /// Tasks taken and not yet settled, as a multiple of `concurrency`. Defaults to 4.
+    pub prefetch_factor: usize,
+    /// How long an attempt of a task that does not say may take. Defaults to 60 s.
+    pub timeout: Duration,
+    /// How long a task stays a worker's without a sign of life. Defaults to 30 s.
+    pub lease: Duration,
+    /// What configuration changes about topics.
+    pub topics: BTreeMap<TopicName, TopicOverrides>,
+    /// How long a stop takes at most.
+    pub grace: ShutdownGrace,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            roles: Roles::default(),
+            relay: RelayOptions::default(),
+            rescuer: RescuerOptions::default(),
+            concurrency: 20,
+            prefetch_factor: 4,
+            timeout: Duration::from_mins(1),
+            lease: Duration::from_secs(30),
+            topics: BTreeMap::new(),
+            grace: ShutdownGrace::default(),
+        }
+    }
+}
+
+/// What a process does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roles {
+    /// Moves the outbox.
+    pub relay: bool,
+    /// Looks routes up.
+    pub dispatcher: bool,
+    /// Frees what was lost and forgets what is old.
+    pub maintenance: bool,
+    /// Runs these topics; `None` for all that are declared.
+    pub topics: Option<BTreeSet<TopicName>>,
+}
+
+impl Default for Roles {
+    fn default() -> Self {
+        Self {
+            relay: true,
+            dispatcher: true,
+            maintenance: true,
+            topics: None,
+        }
+    }
+}
