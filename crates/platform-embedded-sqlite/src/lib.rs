@@ -25,7 +25,7 @@ mod options;
 mod outbox;
 mod queue;
 #[cfg(feature = "reference")]
-pub mod reference;
+mod reference;
 mod run_sheet;
 mod task_inspector;
 mod transaction;
@@ -40,5 +40,7 @@ pub use open_error::OpenError;
 pub use options::{RecordSuccesses, SqliteOptions, SqliteServices, Synchronous};
 pub use outbox::{SqliteOutbox, SqliteOutboxWriter, create_outbox_writer};
 pub use queue::SqliteQueue;
+#[cfg(feature = "reference")]
+pub use reference::SqliteReference;
 pub use transaction::SqliteTransaction;
 pub use unit_of_work::{SqliteUnitOfWork, SqliteUnitOfWorkFactory};
