@@ -8,9 +8,8 @@ use crate::step::{Problem, Step, heading};
 /// Runs every check, also after one failed, so that one run shows all there is to do. `Ok(true)`: all passed.
 pub(crate) fn run() -> Result<bool, Problem> {
     let workspace = Workspace::load()?;
-    let kit = workspace.kit();
     let mut failed = Vec::new();
-    for step in steps(&kit) {
+    for step in steps(&workspace) {
         let name = step.name.clone();
         if !step.run()? {
             failed.push(name);
@@ -32,7 +31,7 @@ pub(crate) fn run() -> Result<bool, Problem> {
     Ok(failed.is_empty())
 }
 
-fn steps(kit: &[&str]) -> Vec<Step> {
+fn steps(workspace: &Workspace) -> Vec<Step> {
     let mut steps = vec![
         Step::cargo(
             "formatting (repair with `cargo fmt --all`)",
@@ -51,15 +50,16 @@ fn steps(kit: &[&str]) -> Vec<Step> {
             ],
         ),
     ];
-    // Clippy rather than check: it also refuses what only the missing feature leaves unused.
-    steps.extend(kit.iter().map(|package| {
+    // One at a time, because packages that are built together lend each other their features. Clippy rather than check: it
+    // also refuses what only the missing feature leaves unused.
+    steps.extend(workspace.without_reference().iter().map(|package| {
         Step::cargo(
             format!("{package} alone, without the feature `reference`"),
-            ["clippy", "--package", package, "--", "-D", "warnings"],
+            ["clippy", "--package", package, "--all-targets", "--", "-D", "warnings"],
         )
     }));
     let mut documentation = vec!["doc", "--no-deps"];
-    documentation.extend(kit.iter().flat_map(|package| ["--package", package]));
+    documentation.extend(workspace.kit().iter().flat_map(|package| ["--package", package]));
     steps.push(Step::cargo("documentation of the kit", documentation).env("RUSTDOCFLAGS", "-D warnings"));
     steps
 }

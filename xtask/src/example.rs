@@ -7,21 +7,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::kit::Example;
-use crate::step::{Problem, Step};
+use crate::step::{Problem, heading};
 use crate::tally::Tally;
 
 /// How long a program may take to print what it must, and again to end.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Builds and runs it in an empty directory. Counts as one test.
+/// Runs the binary in an empty directory. Counts as one test.
 pub(crate) fn run(example: &Example) -> Result<Tally, Problem> {
-    let name = format!("{} builds", example.package);
-    let built = Step::cargo(name, ["build", "--package", &example.package]).run()?;
-    let problem = if built {
-        run_binary(example)?
-    } else {
-        Some("it does not build".to_owned())
-    };
+    heading(&format!("{} as a program", example.package));
+    let problem = run_binary(example)?;
     let mut tally = Tally::default();
     match problem {
         None => {

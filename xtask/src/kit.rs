@@ -48,6 +48,13 @@ impl Workspace {
         names
     }
 
+    /// What must work without the reference product: the kit, and the programs on it.
+    pub(crate) fn without_reference(&self) -> Vec<&str> {
+        let mut names = self.kit();
+        names.extend(self.packages_in("examples").map(|package| package.name.as_str()));
+        names
+    }
+
     /// The programs under `examples/`. `Err` when one does not say what it prints.
     pub(crate) fn examples(&self) -> Result<Vec<Example>, Problem> {
         self.packages_in("examples")

@@ -20,7 +20,11 @@ use crate::tally::Tally;
 pub(crate) enum Pass {
     /// All packages with all features, documentation tests included.
     Workspace,
-    /// Each kit package alone, without the feature `reference`.
+    /// The kit and the programs on it, without the feature `reference`.
+    ///
+    /// In one build, so that every library is compiled once more and not once for each package. That is as good as one
+    /// build each: no kit package turns the feature on for another (`tests/architecture` sees to it), and whether each
+    /// compiles alone is what `cargo xtask check` looks at.
     Kit,
     /// The programs under `examples/`.
     Examples,
@@ -83,22 +87,29 @@ pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
 fn run_pass(pass: Pass, workspace: &Workspace) -> Result<Tally, Problem> {
     match pass {
         Pass::Workspace => cargo_test("all packages, all features", &["--workspace", "--all-features"]),
-        Pass::Kit => {
-            let mut tally = Tally::default();
-            for package in workspace.kit() {
-                let name = format!("{package} alone, without the feature `reference`");
-                tally = tally.and(cargo_test(&name, &["--package", package])?);
-            }
-            Ok(tally)
-        }
+        Pass::Kit => cargo_test(
+            "the kit, without the feature `reference`",
+            &selection(&workspace.without_reference()),
+        ),
         Pass::Examples => {
+            // Built together with the tests of the pass before, which has just compiled all it needs.
+            let selection = selection(&workspace.without_reference());
+            let build = ["build", "--bins", "--tests"].iter().chain(&selection).copied();
             let mut tally = Tally::default();
+            if !Step::cargo("the examples", build).run()? {
+                tally.failed += 1;
+                return Ok(tally);
+            }
             for example in workspace.examples()? {
                 tally = tally.and(example::run(&example)?);
             }
             Ok(tally)
         }
     }
+}
+
+fn selection<'a>(packages: &[&'a str]) -> Vec<&'a str> {
+    packages.iter().flat_map(|package| ["--package", package]).collect()
 }
 
 /// Runs `cargo test` with these arguments, shows its output while it runs, and counts.

@@ -145,7 +145,8 @@ fn the_api_depends_on_no_effect_adapter() {
 
 #[test]
 fn the_kit_does_not_turn_on_the_reference_product() {
-    let by_dependency = members().iter().filter(|member| member.is_kit()).flat_map(|member| {
+    let alone = |member: &&Member| member.is_kit() || member.kind == Kind::Example;
+    let by_dependency = members().iter().filter(alone).flat_map(|member| {
         member
             .package
             .dependencies
