@@ -50,8 +50,9 @@ impl SqliteReference {
         let mut migrator: Migrator = sqlx::migrate!("./migrations-reference");
         migrator.dangerous_set_table_name(TABLE);
         let mut transaction = database.begin().await.map_err(|error| failed(error.to_string()))?;
+        // `run` takes any lender of connections, and a future that holds one cannot be sent to another thread.
         migrator
-            .run(&mut *transaction)
+            .run_direct(None, &mut *transaction, false)
             .await
             .map_err(|error| not_applied(error, path))?;
         transaction.commit().await.map_err(|error| failed(error.to_string()))?;
