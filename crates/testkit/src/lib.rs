@@ -9,6 +9,7 @@
 
 pub mod conformance;
 pub mod fakes;
+pub mod faults;
 pub mod memory;
 #[cfg(feature = "reference")]
 pub mod reference;
