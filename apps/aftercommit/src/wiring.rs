@@ -2,12 +2,14 @@
 
 use aftercommit::Aftercommit;
 use aftercommit::config::Settings;
+use aftercommit::domain::reference;
 
 use crate::commands::program;
 
 /// Everything in one process.
 pub(crate) fn application() -> Aftercommit {
-    Aftercommit::from_env()
+    let application = Aftercommit::from_env().events(reference::catalogue()).routes(reference::routes());
+    aftercommit_workers::wiring::register(aftercommit_api::wiring::register(application))
 }
 
 /// What the first screen suggests: three lines that work when they are pasted into another terminal.

@@ -12,6 +12,7 @@ mod problem;
 mod request;
 mod routes;
 mod state;
+pub mod wiring;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

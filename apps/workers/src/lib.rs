@@ -10,6 +10,7 @@ mod handlers;
 mod ports;
 mod templates;
 mod topics;
+pub mod wiring;
 
 pub use ports::HandlerPorts;
 pub use templates::{TemplateError, Templates};

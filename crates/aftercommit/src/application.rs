@@ -22,16 +22,15 @@ use crate::serve;
 use crate::startup::{StartupError, report};
 
 type StartHook = Box<dyn FnOnce(Kit) -> BoxFuture<'static, Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send>;
-type MakeTopics = Box<dyn FnOnce(&Kit) -> Result<Vec<Topic>, StartupError> + Send>;
-type MakeRouter = Box<dyn FnOnce(&Kit) -> Result<Router, StartupError> + Send>;
+type Make<T> = Box<dyn FnOnce(Kit) -> BoxFuture<'static, Result<T, StartupError>> + Send>;
 
 /// An application on Aftercommit: its events, what follows from them, and who does it.
 pub struct Aftercommit {
     source: Arc<str>,
     catalogue: EventCatalogue,
     routes: Routes,
-    topics: Vec<MakeTopics>,
-    routers: Vec<MakeRouter>,
+    topics: Vec<Make<Vec<Topic>>>,
+    routers: Vec<Make<Router>>,
     on_start: Vec<StartHook>,
     next_steps: Option<String>,
     roles: Roles,
@@ -81,18 +80,26 @@ impl Aftercommit {
 
     /// A topic whose handlers need nothing of the kit.
     pub fn topic(self, topic: Topic) -> Self {
-        self.topics(move |_| Ok(vec![topic]))
+        self.topics(|_| async { Ok(vec![topic]) })
     }
 
     /// Topics whose handlers are built with the kit: its database, its publishers, its configuration.
-    pub fn topics(mut self, topics: impl FnOnce(&Kit) -> Result<Vec<Topic>, StartupError> + Send + 'static) -> Self {
-        self.topics.push(Box::new(topics));
+    pub fn topics<F, Fut>(mut self, topics: F) -> Self
+    where
+        F: FnOnce(Kit) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Vec<Topic>, StartupError>> + Send + 'static,
+    {
+        self.topics.push(Box::new(|kit| Box::pin(topics(kit))));
         self
     }
 
     /// HTTP routes of its own, beside `/health`, `/ready`, `/metrics` and `/admin/v1`.
-    pub fn http(mut self, router: impl FnOnce(&Kit) -> Result<Router, StartupError> + Send + 'static) -> Self {
-        self.routers.push(Box::new(router));
+    pub fn http<F, Fut>(mut self, router: F) -> Self
+    where
+        F: FnOnce(Kit) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Router, StartupError>> + Send + 'static,
+    {
+        self.routers.push(Box::new(|kit| Box::pin(router(kit))));
         self
     }
 
@@ -159,11 +166,11 @@ impl Aftercommit {
         }
         let mut topics = Vec::new();
         for make in self.topics {
-            topics.extend(make(&kit)?);
+            topics.extend(make(kit.clone()).await?);
         }
         let mut router = Router::new();
         for make in self.routers {
-            router = router.merge(make(&kit)?);
+            router = router.merge(make(kit.clone()).await?);
         }
         // A name that is none is refused by the engine, with a better message than here.
         let mut known: Vec<TopicName> = topics.iter().filter_map(|topic| topic.name().parse().ok()).collect();

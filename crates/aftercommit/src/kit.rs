@@ -103,6 +103,26 @@ impl Kit {
         crate::sqlite::create_outbox_writer(transaction, self.envelopes().clone(), tenant.clone(), cause.clone())
     }
 
+    /// What sends e-mail: the configured server, or files in the data directory.
+    ///
+    /// # Errors
+    /// The sender's address or the folder.
+    #[cfg(feature = "smtp")]
+    pub fn email_sender(&self) -> Result<Arc<dyn aftercommit_domain::effects::EmailSender>, crate::StartupError> {
+        crate::providers::email_sender(self.settings(), self.clock())
+    }
+
+    /// The reference product's stores, brought to this version.
+    ///
+    /// # Errors
+    /// The database.
+    #[cfg(feature = "reference")]
+    pub async fn reference_ports(
+        &self,
+    ) -> Result<aftercommit_domain::reference::ReferencePorts, crate::StartupError> {
+        crate::providers::reference_ports(self).await
+    }
+
     /// The ports an engine works over: for tests and tools that put something around one of them.
     pub fn engine_ports(&self) -> EnginePorts {
         let providers = &self.inner.providers;

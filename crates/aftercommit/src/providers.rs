@@ -14,6 +14,16 @@ use aftercommit_platform_sealer_aead::{AeadSealer, SealingKeys};
 use aftercommit_runtime::system::{SystemClock, SystemRandomness, UuidV7Ids};
 use secrecy::ExposeSecret;
 
+#[cfg(feature = "reference")]
+use aftercommit_domain::reference::{
+    ProductSettings, ReferencePorts, ReferenceReader, ReferenceUnitOfWorkFactory,
+};
+#[cfg(feature = "smtp")]
+use {
+    aftercommit_domain::effects::EmailSender, aftercommit_platform_config::SmtpSecurity,
+    aftercommit_platform_email_smtp as email,
+};
+
 use crate::startup::StartupError;
 
 /// The machine's own ports.
@@ -83,6 +93,57 @@ pub(crate) async fn open(
         Database::Sqlite(path) => sqlite::open(path, settings, system, envelopes).await,
         other => Err(StartupError::NotBuiltIn { provider: format!("{other:?}") }),
     }
+}
+
+/// What sends e-mail: the configured server, or files in the data directory.
+#[cfg(feature = "smtp")]
+pub(crate) fn email_sender(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Arc<dyn EmailSender>, StartupError> {
+    let failed = |error: &dyn std::error::Error| StartupError::Email(error.to_string());
+    let from = email::MailFrom::parse(&settings.mail.from).map_err(|error| failed(&error))?;
+    let Some(smtp) = &settings.mail.smtp else {
+        let files = email::FileEmailSender::open(&settings.mail.dir, from, clock).map_err(|error| failed(&error))?;
+        return Ok(Arc::new(files));
+    };
+    let url = email::SmtpUrl {
+        host: smtp.host.clone(),
+        port: smtp.port,
+        security: match smtp.security {
+            SmtpSecurity::Tls => email::SmtpSecurity::Tls,
+            SmtpSecurity::StartTls => email::SmtpSecurity::StartTls,
+            SmtpSecurity::PlainLoopback => email::SmtpSecurity::PlainText,
+        },
+        credentials: smtp.credentials.as_ref().map(|credentials| email::SmtpCredentials {
+            username: credentials.username.clone(),
+            password: credentials.password.clone(),
+        }),
+    };
+    Ok(Arc::new(email::SmtpEmailSender::new(url, from, clock).map_err(|error| failed(&error))?))
+}
+
+/// The reference product's stores in the opened database.
+#[cfg(feature = "reference")]
+pub(crate) async fn reference_ports(kit: &crate::Kit) -> Result<ReferencePorts, StartupError> {
+    let settings = kit.settings();
+    let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", settings.http_addr));
+    let (units, reader): (Arc<dyn ReferenceUnitOfWorkFactory>, Arc<dyn ReferenceReader>) =
+        match &kit.inner.providers.store {
+            #[cfg(feature = "sqlite")]
+            Store::Sqlite(database) => {
+                let stores = sqlite::SqliteReference::open(database, kit.envelopes().clone())
+                    .await
+                    .map_err(|error| StartupError::Database(error.to_string()))?;
+                (Arc::new(stores.clone()), Arc::new(stores))
+            }
+        };
+    Ok(ReferencePorts {
+        units,
+        reader,
+        sealer: Arc::clone(kit.envelopes().codec().sealer()),
+        clock: kit.clock(),
+        ids: kit.ids(),
+        randomness: kit.randomness(),
+        settings: Arc::new(ProductSettings::at(public_url)),
+    })
 }
 
 /// The embedded database, for applications that keep their own tables in its file.

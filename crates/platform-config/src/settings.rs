@@ -18,6 +18,8 @@ pub struct Settings {
     pub mail: MailSettings,
     /// The address of the HTTP server. Defaults to 127.0.0.1:9090.
     pub http_addr: SocketAddr,
+    /// Where people reach the product; unset by default: `http://` and `http_addr`.
+    pub public_url: Option<String>,
     /// The data directory.
     pub data_dir: DataDir,
     /// The relay.
@@ -63,6 +65,7 @@ impl Settings {
             database: Database::read(&mut reading, &data_dir),
             mail: MailSettings::read(&mut reading, &data_dir),
             http_addr: http::read(&mut reading),
+            public_url: http::read_public_url(&mut reading),
             relay: RelaySettings::read(&mut reading),
             worker: WorkerSettings::read(&mut reading),
             topics: TopicsSettings::read(&mut reading),

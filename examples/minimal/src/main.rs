@@ -67,7 +67,7 @@ async fn main() -> ExitCode {
     Aftercommit::from_env()
         .events(catalogue![InvoicePaid])
         .routes(routes())
-        .topics(|kit| Ok(vec![Topic::named("receipts").handle(Receipts { database: kit.sqlite().clone() })]))
+        .topics(async |kit| Ok(vec![Topic::named("receipts").handle(Receipts { database: kit.sqlite().clone() })]))
         .on_start(pay_an_invoice)
         .run()
         .await
