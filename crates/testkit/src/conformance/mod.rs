@@ -2,7 +2,7 @@
 //!
 //! A provider implements [`Provider`] in its `tests/conformance.rs` and names each suite once:
 //!
-//! ```ignore
+//! ```text
 //! struct SqliteProvider { /* … */ }
 //! impl aftercommit_testkit::conformance::Provider for SqliteProvider { /* … */ }
 //!

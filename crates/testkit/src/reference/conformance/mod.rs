@@ -39,7 +39,7 @@ pub struct ReferenceStores {
 /// Makes one named test for each scenario. The expression is a future of [`ReferenceStores`] and something that lives as
 /// long as the test, such as a temporary directory:
 ///
-/// ```ignore
+/// ```text
 /// aftercommit_testkit::reference_store_conformance!(async { (stores().await, ()) });
 /// ```
 #[macro_export]
