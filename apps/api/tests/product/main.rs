@@ -1,0 +1,14 @@
+//! What clients of the API may rely on, over the product in memory.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod client;
+
+mod authentication;
+mod idempotency;
+mod invitations;
+mod magic_links;
+mod problems;
+mod projects;
+mod records;
+mod requests;
