@@ -5,6 +5,7 @@
 //! runs out after the time the consumer asked for. So a laptop that slept, or a clock that was set, frees nothing.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -188,21 +189,31 @@ impl Topic {
         }
     }
 
-    /// Forgets a lease: the task is gone, or free again. Answers where its run was written down.
-    pub(crate) fn forget(&self, seq: i64, token: i64, topics: &Topics) -> Option<Place> {
-        let mut held = lock(&self.held);
-        if held.get(&seq)?.token != token {
-            return None;
+    /// Forgets leases: the tasks are gone, or free again. Answers where their runs were written down.
+    pub(crate) fn forget(&self, leases: impl IntoIterator<Item = (i64, i64)>, topics: &Topics) -> Vec<Place> {
+        let mut places = Vec::new();
+        let mut had_suspect = false;
+        {
+            let mut held = lock(&self.held);
+            for (seq, token) in leases {
+                let Entry::Occupied(lease) = held.entry(seq) else {
+                    continue;
+                };
+                if lease.get().token != token {
+                    continue;
+                }
+                let gone = lease.remove();
+                had_suspect |= gone.is_suspect;
+                match gone.stage {
+                    Stage::Buffered => {}
+                    Stage::Running(place) | Stage::Settling(place) | Stage::Unsettled(place) => places.push(place),
+                }
+            }
         }
-        let gone = held.remove(&seq)?;
-        drop(held);
-        if gone.is_suspect {
+        if had_suspect {
             topics.suspect_is_over();
         }
-        match gone.stage {
-            Stage::Buffered => None,
-            Stage::Running(place) | Stage::Settling(place) | Stage::Unsettled(place) => Some(place),
-        }
+        places
     }
 
     /// The end of a task could not be written: it comes again when its lease runs out, and its run was not lost.

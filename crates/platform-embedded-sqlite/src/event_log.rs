@@ -80,7 +80,9 @@ impl EventLog for SqliteEventLog {
         .fetch_all(&self.database.readers)
         .await
         .map_err(|error| unavailable("list", error))?;
-        rows.into_iter().map(|row| row.into_event(&self.database.services.limits)).collect()
+        rows.into_iter()
+            .map(|row| row.into_event(&self.database.services.limits))
+            .collect()
     }
 
     async fn find(&self, id: MessageId) -> Result<Option<LoggedEvent>, EventLogError> {
@@ -90,7 +92,8 @@ impl EventLog for SqliteEventLog {
                 .fetch_optional(&self.database.readers)
                 .await
                 .map_err(|error| unavailable("find", error))?;
-        row.map(|row| row.into_event(&self.database.services.limits)).transpose()
+        row.map(|row| row.into_event(&self.database.services.limits))
+            .transpose()
     }
 }
 

@@ -113,7 +113,10 @@ mod tests {
     #[test]
     fn a_database_in_memory_or_by_url_is_refused() {
         for path in ["", ":memory:", "file:x.db?mode=memory", "sqlite::memory:"] {
-            assert!(matches!(prepare(Path::new(path)), Err(OpenError::InMemory { .. })), "{path:?}");
+            assert!(
+                matches!(prepare(Path::new(path)), Err(OpenError::InMemory { .. })),
+                "{path:?}"
+            );
         }
     }
 }

@@ -224,10 +224,11 @@ impl Outbox for SqliteOutbox {
                 sqlx::query_as("SELECT state, count(*) FROM aftercommit_outbox GROUP BY state")
                     .fetch_all(&mut *connection)
                     .await?;
-            let oldest: Option<i64> =
-                sqlx::query_scalar("SELECT written_at FROM aftercommit_outbox WHERE state < 2 ORDER BY position LIMIT 1")
-                    .fetch_optional(&mut *connection)
-                    .await?;
+            let oldest: Option<i64> = sqlx::query_scalar(
+                "SELECT written_at FROM aftercommit_outbox WHERE state < 2 ORDER BY position LIMIT 1",
+            )
+            .fetch_optional(&mut *connection)
+            .await?;
             Ok::<_, sqlx::Error>((by_state, oldest))
         };
         let (by_state, oldest) = read.await.map_err(|error| outbox_error("count", &error))?;

@@ -172,7 +172,10 @@ async fn recover(
     if lost.is_empty() {
         return Ok(());
     }
-    tracing::info!(tasks = lost.len(), "the last process ended while it ran tasks; they are run again");
+    tracing::info!(
+        tasks = lost.len(),
+        "the last process ended while it ran tasks; they are run again"
+    );
     let now = micros(services.clock.now());
     let recorded = async {
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;

@@ -74,7 +74,7 @@ impl Consumer {
 
     /// Frees a task that was claimed and not handed out, as if it had not been taken.
     fn put_back(&self, taken: &Taken) {
-        self.topic.forget(taken.seq, taken.token, &self.topics);
+        self.topic.forget([(taken.seq, taken.token)], &self.topics);
         self.buffered.fetch_sub(1, Ordering::SeqCst);
         self.release(1);
     }
@@ -195,7 +195,9 @@ impl Deliveries for SqliteDeliveries {
 impl Drop for SqliteDeliveries {
     fn drop(&mut self) {
         self.give_back_buffered();
-        self.consumer.topic.abandon_all(self.consumer.id, self.consumer.lease_end());
+        self.consumer
+            .topic
+            .abandon_all(self.consumer.id, self.consumer.lease_end());
     }
 }
 

@@ -147,8 +147,10 @@ impl Delivery for SqliteDelivery {
         self.is_settled = true;
         let is_ours = topic.begin_settling(self.taken.seq, self.taken.token);
         // The row was never changed, so nothing is to be written.
-        let place = is_ours.then(|| topic.forget(self.taken.seq, self.taken.token, &consumer.topics));
-        consumer.sheet.end(place.flatten());
+        if is_ours {
+            let lease = (self.taken.seq, self.taken.token);
+            consumer.sheet.end(topic.forget([lease], &consumer.topics));
+        }
         consumer.release(1);
         if !is_ours {
             return Err(SettleError::Stale);

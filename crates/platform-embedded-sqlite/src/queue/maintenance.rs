@@ -52,7 +52,7 @@ impl QueueMaintenance for SqliteQueue {
                     }
                     let mut woken = HashSet::new();
                     for (topic, lease) in expired {
-                        sheet.end(topic.forget(lease.seq, lease.token, &topics));
+                        sheet.end(topic.forget([(lease.seq, lease.token)], &topics));
                         if woken.insert(Arc::as_ptr(&topic)) {
                             topic.wake.bump();
                         }

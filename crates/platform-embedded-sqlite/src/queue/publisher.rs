@@ -287,33 +287,17 @@ fn part_size(left: usize) -> usize {
 const COLUMNS: &str = "seq, id, topic, task, organization_id, project_id, state, due_at, order_scope, enqueued_at, \
     correlation_id, causation_id, body";
 
-const COLUMN_COUNT: usize = 13;
-const TOPIC_COLUMN: usize = 3;
-const STATE_COLUMN: usize = 7;
-const ORDER_COLUMN: usize = 9;
+/// Of an ordered row: behind another of its transaction, or behind an unfinished one from before.
+const ORDERED_STATE: &str =
+    "coalesce(?, CASE WHEN EXISTS (SELECT 1 FROM aftercommit_tasks WHERE topic = ? AND order_scope = ?) THEN 2 ELSE 0 END)";
 
-/// One statement that adds `rows` rows.
+/// One statement that adds `rows` rows. Its parameters have no numbers: binding a numbered one looks through all of them.
 fn insert_sql(rows: usize, is_ordered: bool) -> String {
-    let row = |at: usize| {
-        let column = |number: usize| format!("?{}", at * COLUMN_COUNT + number);
-        let columns: Vec<String> = (1..=COLUMN_COUNT)
-            .map(|number| match number {
-                STATE_COLUMN if is_ordered => format!(
-                    "coalesce({}, CASE WHEN EXISTS (SELECT 1 FROM aftercommit_tasks \
-                     WHERE topic = {} AND order_scope = {}) THEN 2 ELSE 0 END)",
-                    column(STATE_COLUMN),
-                    column(TOPIC_COLUMN),
-                    column(ORDER_COLUMN)
-                ),
-                _ => column(number),
-            })
-            .collect();
-        format!("({})", columns.join(", "))
-    };
-    let values: Vec<String> = (0..rows).map(row).collect();
+    let state = if is_ordered { ORDERED_STATE } else { "?" };
+    let row = format!("(?, ?, ?, ?, ?, ?, {state}, ?, ?, ?, ?, ?, ?)");
     format!(
         "INSERT INTO aftercommit_tasks ({COLUMNS}) VALUES {} ON CONFLICT (id) DO NOTHING",
-        values.join(", ")
+        vec![row.as_str(); rows].join(", ")
     )
 }
 
@@ -348,7 +332,11 @@ async fn insert_part(
             .bind(task.task.as_str())
             .bind(task.organization.as_ref().map(OrganizationId::as_str))
             .bind(task.project.as_ref().map(ProjectId::as_str))
-            .bind(state)
+            .bind(state);
+        if has_ordered {
+            query = query.bind(task.topic.as_str()).bind(task.ordering.as_deref());
+        }
+        query = query
             .bind(task.due_at)
             .bind(task.ordering.as_deref())
             .bind(task.enqueued_at)
@@ -360,7 +348,10 @@ async fn insert_part(
     if usize::try_from(added).is_ok_and(|added| added == part.len()) {
         return Ok(HashSet::new());
     }
-    let ids: Vec<String> = part.iter().map(|(_, _, task, _)| task.id.simple().to_string()).collect();
+    let ids: Vec<String> = part
+        .iter()
+        .map(|(_, _, task, _)| task.id.simple().to_string())
+        .collect();
     let known: Vec<Uuid> = sqlx::query_scalar(
         "SELECT id FROM aftercommit_tasks \
          WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND seq < ?2",

@@ -1,6 +1,6 @@
 //! Writing down how deliveries ended: all of a group in a handful of statements.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aftercommit_domain::failure::{ErrorClass, Failure};
@@ -9,7 +9,6 @@ use serde::Serialize;
 use sqlx::SqliteConnection;
 use tokio::sync::oneshot;
 
-use crate::claims::Topic;
 use crate::columns::{json_list, micros};
 use crate::options::RecordSuccesses;
 use crate::queue::consumer::Consumer;
@@ -30,9 +29,18 @@ pub(crate) struct SettleJob {
 #[derive(Debug)]
 pub(crate) enum Settlement {
     Completed,
-    Ended { outcome: &'static str, reason: String },
-    Retry { due_at: i64, counted: bool, failure: Option<Failure> },
-    Dead { failure: Failure },
+    Ended {
+        outcome: &'static str,
+        reason: String,
+    },
+    Retry {
+        due_at: i64,
+        counted: bool,
+        failure: Option<Failure>,
+    },
+    Dead {
+        failure: Failure,
+    },
 }
 
 /// A finished task as `json_each` reads it.
@@ -130,37 +138,58 @@ pub(crate) async fn apply(
 
 /// Answers every job of a group, frees its leases and tells its consumers how much room they have.
 pub(crate) fn finish(jobs: Vec<SettleJob>, result: &Result<(), WriteError>, context: &WriterContext) {
-    let mut room: HashMap<u64, (Arc<Consumer>, usize)> = HashMap::new();
-    let mut woken: HashSet<*const Topic> = HashSet::new();
-    let mut ended = Vec::new();
-    for job in jobs {
-        let topic = &job.consumer.topic;
-        let answer = match result {
+    let mut consumers: HashMap<u64, Settled> = HashMap::new();
+    for job in &jobs {
+        let settled = consumers
+            .entry(job.consumer.id)
+            .or_insert_with(|| Settled::of(&job.consumer));
+        settled.leases.push((job.seq, job.token));
+        // A retry has a new time, and after the end of an ordered task comes the next of its key.
+        settled.may_free |= job.ordering.is_some() || matches!(job.settlement, Settlement::Retry { .. });
+    }
+    for settled in consumers.values() {
+        let topic = &settled.consumer.topic;
+        match result {
             Ok(()) => {
-                ended.extend(topic.forget(job.seq, job.token, &context.topics));
-                // A retry has a new time, and after the end of an ordered task comes the next of its key.
-                let may_free = job.ordering.is_some() || matches!(job.settlement, Settlement::Retry { .. });
-                if may_free && woken.insert(Arc::as_ptr(topic)) {
+                let leases = settled.leases.iter().copied();
+                context.sheet.end(topic.forget(leases, &context.topics));
+                if settled.may_free {
                     topic.wake.bump();
                 }
-                Ok(())
             }
-            Err(error) => {
-                topic.settling_failed(job.seq, job.token, job.consumer.lease_end());
-                Err(SettleError::Unavailable {
-                    reason: error.to_string(),
-                })
+            Err(_) => {
+                for (seq, token) in &settled.leases {
+                    topic.settling_failed(*seq, *token, settled.consumer.lease_end());
+                }
             }
-        };
-        let entry = room
-            .entry(job.consumer.id)
-            .or_insert_with(|| (Arc::clone(&job.consumer), 0));
-        entry.1 += 1;
+        }
+    }
+    for job in jobs {
+        let answer = result.clone().map_err(|error| SettleError::Unavailable {
+            reason: error.to_string(),
+        });
+        // The worker may have gone away; what was written stays written.
         let _ = job.reply.send(answer);
     }
-    context.sheet.end(ended);
-    for (consumer, settled) in room.into_values() {
-        consumer.release(settled);
+    for settled in consumers.into_values() {
+        settled.consumer.release(settled.leases.len());
+    }
+}
+
+/// What a group settled of one consumer.
+struct Settled {
+    consumer: Arc<Consumer>,
+    leases: Vec<(i64, i64)>,
+    may_free: bool,
+}
+
+impl Settled {
+    fn of(consumer: &Arc<Consumer>) -> Self {
+        Self {
+            consumer: Arc::clone(consumer),
+            leases: Vec::new(),
+            may_free: false,
+        }
     }
 }
 
@@ -173,9 +202,7 @@ async fn complete(
     let list = json_list(seqs.iter().copied());
     let recorded = match context.record_successes {
         RecordSuccesses::All => list.clone(),
-        RecordSuccesses::Sampled => {
-            json_list(seqs.iter().copied().filter(|_| context.randomness.unit() < 0.01))
-        }
+        RecordSuccesses::Sampled => json_list(seqs.iter().copied().filter(|_| context.randomness.unit() < 0.01)),
         RecordSuccesses::None => "[]".to_owned(),
     };
     if recorded.len() > "[]".len() {

@@ -164,10 +164,9 @@ impl GroupWriter {
             return;
         };
         // One string, so that the timeout is back in place even when this future is dropped in between.
-        let cut = sqlx::raw_sql(
-            "PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 5000;",
-        )
-        .execute(&mut *turn);
+        let cut =
+            sqlx::raw_sql("PRAGMA busy_timeout = 0; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA busy_timeout = 5000;")
+                .execute(&mut *turn);
         match timeout(self.connection.operation_timeout, cut).await {
             Ok(Ok(_)) => {
                 drop(turn);
@@ -196,11 +195,7 @@ impl Group {
         self.publishes.len() + self.settles.len() + self.others.len()
     }
 
-    async fn apply(
-        &mut self,
-        connection: &mut SqliteConnection,
-        context: &WriterContext,
-    ) -> Result<(), sqlx::Error> {
+    async fn apply(&mut self, connection: &mut SqliteConnection, context: &WriterContext) -> Result<(), sqlx::Error> {
         if !self.settles.is_empty() {
             settlement::apply(connection, &self.settles, context).await?;
         }
