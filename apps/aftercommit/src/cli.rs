@@ -1,11 +1,14 @@
 //! What the command line accepts.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use aftercommit::domain::contract::{EventName, OrganizationId, TaskName, TopicName};
 use aftercommit::domain::ids::MessageId;
 use aftercommit::domain::tasks::TaskState;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::payload::PayloadSource;
 use crate::time_arguments::{Since, delay};
@@ -16,6 +19,32 @@ use crate::time_arguments::{Since, delay};
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+impl Cli {
+    /// Reads what was typed. `Err` is to be printed as it is: help, the version, or what is wrong and the usage.
+    pub(crate) fn read(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        Self::try_parse_from(arguments).map_err(|mut error| {
+            // Of a value that is refused, clap says only to ask for help.
+            if error.use_stderr() && error.get(ContextKind::Usage).is_none() {
+                error.insert(ContextKind::Usage, ContextValue::StyledStr(usage(arguments)));
+            }
+            error
+        })
+    }
+}
+
+/// The usage of the command that was meant.
+fn usage(arguments: &[OsString]) -> StyledStr {
+    let mut command = Cli::command();
+    command.build();
+    for argument in arguments.iter().skip(1) {
+        match command.find_subcommand(argument) {
+            Some(next) => command = next.clone(),
+            None => break,
+        }
+    }
+    command.render_usage()
 }
 
 const EXAMPLES: &str = "\
@@ -310,8 +339,6 @@ pub(crate) enum Config {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -14,11 +14,18 @@ mod table;
 mod time_arguments;
 mod wiring;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
-
-use clap::Parser as _;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    commands::execute(cli::Cli::parse()).await
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    match cli::Cli::read(&arguments) {
+        Ok(cli) => commands::execute(cli).await,
+        Err(error) => {
+            // A closed pipe has seen enough.
+            let _ = error.print();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        }
+    }
 }

@@ -8,7 +8,9 @@ use crate::commands::program;
 
 /// Everything in one process.
 pub(crate) fn application() -> Aftercommit {
-    let application = Aftercommit::from_env().events(reference::catalogue()).routes(reference::routes());
+    let application = Aftercommit::from_env()
+        .events(reference::catalogue())
+        .routes(reference::routes());
     aftercommit_workers::wiring::register(aftercommit_api::wiring::register(application))
 }
 

@@ -42,14 +42,24 @@ impl Place {
 
     fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = self.command(arguments);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
     }
 
     /// Starts a process and waits for its first screen.
     fn start(&self) -> Running {
-        let mut child = self.command(&[]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = self
+            .command(&[])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut screen = String::new();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         while !screen.contains("Stop with Ctrl-C") {
@@ -103,31 +113,61 @@ fn failure(output: &Output, code: i32) -> &str {
 fn an_unknown_key_is_refused_in_one_line_with_status_78() {
     let place = Place::new();
     for arguments in [&["config", "check"][..], &["run"], &[], &["tasks", "list"]] {
-        let output = place.command(arguments).env("AFTERCOMMIT_RELAY__BATCHSIZE", "7").output().unwrap();
+        let output = place
+            .command(arguments)
+            .env("AFTERCOMMIT_RELAY__BATCHSIZE", "7")
+            .output()
+            .unwrap();
         let error = failure(&output, 78);
-        assert!(error.starts_with("aftercommit: AFTERCOMMIT_RELAY__BATCHSIZE: "), "{error}");
+        assert!(
+            error.starts_with("aftercommit: AFTERCOMMIT_RELAY__BATCHSIZE: "),
+            "{error}"
+        );
         assert_eq!(error.lines().count(), 1, "{error}");
     }
-    assert!(!place.data().exists(), "nothing is made before the configuration is known to be right");
+    assert!(
+        !place.data().exists(),
+        "nothing is made before the configuration is known to be right"
+    );
 }
 
 #[test]
 fn the_configuration_that_holds_is_printed_without_opening_anything() {
     let place = Place::new();
     let values = json(&place.run(&["config", "check", "--json"]));
-    let http = values.as_array().unwrap().iter().find(|value| value["key"] == "HTTP_ADDR").unwrap();
-    assert_eq!((http["value"].as_str(), http["source"].as_str()), (Some("127.0.0.1:0"), Some("environment")));
-    assert!(json(&place.run(&["config", "reference", "--json"])).as_array().unwrap().len() > 10);
+    let http = values
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|value| value["key"] == "HTTP_ADDR")
+        .unwrap();
+    assert_eq!(
+        (http["value"].as_str(), http["source"].as_str()),
+        (Some("127.0.0.1:0"), Some("environment"))
+    );
+    assert!(
+        json(&place.run(&["config", "reference", "--json"]))
+            .as_array()
+            .unwrap()
+            .len()
+            > 10
+    );
     assert!(!place.data().exists());
 }
 
 #[test]
 fn without_a_process_the_file_is_opened() {
     let place = Place::new();
-    assert_eq!(json(&place.run(&["tasks", "list", "--json"]))["tasks"], serde_json::json!([]));
+    assert_eq!(
+        json(&place.run(&["tasks", "list", "--json"]))["tasks"],
+        serde_json::json!([])
+    );
     assert_eq!(text(&place.run(&["tasks", "list"]).stdout), "no tasks\n");
     assert_eq!(json(&place.run(&["outbox", "status", "--json"]))["waiting"], 0);
-    assert!(!place.data().join("run.json").exists(), "only a process that serves writes it");
+    assert!(
+        !place.data().join("run.json").exists(),
+        "only a process that serves writes it"
+    );
 }
 
 #[test]
@@ -138,7 +178,11 @@ fn a_second_process_on_the_same_data_directory_is_refused() {
     let output = place.run(&["run"]);
     let error = failure(&output, 1);
     assert!(error.contains("in use by another process"), "{error}");
-    assert_eq!(std::fs::read(place.data().join("run.json")).unwrap(), before, "the first one can still be found");
+    assert_eq!(
+        std::fs::read(place.data().join("run.json")).unwrap(),
+        before,
+        "the first one can still be found"
+    );
 }
 
 #[test]
@@ -147,7 +191,10 @@ fn with_a_process_it_is_asked() {
     let running = place.start();
     assert_eq!(json(&place.run(&["outbox", "status", "--json"]))["waiting"], 0);
     let output = place.run(&["tasks", "show", UNKNOWN_ID]);
-    assert_eq!(failure(&output, 2), format!("aftercommit: no task has the id {UNKNOWN_ID} (not_found)\n"));
+    assert_eq!(
+        failure(&output, 2),
+        format!("aftercommit: no task has the id {UNKNOWN_ID} (not_found)\n")
+    );
     running.kill();
 }
 
@@ -156,7 +203,10 @@ fn a_run_file_left_behind_is_no_obstacle() {
     let place = Place::new();
     place.start().kill();
     assert!(place.data().join("run.json").exists());
-    assert_eq!(json(&place.run(&["tasks", "list", "--json"]))["tasks"], serde_json::json!([]));
+    assert_eq!(
+        json(&place.run(&["tasks", "list", "--json"]))["tasks"],
+        serde_json::json!([])
+    );
 }
 
 #[test]
@@ -168,12 +218,20 @@ fn something_else_at_the_address_of_a_run_file_never_sees_the_token() {
     let served = std::thread::spawn(move || {
         let (mut connection, _) = stranger.accept().unwrap();
         let request = read_head(&connection);
-        connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}").unwrap();
+        connection
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}")
+            .unwrap();
         request
     });
-    assert_eq!(json(&place.run(&["tasks", "list", "--json"]))["tasks"], serde_json::json!([]));
+    assert_eq!(
+        json(&place.run(&["tasks", "list", "--json"]))["tasks"],
+        serde_json::json!([])
+    );
     let request = served.join().unwrap();
-    assert!(request.starts_with("GET /health ") && !request.contains("canary"), "{request}");
+    assert!(
+        request.starts_with("GET /health ") && !request.contains("canary"),
+        "{request}"
+    );
 }
 
 #[test]
@@ -185,7 +243,10 @@ fn a_process_that_holds_the_file_and_does_not_answer_is_named() {
     drop(nobody);
     let output = place.run(&["tasks", "list"]);
     let error = failure(&output, 1);
-    assert!(error.contains("in use by another process") && error.contains("process 7, which run.json names"), "{error}");
+    assert!(
+        error.contains("in use by another process") && error.contains("process 7, which run.json names"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -197,13 +258,21 @@ fn dead_letters_are_not_touched_without_a_yes_that_was_given() {
         assert!(!place.data().exists(), "nothing was opened");
     }
     let output = place.run(&["dead-letters", "discard", "--yes", UNKNOWN_ID]);
-    assert_eq!(failure(&output, 2), format!("aftercommit: no dead letter has the id {UNKNOWN_ID} (not_found)\n"));
+    assert_eq!(
+        failure(&output, 2),
+        format!("aftercommit: no dead letter has the id {UNKNOWN_ID} (not_found)\n")
+    );
 }
 
 #[test]
 fn wrong_usage_is_status_2_and_opens_nothing() {
     let place = Place::new();
-    for arguments in [&["tasks", "list", "--nope"][..], &["tasks", "show", "7"], &["frobnicate"], &["tasks"]] {
+    for arguments in [
+        &["tasks", "list", "--nope"][..],
+        &["tasks", "show", "7"],
+        &["frobnicate"],
+        &["tasks"],
+    ] {
         let output = place.run(arguments);
         assert!(failure(&output, 2).contains("Usage: aftercommit"), "{arguments:?}");
     }
@@ -225,8 +294,18 @@ fn what_the_catalogue_does_not_know_cannot_be_emitted_or_published() {
 fn the_first_screen_says_what_to_try_next() {
     let place = Place::new();
     let running = place.start();
-    for expected in ["address", "data directory", "/v1/organizations", "/v1/invitations", " tasks list"] {
-        assert!(running.screen.contains(expected), "{expected} is missing in {}", running.screen);
+    for expected in [
+        "address",
+        "data directory",
+        "/v1/organizations",
+        "/v1/invitations",
+        " tasks list",
+    ] {
+        assert!(
+            running.screen.contains(expected),
+            "{expected} is missing in {}",
+            running.screen
+        );
     }
     assert!(!running.screen.contains("{address}"), "{}", running.screen);
 }

@@ -11,22 +11,29 @@ use super::rendered;
 use crate::admin_client::{AdminClient, Answer};
 use crate::cli::{EmitEvent, Events, ListEvents};
 use crate::command_error::CommandError;
-use crate::commands::{NOTHING_RUNS, program, shown};
+use crate::commands::{NOTHING_RUNS, program, shown, with_client};
 use crate::indented_json::indented;
 use crate::table::{Fields, Table};
 
-pub(crate) async fn execute(client: &AdminClient, command: Events) -> Result<String, CommandError> {
+pub(crate) async fn execute(command: Events) -> Result<String, CommandError> {
     match command {
-        Events::Emit(arguments) => emit(client, arguments).await,
-        Events::List(arguments) => list(client, arguments).await,
+        Events::Emit(arguments) => {
+            // Read before anything is opened: whoever writes the payload may take its time.
+            let payload = arguments.payload.read()?;
+            with_client(async |client| emit(client, arguments, &payload).await).await
+        }
+        Events::List(arguments) => with_client(async |client| list(client, arguments).await).await,
         Events::Show(arguments) => {
-            let answer = client.get(&format!("/events/{}", arguments.id), &[]).await?;
-            rendered(&answer, arguments.output, describe)
+            with_client(async |client| {
+                let answer = client.get(&format!("/events/{}", arguments.id), &[]).await?;
+                rendered(&answer, arguments.output, describe)
+            })
+            .await
         }
     }
 }
 
-async fn emit(client: &AdminClient, arguments: EmitEvent) -> Result<String, CommandError> {
+async fn emit(client: &AdminClient, arguments: EmitEvent, payload: &RawValue) -> Result<String, CommandError> {
     #[derive(Serialize)]
     struct Body<'a> {
         name: &'a str,
@@ -36,13 +43,12 @@ async fn emit(client: &AdminClient, arguments: EmitEvent) -> Result<String, Comm
     struct Emitted {
         event_id: MessageId,
     }
-    let payload = arguments.payload.read()?;
     let answer = client
         .post(
             "/events",
             &Body {
                 name: arguments.name.as_str(),
-                payload: &payload,
+                payload,
             },
         )
         .await?;

@@ -10,22 +10,29 @@ use super::rendered;
 use crate::admin_client::{AdminClient, Answer};
 use crate::cli::{ListTasks, PublishTask, Tasks};
 use crate::command_error::CommandError;
-use crate::commands::{NOTHING_RUNS, program, shown};
+use crate::commands::{NOTHING_RUNS, program, shown, with_client};
 use crate::indented_json::indented;
 use crate::table::{Fields, Table};
 
-pub(crate) async fn execute(client: &AdminClient, command: Tasks) -> Result<String, CommandError> {
+pub(crate) async fn execute(command: Tasks) -> Result<String, CommandError> {
     match command {
-        Tasks::Publish(arguments) => publish(client, arguments).await,
-        Tasks::List(arguments) => list(client, arguments).await,
+        Tasks::Publish(arguments) => {
+            // Read before anything is opened: whoever writes the payload may take its time.
+            let payload = arguments.payload.read()?;
+            with_client(async |client| publish(client, arguments, &payload).await).await
+        }
+        Tasks::List(arguments) => with_client(async |client| list(client, arguments).await).await,
         Tasks::Show(arguments) => {
-            let answer = client.get(&format!("/tasks/{}", arguments.id), &[]).await?;
-            rendered(&answer, arguments.output, describe)
+            with_client(async |client| {
+                let answer = client.get(&format!("/tasks/{}", arguments.id), &[]).await?;
+                rendered(&answer, arguments.output, describe)
+            })
+            .await
         }
     }
 }
 
-async fn publish(client: &AdminClient, arguments: PublishTask) -> Result<String, CommandError> {
+async fn publish(client: &AdminClient, arguments: PublishTask, payload: &RawValue) -> Result<String, CommandError> {
     #[derive(Serialize)]
     struct Body<'a> {
         topic: &'a TopicName,
@@ -37,11 +44,10 @@ async fn publish(client: &AdminClient, arguments: PublishTask) -> Result<String,
     struct Published {
         task_id: MessageId,
     }
-    let payload = arguments.payload.read()?;
     let body = Body {
         topic: &arguments.topic,
         task: &arguments.task,
-        payload: &payload,
+        payload,
         delay_ms: u64::try_from(arguments.delay.as_millis()).unwrap_or(u64::MAX),
     };
     let answer = client.post("/tasks", &body).await?;
