@@ -1,0 +1,172 @@
+//! Every released payload of the reference product decodes for ever.
+//!
+//! A file below `tests/golden/reference` is what some producer once wrote; it is never changed. A newer version gets a
+//! file of its own, and the contract an upcaster that reads the older one.
+
+#![cfg(feature = "reference")]
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aftercommit_domain::contract::{
+    Codec, Contract, Json, Limits, OrganizationId, ProjectId, SealContext, SealError, Sealed, SealedBytes, Sealer,
+    StorageKey,
+};
+use aftercommit_domain::effects::EmailAddress;
+use aftercommit_domain::ids::MessageId;
+use aftercommit_domain::reference::identity::{
+    ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, Role, SendMagicLinkEmail, UserSignedUp,
+};
+use aftercommit_domain::reference::invitations::{
+    ExpireInvitation, InvitationCreated, InvitationEmailRequested, InvitationExpired, SendInvitationEmail,
+};
+use aftercommit_domain::reference::organizations::OrganizationCreated;
+use aftercommit_domain::reference::projects::{
+    CheckFirstRecord, FirstRecordReceived, ProjectCreated, ProjectDeleted, ProvisionProject,
+};
+use aftercommit_domain::reference::records::{PurgeRecords, RecordsIngested};
+use aftercommit_domain::reference::{catalogue, tasks};
+use aftercommit_domain::time::Timestamp;
+
+/// Seals nothing, so that a golden file can be read by people and never depends on a key.
+struct Open;
+
+impl Sealer for Open {
+    fn seal(&self, clear: &[u8], _: &SealContext) -> Result<SealedBytes, SealError> {
+        Ok(SealedBytes {
+            key_id: "golden".into(),
+            bytes: clear.to_vec(),
+        })
+    }
+
+    fn open(&self, sealed: &SealedBytes, _: &SealContext) -> Result<Vec<u8>, SealError> {
+        Ok(sealed.bytes.clone())
+    }
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/reference")
+}
+
+fn id<T: From<uuid::Uuid>>(last: u128) -> T {
+    uuid::Uuid::from_u128(0x0192_f0c1_0000_7000_8000_0000_0000_0000 | last).into()
+}
+
+fn organization_id() -> OrganizationId {
+    id(0xa)
+}
+
+fn project_id() -> ProjectId {
+    id(0xb)
+}
+
+fn expires_at() -> Timestamp {
+    "2026-01-08T00:00:00.000001Z".parse().unwrap()
+}
+
+/// Reads the file of a version as it would come in an envelope, and compares it with what it means today. Writing the
+/// newest version gives the same payload again.
+fn check<C: Contract + PartialEq + std::fmt::Debug>(version: u16, means: &C) {
+    let codec = Codec::new(Arc::new(Open), Limits::default());
+    let name = C::contract_name().replace('/', ".");
+    let text = std::fs::read_to_string(folder().join(format!("{name}.v{version}.json"))).unwrap();
+    let payload = Json::parse(text, codec.limits()).unwrap();
+    let message: MessageId = id(0xff);
+    let read: C = codec.decode(&payload, version, &means.tenant(), message).unwrap();
+    assert_eq!(&read, means, "{name}");
+    if version == C::VERSION {
+        let written = codec.encode(means, message).unwrap();
+        let value = |json: &Json| json.to::<serde_json::Value>().unwrap();
+        assert_eq!(value(&written), value(&payload), "{name}");
+    }
+}
+
+macro_rules! of_project {
+    ($contract:ident { $($field:ident: $value:expr),* $(,)? }) => {
+        $contract { organization_id: organization_id(), project_id: project_id(), $($field: $value),* }
+    };
+}
+
+#[test]
+fn every_event_decodes() {
+    check(1, &of_project!(OrganizationCreated {}));
+    check(1, &of_project!(UserSignedUp { user_id: id(1) }));
+    check(
+        1,
+        &of_project!(MemberJoined {
+            user_id: id(1),
+            role: Role::Admin
+        }),
+    );
+    check(1, &of_project!(ApiKeyCreated { api_key_id: id(2) }));
+    check(1, &of_project!(ApiKeyRevoked { api_key_id: id(2) }));
+    check(1, &of_project!(ProjectCreated {}));
+    check(1, &of_project!(ProjectDeleted {}));
+    check(
+        1,
+        &of_project!(InvitationCreated {
+            invitation_id: id(3),
+            expires_at: expires_at()
+        }),
+    );
+    check(1, &of_project!(InvitationExpired { invitation_id: id(3) }));
+    check(1, &of_project!(FirstRecordReceived {}));
+    let batch = StorageKey::new("records/acme/main/batch-1").unwrap();
+    check(
+        1,
+        &of_project!(RecordsIngested {
+            record_ids: vec![id(5), id(6)],
+            batch: batch
+        }),
+    );
+    let requested = InvitationEmailRequested {
+        organization_id: organization_id(),
+        invitation_id: id(3),
+    };
+    check(1, &requested);
+    let requested = MagicLinkEmailRequested {
+        sign_in_link_id: id(4),
+        email: Sealed::new(EmailAddress::new("ada@example.com").unwrap()),
+        magic_link_url: Sealed::new("https://example.com/sign-in#token".to_owned()),
+        expires_at: expires_at(),
+    };
+    check(1, &requested);
+}
+
+#[test]
+fn every_task_decodes() {
+    check(1, &of_project!(ExpireInvitation { invitation_id: id(3) }));
+    check(1, &of_project!(ProvisionProject {}));
+    check(1, &of_project!(CheckFirstRecord {}));
+    check(1, &of_project!(PurgeRecords {}));
+    let send = SendInvitationEmail {
+        organization_id: organization_id(),
+        invitation_id: id(3),
+    };
+    check(1, &send);
+    let send = SendMagicLinkEmail {
+        sign_in_link_id: id(4),
+        email: Sealed::new(EmailAddress::new("ada@example.com").unwrap()),
+        magic_link_url: Sealed::new("https://example.com/sign-in#token".to_owned()),
+        expires_at: expires_at(),
+    };
+    check(1, &send);
+}
+
+#[test]
+fn every_version_of_every_contract_has_its_file() {
+    let mut expected = BTreeSet::new();
+    for event in catalogue().events() {
+        expected.extend((1..=event.version).map(|version| format!("{}.v{version}.json", event.name)));
+    }
+    for task in tasks() {
+        expected.extend((1..=task.version).map(|version| format!("{}.{}.v{version}.json", task.topic, task.task)));
+    }
+    let files: BTreeSet<String> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(files, expected);
+}
