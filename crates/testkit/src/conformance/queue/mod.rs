@@ -50,6 +50,7 @@ macro_rules! queue_conformance {
                 an_acked_task_is_gone_and_its_outcome_is_recorded,
                 a_given_back_task_is_available_at_once_as_the_same_attempt,
                 a_given_back_task_keeps_its_place_in_its_order,
+                what_settling_frees_reaches_a_waiting_consumer_at_once,
                 outcomes_are_forgotten_when_they_are_old,
                 a_dropped_delivery_comes_again_when_its_lease_ended,
                 a_lost_task_is_rescued_and_the_rescue_answers_how_many,
@@ -64,4 +65,4 @@ macro_rules! queue_conformance {
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 34;
+pub const SCENARIOS: usize = 35;

@@ -4,7 +4,7 @@ use aftercommit_domain::tasks::{DeadLetterFilter, Outcome, Reason, TaskDetails, 
 use aftercommit_domain::time::{Clock, hours};
 
 use crate::conformance::messages::TOPIC;
-use crate::conformance::support::{consume, next, nothing_comes, ok, publish, task_id};
+use crate::conformance::support::{consume, failure, next, nothing_comes, ok, publish, soon, task_id};
 use crate::conformance::{Messages, Provider};
 
 /// An acked task is gone; when it did not succeed, its outcome is recorded with its reason.
@@ -65,6 +65,39 @@ pub async fn a_given_back_task_keeps_its_place_in_its_order<P: Provider>(provide
     let again = next(&mut deliveries, "the head again").await;
     assert_eq!(task_id(&*again), ids[0]);
     nothing_comes(&mut deliveries, "the head runs").await;
+}
+
+/// What settling frees, a given-back task or the follower of one that is over, reaches a waiting consumer at once.
+pub async fn what_settling_frees_reaches_a_waiting_consumer_at_once<P: Provider>(provider: &P) {
+    let messages = Messages::new(provider.services());
+    let mut one = consume(provider, &TOPIC, 1).await;
+    let mut waiting = consume(provider, &TOPIC, 1).await;
+    // Many rounds, so that a consumer that only polls could not make them in time.
+    let rounds = async {
+        for round in 0..30 {
+            let tasks = vec![messages.ordered_task("a"), messages.ordered_task("a")];
+            let ids = publish(provider, tasks).await;
+            let head = next(&mut one, "the head").await;
+            assert_eq!(task_id(&*head), ids[0]);
+            let (freed, ()) = futures::join!(next(&mut waiting, "what was freed"), async {
+                tokio::task::yield_now().await;
+                match round % 3 {
+                    0 => ok("an ack", head.ack(&Outcome::Completed)).await,
+                    1 => ok("a dead letter", head.dead_letter(&failure())).await,
+                    _ => ok("a give-back", head.give_back()).await,
+                }
+            });
+            let given_back = round % 3 == 2;
+            let expected = if given_back { ids[0] } else { ids[1] };
+            assert_eq!(task_id(&*freed), expected);
+            ok("it to be acked", freed.ack(&Outcome::Completed)).await;
+            if given_back {
+                let follower = next(&mut waiting, "the follower").await;
+                ok("it to be acked", follower.ack(&Outcome::Completed)).await;
+            }
+        }
+    };
+    soon("thirty tasks to be freed, one after another", rounds).await;
 }
 
 /// Old outcomes are forgotten, a limited number at a time; younger ones stay.

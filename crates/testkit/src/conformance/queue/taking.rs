@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 
 use aftercommit_domain::contract::TaskEnvelope;
 use aftercommit_domain::ids::MessageId;
@@ -85,16 +86,16 @@ pub async fn a_wait_that_is_given_up_loses_no_task<P: Provider>(provider: &P) {
     for round in 0..40 {
         assert!(deliveries.next().now_or_never().is_none(), "nothing waits yet");
         let ids = publish(provider, vec![messages.task()]).await;
-        // Given up before, while and after the task is taken from the store.
+        // Given up before, while and after the task is taken from the store: after this many looks.
         let mut early = None;
-        for _ in 0..round % 4 {
-            early = tokio::select! {
-                biased;
-                next = deliveries.next() => Some(next),
-                () = tokio::task::yield_now() => None,
-            };
-            if early.is_some() {
-                break;
+        {
+            let mut wait = deliveries.next();
+            for _ in 0..round % 8 {
+                if let Poll::Ready(next) = futures::poll!(&mut wait) {
+                    early = Some(next);
+                    break;
+                }
+                tokio::task::yield_now().await;
             }
         }
         let delivery = match early {
