@@ -6,6 +6,8 @@ use crate::printable::{printable, truncated};
 
 /// The widest value of a list; `show` prints it whole.
 const WIDEST: usize = 60;
+/// The same for the last column, which is where reasons stand.
+const WIDEST_LAST: usize = 100;
 /// Ample for a failure and its causes, and short of flooding the terminal.
 const LONGEST_FIELD: usize = 4_000;
 
@@ -24,7 +26,11 @@ impl<const N: usize> Table<N> {
     }
 
     pub(crate) fn row(&mut self, values: [&str; N]) {
-        self.rows.push(values.map(|value| truncated(&printable(value), WIDEST)));
+        let mut column = 0;
+        self.rows.push(values.map(|value| {
+            column += 1;
+            truncated(&printable(value), if column == N { WIDEST_LAST } else { WIDEST })
+        }));
     }
 
     /// The table, or `empty` when it has no rows.

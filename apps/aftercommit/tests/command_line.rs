@@ -1,9 +1,12 @@
 //! The command line as a person or a script meets it: exit status, standard output, standard error.
 
+#![expect(clippy::unwrap_used, reason = "a failing test is what a panic is for")]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -50,6 +53,18 @@ impl Place {
             .unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
+    }
+
+    /// The first dead letter, as soon as there is one.
+    fn wait_for_dead_letter(&self) -> Value {
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(20) {
+            let list = json(&self.run(&["dead-letters", "list", "--json"]));
+            if let Some(first) = list["dead_letters"].as_array().unwrap().first() {
+                return first.clone();
+            }
+        }
+        panic!("no dead letter within 20 s");
     }
 
     /// Starts a process and waits for its first screen.
@@ -262,6 +277,63 @@ fn dead_letters_are_not_touched_without_a_yes_that_was_given() {
         failure(&output, 2),
         format!("aftercommit: no dead letter has the id {UNKNOWN_ID} (not_found)\n")
     );
+}
+
+#[test]
+fn a_dead_letter_is_listed_shown_replayed_and_discarded_with_its_secrets_sealed() {
+    let place = Place::new();
+    let payload = format!(
+        r#"{{"sign_in_link_id": "{UNKNOWN_ID}", "email": "canary@acme.example",
+            "magic_link_url": "http://canary", "expires_at": "9999-01-01T00:00:00Z"}}"#
+    );
+    let arguments = [
+        "tasks",
+        "publish",
+        "magic-link-email",
+        "send",
+        "--payload",
+        "-",
+        "--json",
+    ];
+    let published = json(&place.run_with_input(&arguments, &payload));
+    let id = published["task_id"].as_str().unwrap();
+    assert_eq!(json(&place.run(&["tasks", "show", id, "--json"]))["state"], "available");
+
+    // GIVEN that nobody can open its secrets any more, it is given up.
+    std::fs::remove_file(place.data().join("sealing.key")).unwrap();
+    let _running = place.start();
+    let dead = place.wait_for_dead_letter();
+    assert_eq!(
+        (dead["id"].as_str(), dead["failure"]["code"].as_str()),
+        (Some(id), Some("crypto.unknown_key"))
+    );
+    for arguments in [["dead-letters", "show", id], ["tasks", "show", id]] {
+        let output = place.run(&arguments);
+        let shown = text(&output.stdout);
+        assert!(
+            shown.contains("crypto.unknown_key") && !shown.contains("canary"),
+            "{shown}"
+        );
+    }
+
+    // WHEN it is replayed, it dies again; WHEN it is discarded, it is gone.
+    assert_eq!(
+        text(&place.run(&["dead-letters", "replay", "--yes", id]).stdout),
+        format!("replayed {id}\n")
+    );
+    assert_eq!(place.wait_for_dead_letter()["id"], id);
+    let both = place.run(&["dead-letters", "discard", "--yes", "--json", id, id, UNKNOWN_ID]);
+    assert_eq!(status(&both), 2);
+    assert_eq!(
+        serde_json::from_slice::<Value>(&both.stdout).unwrap(),
+        serde_json::json!({"ids": [id]})
+    );
+    assert!(
+        text(&both.stderr).ends_with("aftercommit: 1 of 2 failed\n"),
+        "{}",
+        text(&both.stderr)
+    );
+    assert_eq!(text(&place.run(&["dead-letters", "list"]).stdout), "no dead letters\n");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `aftercommit dead-letters`
 
+use std::fmt::Write as _;
+
 use aftercommit::domain::contract::Json;
 use aftercommit::domain::failure::Failure;
 use aftercommit::domain::ids::MessageId;
@@ -97,7 +99,11 @@ async fn act(act: Act, arguments: ActOnDeadLetters) -> Result<String, CommandErr
         let text = if output.json {
             Answer::of(&ActedOn { ids: done.ids.clone() })?.json()
         } else {
-            let mut text: String = done.ids.iter().map(|id| format!("{} {id}\n", act.done())).collect();
+            let mut text = String::new();
+            for id in &done.ids {
+                // Writing to a string cannot fail.
+                let _ = writeln!(text, "{} {id}", act.done());
+            }
             if act == Act::Replay && !done.ids.is_empty() && !client.is_process_running() {
                 text = format!("{text}\n{NOTHING_RUNS}\n  {} run\n", program());
             }

@@ -122,7 +122,7 @@ fn describe(answer: &Answer) -> Result<String, CommandError> {
     }
     if task.state == TaskState::Dead {
         text = format!(
-            "{text}\nRun it again with:\n  {} dead-letters replay {}\n",
+            "{text}\nAs long as it is among the dead letters, it can be run again:\n  {} dead-letters replay {}\n",
             program(),
             task.id
         );
