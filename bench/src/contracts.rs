@@ -25,14 +25,23 @@ pub(crate) struct Noop {
 
 impl Noop {
     pub(crate) fn number(number: u64) -> Self {
-        Self { organization_id: 7_i64.into(), project_id: 8_i64.into(), number }
+        Self {
+            organization_id: 7_i64.into(),
+            project_id: 8_i64.into(),
+            number,
+        }
     }
 }
 
 impl BenchHappened {
     /// The events of a producer are about its own aggregates.
     pub(crate) fn number(producer: u64, number: u64) -> Self {
-        Self { organization_id: 7_i64.into(), project_id: 8_i64.into(), entity: producer * 1000 + number % 100, number }
+        Self {
+            organization_id: 7_i64.into(),
+            project_id: 8_i64.into(),
+            entity: producer * 1000 + number % 100,
+            number,
+        }
     }
 }
 

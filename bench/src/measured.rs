@@ -22,7 +22,12 @@ pub(crate) struct Settled {
 
 impl Settled {
     pub(crate) fn new(topic: TopicName, target: usize) -> Arc<Self> {
-        Arc::new(Self { topic, count: AtomicUsize::new(0), target, done: watch::channel(false).0 })
+        Arc::new(Self {
+            topic,
+            count: AtomicUsize::new(0),
+            target,
+            done: watch::channel(false).0,
+        })
     }
 
     /// Returns when the last of them is durably settled.
@@ -51,7 +56,10 @@ impl QueueConsumer for Measured {
         if *topic != self.settled.topic {
             return Ok(inner);
         }
-        Ok(Box::new(MeasuredDeliveries { inner, settled: Arc::clone(&self.settled) }))
+        Ok(Box::new(MeasuredDeliveries {
+            inner,
+            settled: Arc::clone(&self.settled),
+        }))
     }
 }
 
@@ -65,7 +73,10 @@ impl Deliveries for MeasuredDeliveries {
     async fn next(&mut self) -> Result<Option<Box<dyn Delivery>>, ConsumeError> {
         let next = self.inner.next().await?;
         Ok(next.map(|inner| {
-            Box::new(MeasuredDelivery { inner, settled: Arc::clone(&self.settled) }) as Box<dyn Delivery>
+            Box::new(MeasuredDelivery {
+                inner,
+                settled: Arc::clone(&self.settled),
+            }) as Box<dyn Delivery>
         }))
     }
 

@@ -11,9 +11,16 @@ const FSYNCS: usize = 100;
 /// The value below which the share `q` of `samples` lies, in milliseconds.
 pub(crate) fn percentile_ms(samples: &mut [Duration], q: f64) -> f64 {
     samples.sort_unstable();
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index"
+    )]
     let at = ((samples.len() as f64 * q) as usize).min(samples.len().saturating_sub(1));
-    samples.get(at).map_or(0.0, |sample| rounded(sample.as_secs_f64() * 1000.0))
+    samples
+        .get(at)
+        .map_or(0.0, |sample| rounded(sample.as_secs_f64() * 1000.0))
 }
 
 /// Per second.

@@ -32,7 +32,11 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) async fn open(options: &Options) -> Result<Self, BoxError> {
-        let temporary = if options.directory.is_none() { Some(tempfile::tempdir()?) } else { None };
+        let temporary = if options.directory.is_none() {
+            Some(tempfile::tempdir()?)
+        } else {
+            None
+        };
         let directory = match (&options.directory, &temporary) {
             (Some(directory), _) => directory.clone(),
             (None, Some(temporary)) => temporary.path().to_owned(),
@@ -40,8 +44,14 @@ impl Rig {
         };
         let Provider::Sqlite = options.provider;
         let environment = [
-            ("AFTERCOMMIT_DATA_DIR".to_owned(), directory.join("data").display().to_string()),
-            ("AFTERCOMMIT_SQLITE__SYNCHRONOUS".to_owned(), word(options.synchronous).to_owned()),
+            (
+                "AFTERCOMMIT_DATA_DIR".to_owned(),
+                directory.join("data").display().to_string(),
+            ),
+            (
+                "AFTERCOMMIT_SQLITE__SYNCHRONOUS".to_owned(),
+                word(options.synchronous).to_owned(),
+            ),
         ];
         let settings = Settings::from_sources(environment, None)?;
         aftercommit_platform_telemetry::init(&LogOptions::new(settings.log.filter.clone(), LogFormat::Pretty))?;
@@ -53,13 +63,23 @@ impl Rig {
             .open(settings)
             .await?;
         let kit = opened.kit().clone();
-        Ok(Self { kit, directory, synchronous: options.synchronous, metrics, temporary, keep: options.keep })
+        Ok(Self {
+            kit,
+            directory,
+            synchronous: options.synchronous,
+            metrics,
+            temporary,
+            keep: options.keep,
+        })
     }
 
     /// Starts the engine with this topic; its durable settles are counted.
     pub(crate) fn start(&self, topic: Topic, settled: &Arc<Settled>) -> Result<RunningEngine, BoxError> {
         let mut ports = self.kit.engine_ports();
-        ports.queue_consumer = Arc::new(Measured { inner: ports.queue_consumer, settled: Arc::clone(settled) });
+        ports.queue_consumer = Arc::new(Measured {
+            inner: ports.queue_consumer,
+            settled: Arc::clone(settled),
+        });
         let topic = topic.concurrency(HANDLERS);
         let engine = Engine::new(
             ports,
@@ -74,7 +94,10 @@ impl Rig {
     /// Waiting and running tasks: none after a workload is over.
     pub(crate) async fn rows_left(&self) -> Result<u64, BoxError> {
         let depths = self.kit.task_inspector().depths().await?;
-        Ok(depths.iter().map(|depth| depth.available + depth.running + depth.scheduled).sum())
+        Ok(depths
+            .iter()
+            .map(|depth| depth.available + depth.running + depth.scheduled)
+            .sum())
     }
 
     pub(crate) fn synchronous(&self) -> &'static str {

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aftercommit::prelude::*;
 use aftercommit::domain::contract::TaskEnvelope;
+use aftercommit::prelude::*;
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -59,7 +59,14 @@ async fn fill(rig: &Rig, n: usize) -> Result<(), BoxError> {
     for chunk in numbers.chunks(FILL) {
         let batch: Vec<TaskEnvelope> = chunk
             .iter()
-            .map(|number| envelopes.task(envelopes.new_id(), &Noop::number(*number), &TaskOptions::default(), &Cause::root()))
+            .map(|number| {
+                envelopes.task(
+                    envelopes.new_id(),
+                    &Noop::number(*number),
+                    &TaskOptions::default(),
+                    &Cause::root(),
+                )
+            })
             .collect::<Result<_, _>>()?;
         for result in queue.publish(batch).await {
             result?;
@@ -78,7 +85,14 @@ pub(crate) async fn enqueue(options: Options) -> Result<String, BoxError> {
         let numbers = (producer..options.n).step_by(PRODUCERS);
         producers.spawn(async move {
             for number in numbers {
-                queue.publish_task(&envelopes, Noop::number(number as u64), TaskOptions::default(), &Cause::root()).await?;
+                queue
+                    .publish_task(
+                        &envelopes,
+                        Noop::number(number as u64),
+                        TaskOptions::default(),
+                        &Cause::root(),
+                    )
+                    .await?;
             }
             Ok::<(), BoxError>(())
         });
@@ -109,7 +123,9 @@ pub(crate) async fn rail(options: Options) -> Result<String, BoxError> {
         producers.spawn(async move {
             for number in numbers {
                 let mut unit = kit.begin(&tenant(), &Cause::root()).await?;
-                unit.outbox().write(BenchHappened::number(producer as u64, number as u64)).await?;
+                unit.outbox()
+                    .write(BenchHappened::number(producer as u64, number as u64))
+                    .await?;
                 unit.commit().await?;
             }
             Ok::<(), BoxError>(())
@@ -145,7 +161,10 @@ struct Sent {
 
 impl Sent {
     fn new(n: usize) -> Arc<Self> {
-        Arc::new(Self { at: Mutex::new(vec![Instant::now(); n]), waits: Mutex::default() })
+        Arc::new(Self {
+            at: Mutex::new(vec![Instant::now(); n]),
+            waits: Mutex::default(),
+        })
     }
 
     fn sent(&self, number: usize) {
@@ -159,7 +178,10 @@ impl Sent {
         let at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = usize::try_from(number).ok().and_then(|number| at.get(number).copied());
         if let Some(sent) = sent {
-            self.waits.lock().unwrap_or_else(PoisonError::into_inner).push(now.duration_since(sent));
+            self.waits
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(now.duration_since(sent));
         }
     }
 
@@ -182,7 +204,12 @@ pub(crate) async fn latency(options: Options) -> Result<String, BoxError> {
     let rig = Rig::open(&options).await?;
     let settled = Settled::new(Noop::TOPIC, 2 * n);
     let sent = Sent::new(n);
-    let engine = rig.start(Topic::named("bench").handle::<Noop>(Timed { sent: Arc::clone(&sent) }), &settled)?;
+    let engine = rig.start(
+        Topic::named("bench").handle::<Noop>(Timed {
+            sent: Arc::clone(&sent),
+        }),
+        &settled,
+    )?;
 
     let mut pace = tokio::time::interval(PACE);
     for number in 0..n {
@@ -202,7 +229,14 @@ pub(crate) async fn latency(options: Options) -> Result<String, BoxError> {
     for number in 0..n {
         pace.tick().await;
         sent.sent(number);
-        queue.publish_task(envelopes, Noop::number(number as u64), TaskOptions::default(), &Cause::root()).await?;
+        queue
+            .publish_task(
+                envelopes,
+                Noop::number(number as u64),
+                TaskOptions::default(),
+                &Cause::root(),
+            )
+            .await?;
     }
     settled.all().await;
     let mut direct = sent.take();

@@ -44,7 +44,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/api-keys", post(routes::api_keys::create))
         .route("/v1/api-keys/{api_key_id}", delete(routes::api_keys::revoke))
         .route("/sign-in", get(pages::sign_in))
-        .route("/invitations/{invitation_id}", get(pages::invitation))
+        .route("/join", get(pages::invitation))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .fallback(problem::not_found)
         .layer(DefaultBodyLimit::max(MAX_BODY))

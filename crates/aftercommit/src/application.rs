@@ -21,7 +21,8 @@ use crate::providers::{self, System};
 use crate::serve;
 use crate::startup::{StartupError, report};
 
-type StartHook = Box<dyn FnOnce(Kit) -> BoxFuture<'static, Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send>;
+type StartHook =
+    Box<dyn FnOnce(Kit) -> BoxFuture<'static, Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send>;
 type Make<T> = Box<dyn FnOnce(Kit) -> BoxFuture<'static, Result<T, StartupError>> + Send>;
 
 /// An application on Aftercommit: its events, what follows from them, and who does it.
@@ -155,14 +156,23 @@ impl Aftercommit {
     /// Opens the database and checks the declaration. Nothing runs yet.
     pub async fn open(self, settings: Settings) -> Result<Opened, StartupError> {
         data_directory::create(settings.data_dir.path())?;
-        create_data_dir(&settings)?;
         let system = System::new();
         let envelopes = providers::envelopes(&settings, &system, Arc::clone(&self.source))?;
         let providers = providers::open(&settings, &system, &envelopes).await?;
         let health = Health::new(Arc::clone(&system.clock));
-        let kit = Kit { inner: Arc::new(KitParts { settings, system, envelopes, providers, health }) };
+        let kit = Kit {
+            inner: Arc::new(KitParts {
+                settings,
+                system,
+                envelopes,
+                providers,
+                health,
+            }),
+        };
         for hook in self.on_start {
-            hook(kit.clone()).await.map_err(|error| StartupError::Application(error.to_string()))?;
+            hook(kit.clone())
+                .await
+                .map_err(|error| StartupError::Application(error.to_string()))?;
         }
         let mut topics = Vec::new();
         for make in self.topics {
@@ -175,7 +185,12 @@ impl Aftercommit {
         // A name that is none is refused by the engine, with a better message than here.
         let mut known: Vec<TopicName> = topics.iter().filter_map(|topic| topic.name().parse().ok()).collect();
         known.push(DOMAIN_EVENTS_TOPIC);
-        kit.settings().topics.check(&known.iter().map(TopicName::as_str).collect::<Vec<_>>())?;
+        // A process that runs no topics shares its environment with those that do.
+        if known.len() > 1 {
+            kit.settings()
+                .topics
+                .check(&known.iter().map(TopicName::as_str).collect::<Vec<_>>())?;
+        }
         let options = engine_options(kit.settings(), self.roles, &known);
         let engine = Engine::new(kit.engine_ports(), options, &self.catalogue, self.routes, topics)?;
         let operations = Operations {
@@ -185,7 +200,13 @@ impl Aftercommit {
             tasks: engine.task_inputs(),
             descriptors: Arc::new(engine.task_descriptors()),
         };
-        Ok(Opened { kit, engine, operations, router, next_steps: self.next_steps })
+        Ok(Opened {
+            kit,
+            engine,
+            operations,
+            router,
+            next_steps: self.next_steps,
+        })
     }
 }
 
@@ -204,19 +225,6 @@ impl Opened {
     pub async fn close(self) {
         self.kit.close().await;
     }
-}
-
-/// The data directory, which only its owner may enter: it holds keys and everybody's data.
-fn create_data_dir(settings: &Settings) -> Result<(), StartupError> {
-    let path = settings.data_dir.path();
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| StartupError::File {
-        path: path.display().to_string(),
-        reason: format!("the data directory cannot be created: {error}; set AFTERCOMMIT_DATA_DIR to a place that can be written"),
-    })
 }
 
 fn engine_options(settings: &Settings, roles: Roles, known: &[TopicName]) -> EngineOptions {
@@ -242,7 +250,10 @@ fn engine_options(settings: &Settings, roles: Roles, known: &[TopicName]) -> Eng
     EngineOptions {
         roles,
         relay,
-        rescuer: RescuerOptions { keep_outcomes: settings.history.retention, ..defaults.rescuer },
+        rescuer: RescuerOptions {
+            keep_outcomes: settings.history.retention,
+            ..defaults.rescuer
+        },
         concurrency: settings.worker.concurrency,
         prefetch_factor: settings.worker.prefetch_factor,
         timeout: settings.worker.timeout,

@@ -11,7 +11,10 @@ pub(crate) fn create(path: &Path) -> Result<(), StartupError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder
-        .create(path)
-        .map_err(|error| StartupError::File { path: path.display().to_string(), reason: error.to_string() })
+    builder.create(path).map_err(|error| StartupError::File {
+        path: path.display().to_string(),
+        reason: format!(
+            "the data directory cannot be created: {error}; set AFTERCOMMIT_DATA_DIR to a place that can be written"
+        ),
+    })
 }

@@ -10,8 +10,8 @@ use aftercommit_domain::tasks::{DeadLetters, QueuePublisher, TaskDescriptor, Tas
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::{StoreError, UnitOfWork, UnitOfWorkFactory};
 use aftercommit_platform_config::Settings;
-use aftercommit_runtime::{EnginePorts, Health};
 use aftercommit_runtime::worker::TaskInputs;
+use aftercommit_runtime::{EnginePorts, Health};
 
 use crate::providers::{Providers, Store, System};
 
@@ -117,9 +117,7 @@ impl Kit {
     /// # Errors
     /// The database.
     #[cfg(feature = "reference")]
-    pub async fn reference_ports(
-        &self,
-    ) -> Result<aftercommit_domain::reference::ReferencePorts, crate::StartupError> {
+    pub async fn reference_ports(&self) -> Result<aftercommit_domain::reference::ReferencePorts, crate::StartupError> {
         crate::providers::reference_ports(self).await
     }
 

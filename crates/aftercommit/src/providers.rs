@@ -15,9 +15,7 @@ use aftercommit_runtime::system::{SystemClock, SystemRandomness, UuidV7Ids};
 use secrecy::ExposeSecret;
 
 #[cfg(feature = "reference")]
-use aftercommit_domain::reference::{
-    ProductSettings, ReferencePorts, ReferenceReader, ReferenceUnitOfWorkFactory,
-};
+use aftercommit_domain::reference::{ProductSettings, ReferencePorts, ReferenceReader, ReferenceUnitOfWorkFactory};
 #[cfg(feature = "smtp")]
 use {
     aftercommit_domain::effects::EmailSender, aftercommit_platform_config::SmtpSecurity,
@@ -65,7 +63,11 @@ impl System {
 }
 
 /// Makes envelopes, sealing with the configured keys; without any, with one made in the data directory.
-pub(crate) fn envelopes(settings: &Settings, system: &System, source: Arc<str>) -> Result<EnvelopeFactory, StartupError> {
+pub(crate) fn envelopes(
+    settings: &Settings,
+    system: &System,
+    source: Arc<str>,
+) -> Result<EnvelopeFactory, StartupError> {
     let keys = match &settings.sealing {
         SealingSettings::Keys(keys) => sealing_keys(keys)?,
         SealingSettings::File(path) => sealing_keys(&read_sealing_keys(path)?)?,
@@ -74,7 +76,12 @@ pub(crate) fn envelopes(settings: &Settings, system: &System, source: Arc<str>) 
     };
     let sealer: Arc<dyn Sealer> = Arc::new(AeadSealer::new(keys, Arc::clone(&system.randomness)));
     let codec = Codec::new(sealer, Limits::default());
-    Ok(EnvelopeFactory::new(codec, Arc::clone(&system.ids), Arc::clone(&system.clock), source))
+    Ok(EnvelopeFactory::new(
+        codec,
+        Arc::clone(&system.ids),
+        Arc::clone(&system.clock),
+        source,
+    ))
 }
 
 fn sealing_keys(keys: &[SealingKey]) -> Result<SealingKeys, StartupError> {
@@ -91,7 +98,9 @@ pub(crate) async fn open(
     match &settings.database {
         #[cfg(feature = "sqlite")]
         Database::Sqlite(path) => sqlite::open(path, settings, system, envelopes).await,
-        other => Err(StartupError::NotBuiltIn { provider: format!("{other:?}") }),
+        other => Err(StartupError::NotBuiltIn {
+            provider: format!("{other:?}"),
+        }),
     }
 }
 
@@ -117,14 +126,19 @@ pub(crate) fn email_sender(settings: &Settings, clock: Arc<dyn Clock>) -> Result
             password: credentials.password.clone(),
         }),
     };
-    Ok(Arc::new(email::SmtpEmailSender::new(url, from, clock).map_err(|error| failed(&error))?))
+    Ok(Arc::new(
+        email::SmtpEmailSender::new(url, from, clock).map_err(|error| failed(&error))?,
+    ))
 }
 
 /// The reference product's stores in the opened database.
 #[cfg(feature = "reference")]
 pub(crate) async fn reference_ports(kit: &crate::Kit) -> Result<ReferencePorts, StartupError> {
     let settings = kit.settings();
-    let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{}", settings.http_addr));
+    let public_url = settings
+        .public_url
+        .clone()
+        .unwrap_or_else(|| format!("http://{}", settings.http_addr));
     let (units, reader): (Arc<dyn ReferenceUnitOfWorkFactory>, Arc<dyn ReferenceReader>) =
         match &kit.inner.providers.store {
             #[cfg(feature = "sqlite")]
@@ -178,8 +192,9 @@ pub mod sqlite {
             randomness: Arc::clone(&system.randomness),
             limits: *envelopes.codec().limits(),
         };
-        let database =
-            SqliteDatabase::open(options, services).await.map_err(|error| StartupError::Database(error.to_string()))?;
+        let database = SqliteDatabase::open(options, services)
+            .await
+            .map_err(|error| StartupError::Database(error.to_string()))?;
         let queue = Arc::new(database.queue());
         Ok(Providers {
             units_of_work: Arc::new(database.units_of_work(envelopes.clone())),

@@ -52,23 +52,41 @@ impl RunFile {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(RunFileError::Io { path: path.display().to_string(), source }),
+            Err(source) => {
+                return Err(RunFileError::Io {
+                    path: path.display().to_string(),
+                    source,
+                });
+            }
         };
         let content: Content = serde_json::from_str(&text).map_err(|error| RunFileError::Malformed {
             path: path.display().to_string(),
             reason: format!("line {}, column {}", error.line(), error.column()),
         })?;
-        Ok(Some(Self { url: content.url, token: content.token.into(), pid: content.pid }))
+        Ok(Some(Self {
+            url: content.url,
+            token: content.token.into(),
+            pid: content.pid,
+        }))
     }
 
     /// Writes it, replacing one of a process that is gone.
     pub fn write(&self, path: &Path) -> Result<(), RunFileError> {
-        let io = |source| RunFileError::Io { path: path.display().to_string(), source };
-        let content = Content { url: self.url.clone(), token: self.token.expose_secret().to_owned(), pid: self.pid };
+        let io = |source| RunFileError::Io {
+            path: path.display().to_string(),
+            source,
+        };
+        let content = Content {
+            url: self.url.clone(),
+            token: self.token.expose_secret().to_owned(),
+            pid: self.pid,
+        };
         let text = serde_json::to_string(&content).unwrap_or_default();
         let new = path.with_extension("json.new");
         let mut file = private_file(&new).map_err(io)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(io)?;
         fs::rename(&new, path).map_err(io)
     }
 
@@ -103,11 +121,23 @@ mod tests {
     fn a_run_file_can_be_read_by_its_owner_only_and_reads_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run.json");
-        RunFile { url: "http://127.0.0.1:1".into(), token: "secret".into(), pid: 7 }.write(&path).unwrap();
+        RunFile {
+            url: "http://127.0.0.1:1".into(),
+            token: "secret".into(),
+            pid: 7,
+        }
+        .write(&path)
+        .unwrap();
         let back = RunFile::read(&path).unwrap().unwrap();
-        assert_eq!((back.url.as_str(), back.token.expose_secret(), back.pid), ("http://127.0.0.1:1", "secret", 7));
+        assert_eq!(
+            (back.url.as_str(), back.token.expose_secret(), back.pid),
+            ("http://127.0.0.1:1", "secret", 7)
+        );
         #[cfg(unix)]
-        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions()) & 0o777, 0o600);
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions()) & 0o777,
+            0o600
+        );
         RunFile::remove(&path);
         assert!(RunFile::read(&path).unwrap().is_none());
     }

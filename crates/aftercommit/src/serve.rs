@@ -21,15 +21,27 @@ use crate::startup::StartupError;
 const HTTP_GRACE: Duration = Duration::from_secs(2);
 
 pub(crate) async fn until_stopped(opened: Opened, metrics: MetricsHandle) -> Result<ExitCode, StartupError> {
-    let Opened { kit, engine, operations, router, next_steps } = opened;
+    let Opened {
+        kit,
+        engine,
+        operations,
+        router,
+        next_steps,
+    } = opened;
     let configured = kit.settings().http_addr;
-    let listen_failed =
-        |error: std::io::Error| StartupError::Listen { address: configured.to_string(), reason: error.to_string() };
+    let listen_failed = |error: std::io::Error| StartupError::Listen {
+        address: configured.to_string(),
+        reason: error.to_string(),
+    };
     let listener = TcpListener::bind(configured).await.map_err(listen_failed)?;
     let address = listener.local_addr().map_err(listen_failed)?;
     let token = admin_token(&kit);
     let run_file_path = kit.settings().data_dir.run_file();
-    let run_file = RunFile { url: format!("http://{address}"), token: token.clone(), pid: std::process::id() };
+    let run_file = RunFile {
+        url: format!("http://{address}"),
+        token: token.clone(),
+        pid: std::process::id(),
+    };
     run_file.write(&run_file_path).map_err(|error| StartupError::File {
         path: run_file_path.display().to_string(),
         reason: error.to_string(),
@@ -42,7 +54,10 @@ pub(crate) async fn until_stopped(opened: Opened, metrics: MetricsHandle) -> Res
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
         let _ = closed.await;
     });
-    #[expect(clippy::disallowed_methods, reason = "the HTTP server outlives the loops' stop, so it is awaited here")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the HTTP server outlives the loops' stop, so it is awaited here"
+    )]
     let server = tokio::spawn(server.into_future());
     let engine = engine.start(kit.health());
     print!("{}", first_screen(&kit, &address.to_string(), next_steps.as_deref()));
@@ -93,7 +108,10 @@ fn first_screen(kit: &Kit, address: &str, next_steps: Option<&str>) -> String {
     );
     let mut screen = String::new();
     let _ = writeln!(screen, "\n  Aftercommit {} is running\n", env!("CARGO_PKG_VERSION"));
-    let _ = writeln!(screen, "  address         http://{address}   (/health /ready /metrics /admin/v1)");
+    let _ = writeln!(
+        screen,
+        "  address         http://{address}   (/health /ready /metrics /admin/v1)"
+    );
     let _ = writeln!(screen, "  data directory  {}", settings.data_dir.path().display());
     let _ = writeln!(screen, "  database        {}", database(settings));
     let _ = writeln!(screen, "  e-mail          {mail}");
@@ -118,7 +136,10 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) {

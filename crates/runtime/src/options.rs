@@ -90,6 +90,18 @@ pub struct Roles {
     pub topics: Option<BTreeSet<TopicName>>,
 }
 
+impl Roles {
+    /// No loops at all: a process that stores what it is asked for and leaves the rest to others.
+    pub fn none() -> Self {
+        Self {
+            relay: false,
+            dispatcher: false,
+            maintenance: false,
+            topics: Some(BTreeSet::new()),
+        }
+    }
+}
+
 impl Default for Roles {
     fn default() -> Self {
         Self {

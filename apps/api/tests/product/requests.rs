@@ -77,7 +77,7 @@ async fn a_request_that_takes_too_long_is_answered_and_leaves_nothing() {
 #[tokio::test]
 async fn the_pages_behind_the_links_use_nothing_until_a_button_is_pressed() {
     let client = Client::new();
-    for path in ["/sign-in", "/invitations/0192f0c1-7a3b-7c4d-8e5f-0123456789ab"] {
+    for path in ["/sign-in", "/join"] {
         let page = client.send(Method::GET, path, None).await;
         assert_eq!(page.status, StatusCode::OK);
         assert_eq!(page.headers["content-type"], "text/html; charset=utf-8");

@@ -24,7 +24,10 @@ pub(super) struct HealthAnswer {
 
 /// 200 as long as the process answers: its loops cannot die, and what they are doing is listed.
 pub(super) async fn health(State(operations): State<Operations>) -> Json<HealthAnswer> {
-    Json(HealthAnswer { status: "alive", loops: operations.kit.health().reports() })
+    Json(HealthAnswer {
+        status: "alive",
+        loops: operations.kit.health().reports(),
+    })
 }
 
 #[derive(Serialize)]
@@ -69,18 +72,39 @@ pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, 
         .filter(|topic| !operations.owns(topic))
         .collect();
     let ready = causes.is_empty();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(ReadyAnswer { ready, causes, outbox, topics, topics_without_owner }))
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (
+        status,
+        Json(ReadyAnswer {
+            ready,
+            causes,
+            outbox,
+            topics,
+            topics_without_owner,
+        }),
+    )
 }
 
 fn publish_gauges(outbox: Option<&OutboxStats>, topics: &[TopicDepth]) {
     if let Some(stats) = outbox {
-        for (state, count) in [("waiting", stats.waiting), ("claimed", stats.claimed), ("quarantined", stats.quarantined)] {
+        for (state, count) in [
+            ("waiting", stats.waiting),
+            ("claimed", stats.claimed),
+            ("quarantined", stats.quarantined),
+        ] {
             gauge!("aftercommit_outbox_rows", "state" => state).set(as_f64(count));
         }
     }
     for depth in topics {
-        for (state, count) in [("available", depth.available), ("scheduled", depth.scheduled), ("running", depth.running)] {
+        for (state, count) in [
+            ("available", depth.available),
+            ("scheduled", depth.scheduled),
+            ("running", depth.running),
+        ] {
             gauge!("aftercommit_topic_tasks", "topic" => depth.topic.to_string(), "state" => state).set(as_f64(count));
         }
     }

@@ -29,9 +29,16 @@ pub(crate) fn router(operations: Operations, metrics: MetricsHandle, token: Secr
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
         .with_state(operations.clone())
-        .merge(Router::new().route("/metrics", get(render_metrics)).with_state(Arc::new(metrics)));
+        .merge(
+            Router::new()
+                .route("/metrics", get(render_metrics))
+                .with_state(Arc::new(metrics)),
+        );
     open.merge(admin_router(operations, token))
-        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
+        .layer(TimeoutLayer::with_status_code(
+            axum::http::StatusCode::SERVICE_UNAVAILABLE,
+            REQUEST_TIMEOUT,
+        ))
 }
 
 /// `/admin/v1` alone: what the command line talks to, over a socket or inside its own process.
@@ -40,5 +47,9 @@ pub fn admin_router(operations: Operations, token: SecretString) -> Router {
 }
 
 async fn render_metrics(State(metrics): State<Arc<MetricsHandle>>) -> Response {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render()).into_response()
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        metrics.render(),
+    )
+        .into_response()
 }

@@ -1,8 +1,8 @@
 //! Errors over HTTP: RFC 9457 problem documents with a stable code.
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -25,7 +25,12 @@ impl Problem {
     /// A problem with this status.
     pub fn new(status: StatusCode, code: impl Into<String>, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { code: code.into(), title, status: status.as_u16(), detail: detail.into() }
+        Self {
+            code: code.into(),
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+        }
     }
 
     /// What a classified error is over HTTP: 503 for what may pass, 422 for what never will.
@@ -43,7 +48,9 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self)).into_response();
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
     }
 }

@@ -54,10 +54,26 @@ pub(super) async fn list(
     State(operations): State<Operations>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<DeadLettersAnswer>, Problem> {
-    let Filter { topic, organization_id, code, limit } = filter;
-    let filter = DeadLetterFilter { topic, organization_id, code, limit };
-    let letters = operations.dead_letters().list(&filter).await.map_err(|error| Problem::of(&error))?;
-    Ok(Json(DeadLettersAnswer { dead_letters: letters.into_iter().map(|letter| answer(letter, false)).collect() }))
+    let Filter {
+        topic,
+        organization_id,
+        code,
+        limit,
+    } = filter;
+    let filter = DeadLetterFilter {
+        topic,
+        organization_id,
+        code,
+        limit,
+    };
+    let letters = operations
+        .dead_letters()
+        .list(&filter)
+        .await
+        .map_err(|error| Problem::of(&error))?;
+    Ok(Json(DeadLettersAnswer {
+        dead_letters: letters.into_iter().map(|letter| answer(letter, false)).collect(),
+    }))
 }
 
 pub(super) async fn show(
@@ -65,7 +81,11 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<DeadLetterAnswer>, Problem> {
     let id = message_id(&id)?;
-    let letter = operations.dead_letters().find(id).await.map_err(|error| Problem::of(&error))?;
+    let letter = operations
+        .dead_letters()
+        .find(id)
+        .await
+        .map_err(|error| Problem::of(&error))?;
     Ok(Json(answer(letter.ok_or_else(|| not_found("dead letter", id))?, true)))
 }
 
@@ -74,7 +94,11 @@ pub(super) async fn replay(
     Path(id): Path<String>,
 ) -> Result<Json<ActedOn>, Problem> {
     let id = message_id(&id)?;
-    let ids = operations.dead_letters().replay(&[id], ACTOR).await.map_err(|error| Problem::of(&error))?;
+    let ids = operations
+        .dead_letters()
+        .replay(&[id], ACTOR)
+        .await
+        .map_err(|error| Problem::of(&error))?;
     acted_on(ids, id)
 }
 
@@ -83,21 +107,36 @@ pub(super) async fn discard(
     Path(id): Path<String>,
 ) -> Result<Json<ActedOn>, Problem> {
     let id = message_id(&id)?;
-    let ids = operations.dead_letters().discard(&[id], ACTOR).await.map_err(|error| Problem::of(&error))?;
+    let ids = operations
+        .dead_letters()
+        .discard(&[id], ACTOR)
+        .await
+        .map_err(|error| Problem::of(&error))?;
     acted_on(ids, id)
 }
 
 fn acted_on(ids: Vec<MessageId>, id: MessageId) -> Result<Json<ActedOn>, Problem> {
-    if ids.is_empty() { Err(not_found("dead letter", id)) } else { Ok(Json(ActedOn { ids })) }
+    if ids.is_empty() {
+        Err(not_found("dead letter", id))
+    } else {
+        Ok(Json(ActedOn { ids }))
+    }
 }
 
 fn answer(letter: DeadLetter, with_envelope: bool) -> DeadLetterAnswer {
-    let envelope = if with_envelope { serde_json::from_slice(&letter.body).ok() } else { None };
+    let envelope = if with_envelope {
+        serde_json::from_slice(&letter.body).ok()
+    } else {
+        None
+    };
     DeadLetterAnswer {
         id: letter.id,
         topic: letter.topic,
         task: letter.task.as_ref().map(|task| task.task.to_string()),
-        organization_id: letter.task.as_ref().and_then(|task| task.tenant.organization_id().cloned()),
+        organization_id: letter
+            .task
+            .as_ref()
+            .and_then(|task| task.tenant.organization_id().cloned()),
         attempts: letter.attempts,
         fingerprint: letter.failure.fingerprint(),
         failure: letter.failure,

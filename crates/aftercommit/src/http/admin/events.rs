@@ -49,10 +49,26 @@ pub(super) async fn list(
     State(operations): State<Operations>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<EventsAnswer>, Problem> {
-    let Filter { name, organization_id, since, limit } = filter;
-    let filter = EventFilter { name, organization_id, since, limit };
-    let events = operations.event_log().list(&filter).await.map_err(|error| Problem::of(&error))?;
-    Ok(Json(EventsAnswer { events: events.into_iter().map(answer).collect::<Result<_, _>>()? }))
+    let Filter {
+        name,
+        organization_id,
+        since,
+        limit,
+    } = filter;
+    let filter = EventFilter {
+        name,
+        organization_id,
+        since,
+        limit,
+    };
+    let events = operations
+        .event_log()
+        .list(&filter)
+        .await
+        .map_err(|error| Problem::of(&error))?;
+    Ok(Json(EventsAnswer {
+        events: events.into_iter().map(answer).collect::<Result<_, _>>()?,
+    }))
 }
 
 pub(super) async fn show(
@@ -60,7 +76,11 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<EventAnswer>, Problem> {
     let id = message_id(&id)?;
-    let event = operations.event_log().find(id).await.map_err(|error| Problem::of(&error))?;
+    let event = operations
+        .event_log()
+        .find(id)
+        .await
+        .map_err(|error| Problem::of(&error))?;
     answer(event.ok_or_else(|| not_found("published event", id))?).map(Json)
 }
 
@@ -75,14 +95,29 @@ pub(super) async fn emit(
         .read_input(&emit.name, &emit.payload, envelopes, &Cause::root())
         .map_err(|error| Problem::of(&error))?;
     let event_id = event.id;
-    let mut unit = operations.kit.begin(&event.tenant, &Cause::root()).await.map_err(|error| Problem::of(&error))?;
-    unit.outbox().append(vec![OutboxMessage::Event(event)]).await.map_err(|error| Problem::of(&error))?;
+    let mut unit = operations
+        .kit
+        .begin(&event.tenant, &Cause::root())
+        .await
+        .map_err(|error| Problem::of(&error))?;
+    unit.outbox()
+        .append(vec![OutboxMessage::Event(event)])
+        .await
+        .map_err(|error| Problem::of(&error))?;
     unit.commit().await.map_err(|error| Problem::of(&error))?;
     Ok((StatusCode::ACCEPTED, Json(Emitted { event_id })))
 }
 
 fn answer(logged: LoggedEvent) -> Result<EventAnswer, Problem> {
-    let event = serde_json::from_str(&logged.event.encode())
-        .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "event_log.corrupt", error.to_string()))?;
-    Ok(EventAnswer { published_at: logged.published_at, event })
+    let event = serde_json::from_str(&logged.event.encode()).map_err(|error| {
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "event_log.corrupt",
+            error.to_string(),
+        )
+    })?;
+    Ok(EventAnswer {
+        published_at: logged.published_at,
+        event,
+    })
 }

@@ -32,7 +32,10 @@ pub(super) fn router(operations: Operations, token: SecretString) -> Router {
         .route("/admin/v1/tasks", get(tasks::list).post(tasks::publish))
         .route("/admin/v1/tasks/{id}", get(tasks::show))
         .route("/admin/v1/dead-letters", get(dead_letters::list))
-        .route("/admin/v1/dead-letters/{id}", get(dead_letters::show).delete(dead_letters::discard))
+        .route(
+            "/admin/v1/dead-letters/{id}",
+            get(dead_letters::show).delete(dead_letters::discard),
+        )
         .route("/admin/v1/dead-letters/{id}/replay", post(dead_letters::replay))
         .route("/admin/v1/routes", get(routes::list))
         .with_state(operations)
@@ -41,20 +44,26 @@ pub(super) fn router(operations: Operations, token: SecretString) -> Router {
 }
 
 async fn check_token(State(token): State<SecretString>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(AUTHORIZATION).map_or(&[][..], HeaderValue::as_bytes);
+    let given = request
+        .headers()
+        .get(AUTHORIZATION)
+        .map_or(&[][..], HeaderValue::as_bytes);
     let given = given.strip_prefix(b"Bearer ").unwrap_or_default();
     if bool::from(given.ct_eq(token.expose_secret().as_bytes())) {
         return next.run(request).await;
     }
     let detail = "send `Authorization: Bearer <token>`; the token is in run.json of the data directory";
     let mut response = Problem::new(StatusCode::UNAUTHORIZED, "admin.unauthorized", detail).into_response();
-    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+        .headers_mut()
+        .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }
 
 /// The id in a path.
 fn message_id(text: &str) -> Result<MessageId, Problem> {
-    text.parse().map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "id.invalid", format!("{error}")))
+    text.parse()
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "id.invalid", format!("{error}")))
 }
 
 fn not_found(what: &str, id: MessageId) -> Problem {
@@ -84,7 +93,11 @@ impl<T: DeserializeOwned, S: Send + Sync> axum::extract::FromRequestParts<S> for
     async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
-            Err(rejection) => Err(Problem::new(StatusCode::BAD_REQUEST, "query.invalid", rejection.body_text())),
+            Err(rejection) => Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                "query.invalid",
+                rejection.body_text(),
+            )),
         }
     }
 }

@@ -20,8 +20,21 @@ pub(super) struct Status {
 
 pub(super) async fn status(State(operations): State<Operations>) -> Result<Json<Status>, Problem> {
     let outbox = operations.outbox().stats().await.map_err(|error| Problem::of(&error))?;
-    let topics = operations.inspector().depths().await.map_err(|error| Problem::of(&error))?;
+    let topics = operations
+        .inspector()
+        .depths()
+        .await
+        .map_err(|error| Problem::of(&error))?;
     let now = operations.kit.clock().now();
-    let age = outbox.oldest.map(|oldest| now.signed_duration_since(oldest).to_std().unwrap_or_default().as_secs_f64());
-    Ok(Json(Status { outbox, oldest_age_seconds: age, topics }))
+    let age = outbox.oldest.map(|oldest| {
+        now.signed_duration_since(oldest)
+            .to_std()
+            .unwrap_or_default()
+            .as_secs_f64()
+    });
+    Ok(Json(Status {
+        outbox,
+        oldest_age_seconds: age,
+        topics,
+    }))
 }

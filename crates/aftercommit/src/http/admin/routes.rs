@@ -28,7 +28,10 @@ pub(super) async fn list(State(operations): State<Operations>) -> Json<RoutesAns
         .routes
         .entries()
         .iter()
-        .map(|route| RouteAnswer { event: route.event.clone(), effect: route.effect.clone() })
+        .map(|route| RouteAnswer {
+            event: route.event.clone(),
+            effect: route.effect.clone(),
+        })
         .collect();
     Json(RoutesAnswer {
         routes,

@@ -46,9 +46,23 @@ pub(super) async fn list(
     State(operations): State<Operations>,
     Query(filter): Query<Filter>,
 ) -> Result<Json<TasksAnswer>, Problem> {
-    let Filter { topic, state, organization_id, limit } = filter;
-    let filter = TaskFilter { topic, state, organization_id, limit };
-    let tasks = operations.inspector().list(&filter).await.map_err(|error| Problem::of(&error))?;
+    let Filter {
+        topic,
+        state,
+        organization_id,
+        limit,
+    } = filter;
+    let filter = TaskFilter {
+        topic,
+        state,
+        organization_id,
+        limit,
+    };
+    let tasks = operations
+        .inspector()
+        .list(&filter)
+        .await
+        .map_err(|error| Problem::of(&error))?;
     Ok(Json(TasksAnswer { tasks }))
 }
 
@@ -57,7 +71,11 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<TaskDetails>, Problem> {
     let id = message_id(&id)?;
-    let task = operations.inspector().find(id).await.map_err(|error| Problem::of(&error))?;
+    let task = operations
+        .inspector()
+        .find(id)
+        .await
+        .map_err(|error| Problem::of(&error))?;
     task.ok_or_else(|| not_found("task", id)).map(Json)
 }
 
@@ -68,18 +86,38 @@ pub(super) async fn publish(
     let delay = (publish.delay_ms > 0).then(|| Duration::from_millis(publish.delay_ms));
     let longest = operations.kit.queue_publisher().capabilities().longest_delay;
     if delay.is_some_and(|delay| delay > longest) {
-        let detail = format!("the delay is longer than the queue's {} days", longest.as_secs() / 86_400);
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "delay.out_of_range", detail));
+        let detail = format!(
+            "the delay is longer than the queue's {} days",
+            longest.as_secs() / 86_400
+        );
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "delay.out_of_range",
+            detail,
+        ));
     }
-    let options = TaskOptions { delay, ..TaskOptions::default() };
+    let options = TaskOptions {
+        delay,
+        ..TaskOptions::default()
+    };
     let envelope = operations
         .tasks
-        .read((&publish.topic, &publish.task), &publish.payload, operations.kit.envelopes(), &options, &Cause::root())
+        .read(
+            (&publish.topic, &publish.task),
+            &publish.payload,
+            operations.kit.envelopes(),
+            &options,
+            &Cause::root(),
+        )
         .map_err(|error| Problem::of(&error))?;
     let task_id = envelope.id;
     match operations.kit.queue_publisher().publish(vec![envelope]).await.pop() {
         Some(Ok(_)) => Ok((StatusCode::ACCEPTED, Json(PublishedAnswer { task_id }))),
         Some(Err(error)) => Err(Problem::of(&error)),
-        None => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue.unknown", "the queue did not answer")),
+        None => Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "queue.unknown",
+            "the queue did not answer",
+        )),
     }
 }

@@ -1,0 +1,16 @@
+//! The API alone: it stores what it is asked for, and leaves what follows to processes with workers.
+
+use std::process::ExitCode;
+
+use aftercommit::Aftercommit;
+use aftercommit::domain::reference;
+use aftercommit::runtime::Roles;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let application = Aftercommit::from_env()
+        .events(reference::catalogue())
+        .routes(reference::routes())
+        .roles(Roles::none());
+    aftercommit_api::wiring::register(application).run().await
+}
