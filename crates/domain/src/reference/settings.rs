@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::reference::{InvitationId, Secret};
+use crate::reference::Secret;
 use crate::time::{days, minutes};
 
 /// What an operator may set about the product.
@@ -35,8 +35,8 @@ impl ProductSettings {
         format!("{}/sign-in#{}", self.public_url, token.expose())
     }
 
-    /// The link that accepts an invitation.
-    pub fn invitation_url(&self, id: InvitationId, token: &Secret) -> String {
-        format!("{}/invitations/{id}#{}", self.public_url, token.expose())
+    /// The link that accepts an invitation, whose id is in the token.
+    pub fn invitation_url(&self, token: &Secret) -> String {
+        format!("{}/join#{}", self.public_url, token.expose())
     }
 }

@@ -70,7 +70,7 @@ pub async fn claim_invitation_email(
         EmailClaim::AlreadySent => return Ok(Progress::NotWanted("the e-mail was sent already")),
         EmailClaim::HeldByAnother => return Ok(Progress::NotYet(CLAIM_HOLDS)),
     }
-    let token = Secret::token(&*ports.randomness);
+    let token = Secret::invitation_token(invitation.id, &*ports.randomness);
     uow.invitations()
         .add_token(invitation.id, &token.digest(), now, TOKENS_KEPT)
         .await?;
@@ -79,7 +79,7 @@ pub async fn claim_invitation_email(
         to: invitation.email,
         organization_name: organization.name,
         role: invitation.role,
-        url: Sealed::new(ports.settings.invitation_url(invitation.id, &token)),
+        url: Sealed::new(ports.settings.invitation_url(&token)),
         expires_at: invitation.expires_at,
     }))
 }
