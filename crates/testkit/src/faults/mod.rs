@@ -131,7 +131,9 @@ impl<P> Faulty<P> {
         self.script.lock().always.insert(operation, fault);
     }
 
-    /// Refuses the messages for which `rule` has an error; the others of the same call go through.
+    /// Refuses the messages for which `rule` has an error; the others of the same call go through, except those that
+    /// follow a refused one in its order. The rule sees every message of every publish, also of one that is scripted
+    /// to fail.
     pub fn refuse(&self, rule: impl Fn(&TaskEnvelope) -> Option<PublishError> + Send + Sync + 'static) {
         self.script.lock().refusal = Some(Arc::new(rule));
     }

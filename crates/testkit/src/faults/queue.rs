@@ -1,5 +1,6 @@
 //! Faults of the queue: publishing, consuming, upkeep.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use aftercommit_domain::contract::{TaskEnvelope, TopicName};
@@ -18,24 +19,29 @@ impl<P: QueuePublisher> QueuePublisher for Faulty<P> {
     async fn publish(&self, messages: Vec<TaskEnvelope>) -> Vec<Result<Published, PublishError>> {
         let count = messages.len();
         let refusal = self.script.lock().refusal.clone();
-        let refused: Vec<Option<PublishError>> = messages
-            .iter()
-            .map(|message| refusal.as_ref().and_then(|rule| rule(message)))
-            .collect();
-        let taken = messages
-            .into_iter()
-            .zip(&refused)
-            .filter(|(_, refused)| refused.is_none())
-            .map(|(message, _)| message)
-            .collect();
+        let mut broken: HashSet<(TopicName, String)> = HashSet::new();
+        let mut decided = Vec::with_capacity(count);
+        let mut taken = Vec::with_capacity(count);
+        for message in messages {
+            let order = message.ordering().map(|key| (message.topic.clone(), key));
+            let refused = refusal.as_ref().and_then(|rule| rule(&message));
+            if order.as_ref().is_some_and(|order| broken.contains(order)) {
+                decided.push(Some(PublishError::Blocked));
+            } else if let Some(error) = refused {
+                broken.extend(order);
+                decided.push(Some(error));
+            } else {
+                taken.push(message);
+                decided.push(None);
+            }
+        }
         let publish = async { Ok(self.inner.publish(taken).await) };
         let away = || PublishError::Unknown { reason: REASON.into() };
-        let is_done = self.script.around(Operation::Publish, publish, away).await;
-        let mut answers = match is_done {
+        let mut answers = match self.script.around(Operation::Publish, publish, away).await {
             Ok(answers) => answers.into_iter(),
             Err(error) => return vec![Err(error); count],
         };
-        refused
+        decided
             .into_iter()
             .map(|refused| match refused {
                 Some(error) => Err(error),

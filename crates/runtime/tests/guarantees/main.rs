@@ -1,0 +1,9 @@
+//! What the loops promise, one test for each sentence, over the provider in memory with faults on purpose.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test are tests themselves: what cannot be unwrapped fails them"
+)]
+
+mod relay;
+mod support;

@@ -1,0 +1,89 @@
+//! How soon rows leave.
+
+use std::time::Duration;
+
+use aftercommit_runtime::lifecycle::StopOutcome;
+use aftercommit_runtime::relay::RelayOptions;
+use aftercommit_testkit::faults::{Fault, Operation};
+use tokio::time::Instant;
+
+use crate::support::contracts::parcel_sent;
+use crate::support::handlers::Seen;
+use crate::support::rig::Rig;
+
+fn record_times(rig: &Rig) -> Seen<Instant> {
+    let times = Seen::nothing();
+    rig.store.refuse({
+        let times = times.clone();
+        move |_| {
+            times.add(Instant::now());
+            None
+        }
+    });
+    times
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backlog_is_drained_without_a_pause_between_batches() {
+    let rig = Rig::new();
+    for parcel in 0..1000 {
+        rig.commit_event(&parcel_sent(parcel, 1)).await;
+    }
+    let times = record_times(&rig);
+    let started = Instant::now();
+    let engine = rig.start_relay(RelayOptions {
+        batch_size: 10,
+        ..RelayOptions::default()
+    });
+    rig.until("all are published", async || times.count() == 1000).await;
+    assert!(times.all().iter().all(|time| *time == started), "no time passed between batches");
+    assert!(rig.store.calls(Operation::Publish) >= 100);
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_relay_wakes_with_the_commit_and_does_not_wait_for_its_next_look() {
+    let rig = Rig::new();
+    let times = record_times(&rig);
+    let engine = rig.start_relay(RelayOptions {
+        idle_poll: Duration::from_hours(10),
+        ..RelayOptions::default()
+    });
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    let looks = rig.store.calls(Operation::Claim);
+    assert_eq!(looks, 1, "it does not poll while it waits");
+    let committed = Instant::now();
+    rig.commit_event(&parcel_sent(1, 1)).await;
+    rig.until("it is published", async || times.count() == 1).await;
+    assert_eq!(times.all(), [committed]);
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_relay_looks_at_least_once_a_second_and_not_at_fixed_times() {
+    let rig = Rig::new();
+    let engine = rig.start_relay(RelayOptions::default());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let looks = rig.store.calls(Operation::Claim);
+    assert!((61..=121).contains(&looks), "{looks} looks in a minute");
+    assert!(looks > 65, "the waits are spread between half a second and a second: {looks}");
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_stops_between_two_batches_and_leaves_the_rest() {
+    let rig = Rig::new();
+    for parcel in 0..100 {
+        rig.commit_event(&parcel_sent(parcel, 1)).await;
+    }
+    rig.store.script(Operation::Publish, [Fault::Hold]);
+    let engine = rig.start_relay(RelayOptions {
+        batch_size: 10,
+        ..RelayOptions::default()
+    });
+    rig.store.wait_for_held(1).await;
+    let (outcome, ()) = tokio::join!(engine.stop(), async { rig.store.let_go(1) });
+    assert_eq!(outcome, StopOutcome::Clean);
+    let stats = rig.outbox_stats().await;
+    assert_eq!((rig.logged().await.len(), stats.claimed, stats.waiting), (10, 0, 90));
+}

@@ -1,0 +1,154 @@
+//! What becomes of rows that are not published.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aftercommit_domain::events::{Claim, Claimed, Marked, Outbox, OutboxError, OutboxStats, Release};
+use aftercommit_domain::time::Timestamp;
+use aftercommit_runtime::relay::RelayOptions;
+use aftercommit_testkit::InMemory;
+use aftercommit_testkit::faults::{Faulty, Operation};
+use async_trait::async_trait;
+
+use super::{attempts, invalid, unavailable, unroutable};
+use crate::support::contracts::parcel_sent;
+use crate::support::handlers::Seen;
+use crate::support::rig::Rig;
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_fails_waits_longer_each_time_and_is_quarantined_after_its_last_attempt() {
+    let rig = Rig::new();
+    rig.commit_event(&parcel_sent(1, 1)).await;
+    let tries: Seen<Timestamp> = Seen::nothing();
+    rig.store.refuse({
+        let (tries, clock) = (tries.clone(), Arc::clone(&rig.clock));
+        move |_| {
+            tries.add(clock.now());
+            Some(unroutable())
+        }
+    });
+    let engine = rig.start_relay(attempts(5));
+    rig.until("the row is quarantined", async || rig.outbox_stats().await.quarantined == 1)
+        .await;
+    let tries = tries.all();
+    assert_eq!(tries.len(), 5);
+    let gaps: Vec<_> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(gaps.windows(2).all(|pair| pair[0] < pair[1]), "each wait is longer: {gaps:?}");
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_can_never_be_published_is_quarantined_at_once_and_its_aggregate_goes_on() {
+    let rig = Rig::new();
+    let bad = rig.commit_event(&parcel_sent(1, 1)).await;
+    let next = rig.commit_event(&parcel_sent(1, 2)).await;
+    let last = rig.commit_event(&parcel_sent(1, 3)).await;
+    rig.store.refuse(move |task| (task.id == bad).then(invalid));
+    let relay = rig.relay(RelayOptions::default());
+    assert_eq!(relay.relay_batch().await, Ok(3));
+    assert_eq!(rig.outbox_stats().await.quarantined, 1);
+    assert_eq!(rig.logged().await, [], "what followed it was not tried");
+    assert_eq!(relay.relay_batch().await, Ok(2), "and need not wait");
+    assert_eq!(rig.logged().await, [next, last]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_of_one_aggregate_wait_behind_one_that_fails_and_others_do_not() {
+    let rig = Rig::new();
+    let head = rig.commit_event(&parcel_sent(1, 1)).await;
+    let follower = rig.commit_event(&parcel_sent(1, 2)).await;
+    let other = rig.commit_event(&parcel_sent(2, 1)).await;
+    rig.store.refuse(move |task| (task.id == head).then(unroutable));
+    let engine = rig.start_relay(RelayOptions::default());
+    rig.until("the other aggregate's event is published", async || rig.logged().await == [other])
+        .await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(rig.logged().await, [other], "the follower waits for its head");
+    rig.store.refuse_none();
+    rig.until("all are published", async || rig.logged().await.len() == 3).await;
+    assert_eq!(rig.logged().await, [other, head, follower]);
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_any_length_counts_as_no_attempt_and_needs_no_restart() {
+    let rig = Rig::new();
+    let id = rig.commit_event(&parcel_sent(1, 1)).await;
+    rig.store.refuse(|_| Some(unavailable()));
+    let engine = rig.start_relay(attempts(2));
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    assert!(rig.store.calls(Operation::Publish) > 500, "it keeps trying");
+    assert_eq!(rig.outbox_stats().await.quarantined, 0);
+    rig.store.refuse_none();
+    let back = rig.now();
+    rig.until("it is published", async || rig.logged().await == [id]).await;
+    assert!(rig.now() - back <= chrono::Duration::seconds(5), "and is back in time");
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn during_an_outage_the_backlog_is_not_turned_over_and_over() {
+    let rig = Rig::new();
+    for parcel in 0..1000 {
+        rig.commit_event(&parcel_sent(parcel, 1)).await;
+    }
+    rig.store.refuse(|_| Some(unavailable()));
+    let engine = rig.start_relay(RelayOptions {
+        batch_size: 10,
+        ..RelayOptions::default()
+    });
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    let claims = rig.store.calls(Operation::Claim);
+    assert!((10..60).contains(&claims), "claims of a minute: {claims}");
+    let report = rig.report("relay");
+    assert!(report.cause.unwrap().starts_with("queue.unavailable"), "and readiness tells why");
+    rig.store.refuse_none();
+    rig.until("all are published", async || rig.outbox_stats().await.waiting == 0)
+        .await;
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_of_a_kind_this_build_does_not_know_is_quarantined_and_not_lost() {
+    let rig = Rig::new();
+    rig.commit_event(&parcel_sent(1, 1)).await;
+    let outbox = Arc::new(OfTheFuture(rig.store.clone()));
+    let relay = rig.relay_over(outbox, RelayOptions::default());
+    assert_eq!(relay.relay_batch().await, Ok(1));
+    assert_eq!(rig.store.calls(Operation::Publish), 0);
+    assert_eq!(rig.outbox_stats().await.quarantined, 1);
+}
+
+/// An outbox whose rows are of a kind that a later release writes.
+struct OfTheFuture(Faulty<InMemory>);
+
+#[async_trait]
+impl Outbox for OfTheFuture {
+    async fn claim(&self, limit: usize, lease: Duration) -> Result<Vec<Claimed>, OutboxError> {
+        let mut claimed = self.0.claim(limit, lease).await?;
+        for row in &mut claimed {
+            row.message.kind = "signal".into();
+        }
+        Ok(claimed)
+    }
+
+    async fn mark_published(&self, claims: &[Claim]) -> Result<Marked, OutboxError> {
+        self.0.mark_published(claims).await
+    }
+
+    async fn release(&self, claims: Vec<(Claim, Release)>) -> Result<Marked, OutboxError> {
+        self.0.release(claims).await
+    }
+
+    async fn rescue_expired(&self) -> Result<u64, OutboxError> {
+        Outbox::rescue_expired(&self.0).await
+    }
+
+    async fn wait(&self, idle: Duration) {
+        self.0.wait(idle).await;
+    }
+
+    async fn stats(&self) -> Result<OutboxStats, OutboxError> {
+        self.0.stats().await
+    }
+}

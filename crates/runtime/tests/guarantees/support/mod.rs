@@ -1,0 +1,7 @@
+//! What the tests share.
+
+pub(crate) mod clock;
+pub(crate) mod contracts;
+pub(crate) mod handlers;
+pub(crate) mod log;
+pub(crate) mod rig;
