@@ -60,10 +60,9 @@ pub(crate) enum Trouble {
 pub(crate) fn trouble(error: &sqlx::Error) -> Trouble {
     match error {
         sqlx::Error::Database(database) => match primary_code(&**database) {
-            // SQLITE_ERROR, TOOBIG, CONSTRAINT, MISMATCH, MISUSE, AUTH, RANGE
-            Some(1 | 18 | 20 | 21 | 23 | 25) => Trouble::Refused,
+            // ERROR, TOOBIG, CONSTRAINT, MISMATCH, MISUSE, AUTH, RANGE.
             Some(19) if database.is_unique_violation() => Trouble::Duplicate,
-            Some(19) => Trouble::Refused,
+            Some(1 | 18 | 19 | 20 | 21 | 23 | 25) => Trouble::Refused,
             // BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN and what is not known here.
             Some(_) | None => Trouble::Away,
         },

@@ -22,7 +22,7 @@ use crate::open_error::OpenError;
 use crate::options::{SqliteOptions, SqliteServices};
 use crate::outbox::{OutboxLeases, SqliteOutbox};
 use crate::queue::SqliteQueue;
-use crate::queue::publisher::Sequence;
+use crate::queue::insertion::Sequence;
 use crate::run_sheet::RunSheet;
 use crate::transaction::SqliteTransaction;
 use crate::unit_of_work::SqliteUnitOfWorkFactory;

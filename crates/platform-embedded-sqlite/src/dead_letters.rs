@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::columns::{attempts, micros, timestamp};
 use crate::database::{Inner, LIST_CAP, LIST_DEFAULT};
-use crate::queue::publisher::{Sequence, promote};
+use crate::queue::insertion::{Sequence, promote};
 
 /// The most letters of one transaction.
 const LETTERS_PER_JOB: usize = 500;
@@ -49,7 +49,7 @@ impl DeadLetters for SqliteDeadLetters {
                 |_| {},
             )
             .await
-            .map_err(|error| unavailable("add", error))
+            .map_err(|error| unavailable("add", &error))
     }
 
     async fn list(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, DeadLettersError> {
@@ -64,7 +64,7 @@ impl DeadLetters for SqliteDeadLetters {
         .bind(i64::from(filter.limit.unwrap_or(LIST_DEFAULT).min(LIST_CAP)))
         .fetch_all(&self.database.readers)
         .await
-        .map_err(|error| unavailable("list", error))?;
+        .map_err(|error| unavailable("list", &error))?;
         rows.into_iter().map(|row| self.letter(row)).collect()
     }
 
@@ -75,7 +75,7 @@ impl DeadLetters for SqliteDeadLetters {
         .bind(id.uuid())
         .fetch_optional(&self.database.readers)
         .await
-        .map_err(|error| unavailable("find", error))?;
+        .map_err(|error| unavailable("find", &error))?;
         row.map(|row| self.letter(row)).transpose()
     }
 
@@ -118,7 +118,7 @@ impl SqliteDeadLetters {
                     },
                 )
                 .await
-                .map_err(|error| unavailable("act", error))?;
+                .map_err(|error| unavailable("act", &error))?;
             // In the order they were asked for.
             acted.extend(part.iter().copied().filter(|id| done.contains(&id.uuid())));
         }
@@ -126,7 +126,7 @@ impl SqliteDeadLetters {
     }
 
     fn letter(&self, row: LetterRow) -> Result<DeadLetter, DeadLettersError> {
-        let topic = TopicName::new(row.topic).map_err(|error| unavailable("read", error))?;
+        let topic = TopicName::new(row.topic).map_err(|error| unavailable("read", &error))?;
         // A failure this version cannot read is still a failure.
         let failure = serde_json::from_str(&row.failure)
             .unwrap_or_else(|_| Failure::new("task.dead", ErrorClass::Permanent, &row.failure));
@@ -236,7 +236,7 @@ impl fmt::Debug for SqliteDeadLetters {
     }
 }
 
-fn unavailable(operation: &'static str, reason: impl ToString) -> DeadLettersError {
+fn unavailable(operation: &'static str, reason: &dyn std::fmt::Display) -> DeadLettersError {
     DeadLettersError::Unavailable {
         operation,
         reason: reason.to_string(),

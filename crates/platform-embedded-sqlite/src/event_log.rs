@@ -62,7 +62,7 @@ impl EventLog for SqliteEventLog {
                 |_| {},
             )
             .await
-            .map_err(|error| unavailable("record", error))
+            .map_err(|error| unavailable("record", &error))
     }
 
     async fn list(&self, filter: &EventFilter) -> Result<Vec<LoggedEvent>, EventLogError> {
@@ -79,7 +79,7 @@ impl EventLog for SqliteEventLog {
         .bind(limit)
         .fetch_all(&self.database.readers)
         .await
-        .map_err(|error| unavailable("list", error))?;
+        .map_err(|error| unavailable("list", &error))?;
         rows.into_iter()
             .map(|row| row.into_event(&self.database.services.limits))
             .collect()
@@ -91,7 +91,7 @@ impl EventLog for SqliteEventLog {
                 .bind(id.uuid())
                 .fetch_optional(&self.database.readers)
                 .await
-                .map_err(|error| unavailable("find", error))?;
+                .map_err(|error| unavailable("find", &error))?;
         row.map(|row| row.into_event(&self.database.services.limits))
             .transpose()
     }
@@ -126,7 +126,7 @@ impl SqliteEventLog {
                 |_| {},
             )
             .await
-            .map_err(|error| unavailable("prune", error))
+            .map_err(|error| unavailable("prune", &error))
     }
 }
 
@@ -150,7 +150,7 @@ impl fmt::Debug for SqliteEventLog {
     }
 }
 
-fn unavailable(operation: &'static str, reason: impl ToString) -> EventLogError {
+fn unavailable(operation: &'static str, reason: &dyn std::fmt::Display) -> EventLogError {
     EventLogError::Unavailable {
         operation,
         reason: reason.to_string(),

@@ -2,8 +2,10 @@
 
 mod consumer;
 mod delivery;
+pub(crate) mod insertion;
 mod maintenance;
-pub(crate) mod publisher;
+mod publisher;
+mod pump;
 pub(crate) mod settlement;
 
 use std::fmt;

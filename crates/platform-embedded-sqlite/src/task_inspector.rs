@@ -81,7 +81,7 @@ impl TaskInspector for SqliteQueue {
             }
             Ok::<_, sqlx::Error>(rows)
         };
-        let rows = read.await.map_err(|error| unavailable("list", error))?;
+        let rows = read.await.map_err(|error| unavailable("list", &error))?;
         let mut shown = HashSet::new();
         let mut rows: Vec<TaskRow> = rows.into_iter().filter(|row| shown.insert(row.id)).collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.enqueued_at));
@@ -95,7 +95,7 @@ impl TaskInspector for SqliteQueue {
             let mut connection = self.database.readers.acquire().await?;
             find_row(&mut connection, id.uuid(), &running, now).await
         };
-        let Some((row, body)) = read.await.map_err(|error| unavailable("find", error))? else {
+        let Some((row, body)) = read.await.map_err(|error| unavailable("find", &error))? else {
             return Ok(None);
         };
         let (code, correlation_id) = (row.code.clone(), row.correlation_id.clone());
@@ -133,12 +133,12 @@ impl TaskInspector for SqliteQueue {
         .bind(now)
         .fetch_all(&self.database.readers)
         .await
-        .map_err(|error| unavailable("count", error))?;
+        .map_err(|error| unavailable("count", &error))?;
         rows.into_iter()
             .map(|(topic, ready, later)| {
                 let running = running.get(&topic).copied().unwrap_or(0);
                 Ok(TopicDepth {
-                    topic: TopicName::new(topic).map_err(|error| unavailable("count", error))?,
+                    topic: TopicName::new(topic).map_err(|error| unavailable("count", &error))?,
                     available: count(ready).saturating_sub(running),
                     scheduled: count(later),
                     running,
@@ -202,7 +202,7 @@ async fn find_row(
 
 impl TaskRow {
     fn into_summary(self) -> Result<TaskSummary, InspectionError> {
-        let corrupt = |error: &dyn std::fmt::Display| unavailable("read", error);
+        let corrupt = |error: &dyn std::fmt::Display| unavailable("read", &error);
         let state = state_named(&self.state).ok_or_else(|| corrupt(&format!("{} is no state", self.state)))?;
         let organization = self.organization_id.map(OrganizationId::new).transpose();
         let project = self.project_id.map(ProjectId::new).transpose();
@@ -245,7 +245,7 @@ fn state_named(name: &str) -> Option<TaskState> {
     STATES.iter().find(|(_, named)| *named == name).map(|(state, _)| *state)
 }
 
-fn unavailable(operation: &'static str, reason: impl ToString) -> InspectionError {
+fn unavailable(operation: &'static str, reason: &dyn std::fmt::Display) -> InspectionError {
     InspectionError::Unavailable {
         operation,
         reason: reason.to_string(),

@@ -16,7 +16,7 @@ use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::columns::{Trouble, trouble};
-use crate::queue::publisher::PublishJob;
+use crate::queue::insertion::PublishJob;
 use crate::queue::settlement::SettleJob;
 
 pub(crate) use group::{GroupWriter, WriterContext};

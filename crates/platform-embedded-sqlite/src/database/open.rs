@@ -19,7 +19,7 @@ use crate::migrations;
 use crate::open_error::OpenError;
 use crate::options::{SqliteOptions, SqliteServices};
 use crate::outbox::OutboxLeases;
-use crate::queue::publisher::Sequence;
+use crate::queue::insertion::Sequence;
 use crate::queue::settlement::record_lost;
 use crate::run_sheet::RunSheet;
 use crate::wake::Wake;

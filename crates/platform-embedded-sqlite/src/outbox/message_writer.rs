@@ -42,7 +42,7 @@ const COLUMNS: usize = 8;
 static INSERTS: LazyLock<[String; 3]> = LazyLock::new(|| [1, 8, 64].map(insert_sql));
 
 fn insert_sql(rows: usize) -> String {
-    let row = format!("({})", vec!["?"; COLUMNS].join(", "));
+    let row = format!("({})", ["?"; COLUMNS].join(", "));
     format!(
         "INSERT INTO aftercommit_outbox (id, kind, written_at, ordering, organization_id, name, occurred_at, body) \
          VALUES {}",

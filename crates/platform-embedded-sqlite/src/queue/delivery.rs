@@ -13,7 +13,8 @@ use tokio::sync::oneshot;
 
 use crate::columns::micros;
 use crate::database::Inner;
-use crate::queue::consumer::{Consumer, Taken};
+use crate::queue::consumer::Consumer;
+use crate::queue::pump::Taken;
 use crate::queue::settlement::{SettleJob, Settlement};
 use crate::writer::Job;
 

@@ -60,7 +60,7 @@ impl QueueMaintenance for SqliteQueue {
                 },
             )
             .await
-            .map_err(|error| unavailable("rescue", error))?;
+            .map_err(|error| unavailable("rescue", &error))?;
         Ok(rescued)
     }
 
@@ -88,6 +88,6 @@ impl QueueMaintenance for SqliteQueue {
                 |_| {},
             )
             .await
-            .map_err(|error| unavailable("prune", error))
+            .map_err(|error| unavailable("prune", &error))
     }
 }

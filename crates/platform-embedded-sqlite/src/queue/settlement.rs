@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::columns::{json_list, micros};
 use crate::options::RecordSuccesses;
 use crate::queue::consumer::Consumer;
-use crate::queue::publisher::promote;
+use crate::queue::insertion::promote;
 use crate::writer::{WriteError, WriterContext};
 
 /// A delivery to settle.

@@ -15,7 +15,7 @@ use crate::claims::Topics;
 use crate::columns::is_connection_lost;
 use crate::connection::WriterConnection;
 use crate::options::RecordSuccesses;
-use crate::queue::publisher::{self, PublishJob, Sequence};
+use crate::queue::insertion::{self, PublishJob, Sequence};
 use crate::queue::settlement::{self, SettleJob};
 use crate::run_sheet::RunSheet;
 use crate::transaction::SqliteTransaction;
@@ -200,7 +200,7 @@ impl Group {
             settlement::apply(connection, &self.settles, context).await?;
         }
         if !self.publishes.is_empty() {
-            publisher::insert(connection, &mut self.publishes, &context.sequence).await?;
+            insertion::insert(connection, &mut self.publishes, &context.sequence).await?;
         }
         for work in &mut self.others {
             work.apply(connection).await?;
@@ -225,7 +225,7 @@ impl Group {
 
     fn finish(self, context: &WriterContext, result: &Result<(), WriteError>) {
         settlement::finish(self.settles, result, context);
-        publisher::finish(self.publishes, result, context);
+        insertion::finish(self.publishes, result, context);
         for work in self.others {
             work.finish(result.clone());
         }

@@ -1,0 +1,161 @@
+//! Claiming ahead of what is handed out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use aftercommit_domain::contract::RawTask;
+use aftercommit_domain::tasks::ConsumeError;
+use sqlx::FromRow;
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use crate::claims::SUSPECT_AFTER;
+use crate::columns::{attempts, micros};
+use crate::database::Inner;
+use crate::queue::consumer::{Consumer, unavailable};
+
+/// The most tasks of one claim.
+const CLAIM: usize = 1000;
+/// A look even when nothing was heard. Nothing depends on it; it is there for what nobody thought of.
+const SAFETY_LOOK: Duration = Duration::from_secs(30);
+/// How often the clock is read while a task waits for its time: the clock may be set while the timer runs.
+const CLOCK_LOOK: Duration = Duration::from_secs(1);
+
+/// A claimed task.
+pub(crate) struct Taken {
+    pub(crate) seq: i64,
+    pub(crate) token: i64,
+    pub(crate) raw: RawTask,
+    pub(crate) attempt: u32,
+    pub(crate) redelivered: bool,
+    pub(crate) ordering: Option<String>,
+}
+
+/// One range of the index of ready tasks, without those that someone has.
+const CLAIM_SQL: &str = "SELECT seq, attempts, lost_runs, order_scope, body FROM aftercommit_tasks \
+     WHERE topic = ?1 AND state = 0 AND due_at <= ?2 \
+       AND seq NOT IN (SELECT value FROM json_each(?3)) AND lost_runs < ?4 \
+     ORDER BY due_at, seq LIMIT ?5";
+
+/// Claims ahead of what is handed out.
+pub(crate) struct Pump {
+    pub(crate) database: Arc<Inner>,
+    pub(crate) consumer: Arc<Consumer>,
+    pub(crate) claimed: mpsc::UnboundedSender<Result<Taken, ConsumeError>>,
+}
+
+#[derive(FromRow)]
+struct TaskRow {
+    seq: i64,
+    attempts: i64,
+    lost_runs: i64,
+    order_scope: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Pump {
+    pub(crate) async fn run(self) {
+        loop {
+            let room = self.consumer.wait_for_room().await.min(CLAIM);
+            let seen = self.consumer.topic.wake.seen();
+            let claimed = match self.claim(room).await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    // Whoever takes the deliveries sees it after what was claimed before, and consumes again.
+                    let _ = self.claimed.send(Err(unavailable("claim", &error)));
+                    return;
+                }
+            };
+            if claimed == room {
+                continue;
+            }
+            let next_due = match self.next_due().await {
+                Ok(next_due) => next_due,
+                Err(error) => {
+                    let _ = self.claimed.send(Err(unavailable("claim", &error)));
+                    return;
+                }
+            };
+            tokio::select! {
+                () = self.consumer.topic.wake.changed(seen) => {}
+                () = self.wait_until(next_due) => {}
+                () = sleep(SAFETY_LOOK) => {}
+            }
+        }
+    }
+
+    /// Claims up to `room` tasks that are due, oldest first. Answers how many it found.
+    async fn claim(&self, room: usize) -> Result<usize, sqlx::Error> {
+        let (consumer, topic) = (&self.consumer, &self.consumer.topic);
+        let limit = i64::try_from(room).unwrap_or(i64::MAX);
+        let _turn = topic.claiming.lock().await;
+        // Read before the rows: whoever is missing here settled before, so the rows show it.
+        let held = topic.held();
+        let may_run_suspect = consumer.topics.may_run_suspect();
+        let now = micros(consumer.clock.now());
+        let name = topic.name.as_str();
+        let claims = &self.database.claims;
+        let mut connection = claims.turn().await?;
+        let query = sqlx::query_as(CLAIM_SQL)
+            .bind(name)
+            .bind(now)
+            .bind(held)
+            .bind(if may_run_suspect { i64::MAX } else { SUSPECT_AFTER })
+            .bind(limit);
+        let rows: Vec<TaskRow> = claims.bounded(query.fetch_all(&mut *connection)).await?;
+        drop(connection);
+        let found = rows.len();
+        let token = consumer.topics.next_token();
+        for row in rows {
+            let is_suspect = row.lost_runs >= SUSPECT_AFTER;
+            if !topic.take(row.seq, token, consumer.id, is_suspect, &consumer.topics) {
+                // Another suspect is being run; its end wakes this consumer.
+                continue;
+            }
+            consumer.unsettled.fetch_add(1, Ordering::SeqCst);
+            consumer.buffered.fetch_add(1, Ordering::SeqCst);
+            let taken = Taken {
+                seq: row.seq,
+                token,
+                attempt: attempts(row.attempts).saturating_add(1),
+                redelivered: row.lost_runs > 0,
+                ordering: row.order_scope,
+                raw: RawTask {
+                    topic: topic.name.clone(),
+                    body: row.body.into(),
+                },
+            };
+            if let Err(mpsc::error::SendError(Ok(taken))) = self.claimed.send(Ok(taken)) {
+                consumer.put_back(&taken);
+                topic.wake.bump();
+            }
+        }
+        Ok(found)
+    }
+
+    /// When the next task of the topic is due that is not due now.
+    async fn next_due(&self) -> Result<Option<i64>, sqlx::Error> {
+        let now = micros(self.consumer.clock.now());
+        let name = self.consumer.topic.name.as_str();
+        let claims = &self.database.claims;
+        let mut connection = claims.turn().await?;
+        let query = sqlx::query_scalar(
+            "SELECT min(due_at) FROM aftercommit_tasks WHERE topic = ?1 AND state = 0 AND due_at > ?2",
+        )
+        .bind(name)
+        .bind(now);
+        claims.bounded(query.fetch_one(&mut *connection)).await
+    }
+
+    async fn wait_until(&self, due_at: Option<i64>) {
+        let Some(due_at) = due_at else {
+            return std::future::pending().await;
+        };
+        loop {
+            let left = due_at.saturating_sub(micros(self.consumer.clock.now()));
+            let Ok(left @ 1..) = u64::try_from(left) else { return };
+            sleep(Duration::from_micros(left).min(CLOCK_LOOK)).await;
+        }
+    }
+}
