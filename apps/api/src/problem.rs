@@ -8,8 +8,15 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 /// A problem document: `application/problem+json`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Problem {
+    /// In a box, because every result in this package can hold one.
+    document: Box<Document>,
+    header: Option<(HeaderName, &'static str)>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Document {
     /// A URI of the kind of problem.
     #[serde(rename = "type")]
     kind: String,
@@ -24,8 +31,6 @@ pub struct Problem {
     /// The fields that are wrong, when it is about the input.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
-    #[serde(skip)]
-    header: Option<(HeaderName, HeaderValue)>,
 }
 
 /// What is wrong with one field.
@@ -43,12 +48,14 @@ impl Problem {
     /// A problem of this status and code.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("urn:aftercommit:problem:{code}"),
-            code,
-            title: status.canonical_reason().unwrap_or("Error"),
-            status: status.as_u16(),
-            detail: detail.into(),
-            errors: Vec::new(),
+            document: Box::new(Document {
+                kind: format!("urn:aftercommit:problem:{code}"),
+                code,
+                title: status.canonical_reason().unwrap_or("Error"),
+                status: status.as_u16(),
+                detail: detail.into(),
+                errors: Vec::new(),
+            }),
             header: None,
         }
     }
@@ -60,8 +67,7 @@ impl Problem {
             "api_key.not_valid",
             "send a working API key as `Authorization: Bearer <api_key>`",
         );
-        let realm = HeaderValue::from_static("Bearer realm=\"aftercommit\"");
-        problem.header = Some((WWW_AUTHENTICATE, realm));
+        problem.header = Some((WWW_AUTHENTICATE, "Bearer realm=\"aftercommit\""));
         problem
     }
 
@@ -72,8 +78,7 @@ impl Problem {
 
     /// Input that cannot be taken, with what is wrong in it.
     pub(crate) fn invalid(problems: impl IntoIterator<Item = InputProblem>) -> Self {
-        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "input.invalid", String::new());
-        problem.errors = problems
+        let errors: Vec<FieldError> = problems
             .into_iter()
             .map(|one| FieldError {
                 field: one.field,
@@ -81,13 +86,15 @@ impl Problem {
                 detail: one.detail,
             })
             .collect();
-        let fields: Vec<&str> = problem.errors.iter().map(|error| error.field.as_str()).collect();
-        problem.detail = format!("not taken because of: {}", fields.join(", "));
+        let fields: Vec<&str> = errors.iter().map(|error| error.field.as_str()).collect();
+        let detail = format!("not taken because of: {}", fields.join(", "));
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "input.invalid", detail);
+        problem.document.errors = errors;
         problem
     }
 
     fn retry_after_a_second(mut self) -> Self {
-        self.header = Some((RETRY_AFTER, HeaderValue::from_static("1")));
+        self.header = Some((RETRY_AFTER, "1"));
         self
     }
 }
@@ -126,13 +133,12 @@ impl From<UseCaseError> for Problem {
 }
 
 impl IntoResponse for Problem {
-    fn into_response(mut self) -> Response {
-        let header = self.header.take();
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, axum::Json(self)).into_response();
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.document.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(self.document)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.extend(header);
+        headers.extend(self.header.map(|(name, value)| (name, HeaderValue::from_static(value))));
         response
     }
 }

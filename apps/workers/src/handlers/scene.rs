@@ -91,6 +91,7 @@ impl Scene {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "compared with what a handler returns")]
 pub(super) fn skipped_because(reason: &str) -> TaskResult {
     Ok(Outcome::Skipped(Reason::new(reason)))
 }

@@ -9,8 +9,5 @@ mod request_rows;
 mod store;
 mod tables;
 
-#[cfg(test)]
-mod guarantees;
-
 pub use harness::ReferenceHarness;
 pub use store::MemoryReference;

@@ -197,3 +197,21 @@ impl ReferenceReader for MemoryReference {
             .map(|row| row.invitation.tenant()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::ReferenceHarness;
+    use crate::reference::conformance::ReferenceStores;
+
+    fn memory() -> (ReferenceStores, ()) {
+        let store = ReferenceHarness::new().store;
+        let stores = ReferenceStores {
+            units: Arc::new(store.clone()),
+            reader: Arc::new(store),
+        };
+        (stores, ())
+    }
+
+    crate::reference_store_conformance!(async { memory() });
+}
