@@ -5,5 +5,11 @@
     reason = "the helpers of a test are tests themselves: what cannot be unwrapped fails them"
 )]
 
+mod dispatcher;
+mod lifecycle;
+mod registry;
 mod relay;
+mod rescuer;
+mod shutdown;
 mod support;
+mod worker;

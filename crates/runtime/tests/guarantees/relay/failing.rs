@@ -28,12 +28,17 @@ async fn a_row_that_fails_waits_longer_each_time_and_is_quarantined_after_its_la
         }
     });
     let engine = rig.start_relay(attempts(5));
-    rig.until("the row is quarantined", async || rig.outbox_stats().await.quarantined == 1)
-        .await;
+    rig.until("the row is quarantined", async || {
+        rig.outbox_stats().await.quarantined == 1
+    })
+    .await;
     let tries = tries.all();
     assert_eq!(tries.len(), 5);
     let gaps: Vec<_> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(gaps.windows(2).all(|pair| pair[0] < pair[1]), "each wait is longer: {gaps:?}");
+    assert!(
+        gaps.windows(2).all(|pair| pair[0] < pair[1]),
+        "each wait is longer: {gaps:?}"
+    );
     engine.stop().await;
 }
 
@@ -60,12 +65,15 @@ async fn rows_of_one_aggregate_wait_behind_one_that_fails_and_others_do_not() {
     let other = rig.commit_event(&parcel_sent(2, 1)).await;
     rig.store.refuse(move |task| (task.id == head).then(unroutable));
     let engine = rig.start_relay(RelayOptions::default());
-    rig.until("the other aggregate's event is published", async || rig.logged().await == [other])
-        .await;
+    rig.until("the other aggregate's event is published", async || {
+        rig.logged().await == [other]
+    })
+    .await;
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert_eq!(rig.logged().await, [other], "the follower waits for its head");
     rig.store.refuse_none();
-    rig.until("all are published", async || rig.logged().await.len() == 3).await;
+    rig.until("all are published", async || rig.logged().await.len() == 3)
+        .await;
     assert_eq!(rig.logged().await, [other, head, follower]);
     engine.stop().await;
 }
@@ -101,7 +109,10 @@ async fn during_an_outage_the_backlog_is_not_turned_over_and_over() {
     let claims = rig.store.calls(Operation::Claim);
     assert!((10..60).contains(&claims), "claims of a minute: {claims}");
     let report = rig.report("relay");
-    assert!(report.cause.unwrap().starts_with("queue.unavailable"), "and readiness tells why");
+    assert!(
+        report.cause.unwrap().starts_with("queue.unavailable"),
+        "and readiness tells why"
+    );
     rig.store.refuse_none();
     rig.until("all are published", async || rig.outbox_stats().await.waiting == 0)
         .await;

@@ -89,7 +89,8 @@ async fn rows_that_failed_are_given_back_even_when_those_that_did_not_cannot_be_
     let rig = Rig::new();
     let refused = rig.commit_event(&parcel_sent(1, 1)).await;
     rig.commit_event(&parcel_sent(2, 1)).await;
-    rig.store.refuse(move |task| (task.id == refused).then(super::unroutable));
+    rig.store
+        .refuse(move |task| (task.id == refused).then(super::unroutable));
     rig.store.script(Operation::MarkPublished, [Fault::Fail]);
     assert!(rig.relay(RelayOptions::default()).relay_batch().await.is_err());
     let stats = rig.outbox_stats().await;
@@ -103,7 +104,8 @@ async fn a_mark_with_a_stale_token_changes_nothing() {
     let first = Arc::new(rig.relay(RelayOptions::default()));
     let second = rig.relay(RelayOptions::default());
     // The first relay marks long after its lease; by then the second has the row and is about to mark it.
-    rig.store.script(Operation::MarkPublished, [Fault::Delay(LEASE * 2), Fault::Hold]);
+    rig.store
+        .script(Operation::MarkPublished, [Fault::Delay(LEASE * 2), Fault::Hold]);
     let (late, timely, ()) = tokio::join!(
         first.relay_batch(),
         async {
@@ -113,7 +115,11 @@ async fn a_mark_with_a_stale_token_changes_nothing() {
         async {
             tokio::time::sleep(LEASE * 2 + Duration::from_secs(1)).await;
             let stats = rig.outbox_stats().await;
-            assert_eq!((stats.claimed, rig.logged().await), (1, vec![]), "the stale mark did nothing");
+            assert_eq!(
+                (stats.claimed, rig.logged().await),
+                (1, vec![]),
+                "the stale mark did nothing"
+            );
             rig.store.let_go(1);
         }
     );
@@ -128,7 +134,10 @@ async fn a_relay_that_was_stopped_past_its_lease_publishes_nothing() {
     let id = rig.commit_event(&parcel_sent(1, 1)).await;
     // What a stopped process sees: the claim's answer, long after it was made.
     let options = RelayOptions::default();
-    rig.store.script(Operation::Claim, [Fault::Delay(options.lease - options.publish_deadline)]);
+    rig.store.script(
+        Operation::Claim,
+        [Fault::Delay(options.lease.saturating_sub(options.publish_deadline))],
+    );
     let relay = rig.relay(options);
     assert_eq!(relay.relay_batch().await, Ok(1));
     assert_eq!(published.count(), 0);

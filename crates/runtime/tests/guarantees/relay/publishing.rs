@@ -21,7 +21,11 @@ async fn a_committed_event_is_published_then_marked_and_kept_in_the_event_log() 
     let relay = rig.relay(RelayOptions::default());
     let (relayed, ()) = tokio::join!(relay.relay_batch(), async {
         rig.store.wait_for_held(1).await;
-        assert_eq!(rig.store.calls(Operation::MarkPublished), 0, "not marked before it is published");
+        assert_eq!(
+            rig.store.calls(Operation::MarkPublished),
+            0,
+            "not marked before it is published"
+        );
         assert_eq!(rig.logged().await, []);
         rig.store.let_go(1);
     });
@@ -57,7 +61,11 @@ async fn nothing_is_marked_when_the_publish_fails() {
     assert_eq!(failure.code, "queue.unavailable");
     assert_eq!(rig.store.calls(Operation::MarkPublished), 0);
     assert_eq!(rig.logged().await, []);
-    assert_eq!(rig.outbox_stats().await.waiting, 3, "given back, not held until their lease ends");
+    assert_eq!(
+        rig.outbox_stats().await.waiting,
+        3,
+        "given back, not held until their lease ends"
+    );
 }
 
 #[tokio::test(start_paused = true)]

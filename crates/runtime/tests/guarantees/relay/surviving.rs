@@ -16,22 +16,33 @@ async fn the_relay_survives_errors_and_panics_shows_them_in_health_and_recovers(
         .script(Operation::Claim, [Fault::Fail, Fault::Fail, Fault::Panic, Fault::Pass]);
     let engine = rig.start_relay(RelayOptions::default());
     for (failures, cause) in [
-        (1, "outbox.unavailable: the outbox is unavailable (claim): the test says so"),
-        (2, "outbox.unavailable: the outbox is unavailable (claim): the test says so"),
+        (
+            1,
+            "outbox.unavailable: the outbox is unavailable (claim): the test says so",
+        ),
+        (
+            2,
+            "outbox.unavailable: the outbox is unavailable (claim): the test says so",
+        ),
         (3, "loop.panicked: Claim panics because the test says so"),
     ] {
-        rig.until(&format!("failure {failures} shows"), async || rig.report("relay").failures == failures)
-            .await;
+        rig.until(&format!("failure {failures} shows"), async || {
+            rig.report("relay").failures == failures
+        })
+        .await;
         let report = rig.report("relay");
         assert_eq!(report.status, LoopStatus::BackingOff);
         assert_eq!(report.cause.as_deref(), Some(cause));
         assert_eq!(rig.health.causes(), [format!("relay: {cause}")]);
     }
-    rig.until("it runs again", async || rig.report("relay").status == LoopStatus::Running)
-        .await;
+    rig.until("it runs again", async || {
+        rig.report("relay").status == LoopStatus::Running
+    })
+    .await;
     assert_eq!((rig.report("relay").failures, rig.health.causes()), (0, vec![]));
     let id = rig.commit_event(&parcel_sent(1, 1)).await;
-    rig.until("and does its work", async || rig.logged().await == [id]).await;
+    rig.until("and does its work", async || rig.logged().await == [id])
+        .await;
     engine.stop().await;
     assert_eq!(rig.report("relay").status, LoopStatus::Stopped);
 }

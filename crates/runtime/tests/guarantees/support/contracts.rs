@@ -3,7 +3,8 @@
 use aftercommit_domain::catalogue;
 use aftercommit_domain::contract::{OrganizationId, ProjectId, Sealed};
 use aftercommit_domain::events::{DomainEvent, EventCatalogue, Routes, publish};
-use aftercommit_domain::tasks::Task;
+use aftercommit_domain::tasks::{Task, TaskHandler};
+use aftercommit_runtime::worker::Topic;
 use serde::{Deserialize, Serialize};
 
 /// Leads to a delivery and a letter.
@@ -121,4 +122,9 @@ pub(crate) fn announce(parcel_id: i64) -> Announce {
         project_id: 10.into(),
         parcel_id,
     }
+}
+
+/// A topic with this handler of [`Deliver`].
+pub(crate) fn deliveries(handler: impl TaskHandler<Deliver>) -> Topic {
+    Topic::named("deliveries").handle::<Deliver>(handler)
 }

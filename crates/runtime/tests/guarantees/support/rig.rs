@@ -113,7 +113,13 @@ impl Rig {
 
     /// Starts an engine that knows the events of the parcel service and what follows from them.
     pub(crate) fn start_with_events(&self, options: EngineOptions, topics: Vec<Topic>) -> RunningEngine {
-        let engine = Engine::new(self.ports(), options, &contracts::catalogue(), contracts::routes(), topics);
+        let engine = Engine::new(
+            self.ports(),
+            options,
+            &contracts::catalogue(),
+            contracts::routes(),
+            topics,
+        );
         engine.unwrap().start(&self.health)
     }
 
@@ -153,6 +159,17 @@ impl Rig {
     pub(crate) async fn enqueue_envelope(&self, task: TaskEnvelope) -> MessageId {
         let id = task.id;
         for result in self.store.inner().publish(vec![task]).await {
+            result.unwrap();
+        }
+        id
+    }
+
+    /// Publishes an event without an outbox row, past all faults.
+    pub(crate) async fn publish_event(&self, event: EventEnvelope) -> MessageId {
+        let id = event.id;
+        let queue: Arc<dyn QueuePublisher> = Arc::new(self.store.inner().clone());
+        let events = create_events_publisher(queue, Limits::default());
+        for result in events.publish(vec![event]).await {
             result.unwrap();
         }
         id
@@ -217,6 +234,18 @@ impl Rig {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+}
+
+/// The dispatcher without relay and rescuer; with the workers of the topics that are declared.
+pub(crate) fn dispatcher() -> EngineOptions {
+    EngineOptions {
+        roles: Roles {
+            relay: false,
+            maintenance: false,
+            ..Roles::default()
+        },
+        ..EngineOptions::default()
     }
 }
 

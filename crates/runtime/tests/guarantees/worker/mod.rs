@@ -1,0 +1,9 @@
+//! The worker: take, run, settle.
+
+mod consuming;
+mod context;
+mod failures;
+mod limits;
+mod outcomes;
+mod reading;
+mod settling;
