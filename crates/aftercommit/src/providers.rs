@@ -119,7 +119,7 @@ pub(crate) fn email_sender(settings: &Settings, clock: Arc<dyn Clock>) -> Result
         security: match smtp.security {
             SmtpSecurity::Tls => email::SmtpSecurity::Tls,
             SmtpSecurity::StartTls => email::SmtpSecurity::StartTls,
-            SmtpSecurity::PlainLoopback => email::SmtpSecurity::PlainText,
+            SmtpSecurity::PlainLoopback | SmtpSecurity::InsecurePlainText => email::SmtpSecurity::PlainText,
         },
         credentials: smtp.credentials.as_ref().map(|credentials| email::SmtpCredentials {
             username: credentials.username.clone(),
@@ -181,6 +181,7 @@ pub mod sqlite {
             config::Synchronous::Normal => Synchronous::Normal,
         };
         options.reader_connections = settings.sqlite.reader_connections;
+        options.acquire_timeout = settings.sqlite.acquire_timeout;
         options.record_successes = match settings.history.successes {
             config::Successes::All => RecordSuccesses::All,
             config::Successes::Sampled => RecordSuccesses::Sampled,

@@ -9,12 +9,12 @@ use url::Url;
 
 pub(crate) static KEYS: [Key; 2] = [
     Key::new(
-    "http_addr",
-    Form::Described("an IP address and a port, such as 127.0.0.1:9090 or [::]:9090"),
-    Preset::Value("127.0.0.1:9090"),
-    "The address of the API, the console, /health, /ready, /metrics and /admin/v1. Port 0 takes any free port.",
-)
-.variable("HTTP_ADDR"),
+        "http_addr",
+        Form::Described("an IP address and a port, such as 127.0.0.1:9090 or [::]:9090"),
+        Preset::Value("127.0.0.1:9090"),
+        "The address of the API, the console, /health, /ready, /metrics and /admin/v1. Port 0 takes any free port.",
+    )
+    .variable("HTTP_ADDR"),
     Key::new(
         "http.public_url",
         Form::Described("http:// or https:// and a host, such as https://app.example.com"),
@@ -35,13 +35,23 @@ pub(crate) fn read_public_url(reading: &mut Reading<'_>) -> Option<String> {
     reading.parsed(key, parse_public_url, String::clone)
 }
 
+/// Answers the URL without the last slash, as links are made: `{public_url}/path`.
 fn parse_public_url(text: &str) -> Result<String, String> {
-    let url = Url::parse(text).map_err(|_| "is not a URL".to_owned())?;
-    let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !is_plain {
-        return Err("is not such a URL".to_owned());
+    let url = Url::parse(text).map_err(|error| format!("is not a URL ({error})"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("has a scheme other than http and https".to_owned());
     }
-    Ok(text.trim_end_matches('/').to_owned())
+    // The link is in every e-mail, so a password in it would be everybody's.
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("has a user or a password".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("has something after the path".to_owned());
+    }
+    if url.port() == Some(0) {
+        return Err("port 0 is not a server's port".to_owned());
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
 fn parse(text: &str) -> Result<SocketAddr, String> {

@@ -42,6 +42,8 @@ pub enum SmtpSecurity {
     StartTls,
     /// `smtp://` to this machine: nothing.
     PlainLoopback,
+    /// `smtp://…?tls=insecure-plain-text` to another machine: nothing, and everybody on the way can read and change it.
+    InsecurePlainText,
 }
 
 /// Who logs in at an SMTP server.
@@ -57,8 +59,9 @@ pub(crate) static KEYS: [Key; 2] = [
     Key::new(
         "smtp_url",
         Form::Described(
-            "smtps://user:password@host:port, smtp://host:port?tls=required, or smtp://127.0.0.1:port for a server on \
-             this machine, with special characters of user and password percent-encoded",
+            "smtps://user:password@host:port, smtp://host:port?tls=required, smtp://127.0.0.1:port for a server on this \
+             machine, or smtp://host:port?tls=insecure-plain-text where the network is trusted that much, with special \
+             characters of user and password percent-encoded",
         ),
         Preset::Unset("e-mails become files in <data directory>/mail"),
         "The server that takes e-mails.",
@@ -74,7 +77,27 @@ pub(crate) static KEYS: [Key; 2] = [
     .variable("MAIL_FROM"),
 ];
 
+const TLS_REQUIRED: &str = "tls=required";
+const INSECURE_PLAIN_TEXT: &str = "tls=insecure-plain-text";
+
 impl MailSettings {
+    /// What works but should be changed.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let smtp = self.smtp.as_ref()?;
+        (smtp.security == SmtpSecurity::InsecurePlainText).then(|| {
+            format!(
+                "SMTP_URL: e-mails{} go to {} without TLS, where everybody on the way can read and change them; \
+                 smtps:// or {TLS_REQUIRED} closes it",
+                if smtp.credentials.is_some() {
+                    " and the password"
+                } else {
+                    ""
+                },
+                smtp.host,
+            )
+        })
+    }
+
     pub(crate) fn read(reading: &mut Reading<'_>, data_dir: &DataDir) -> Self {
         let [smtp_url, mail_from] = &KEYS;
         let smtp = reading.parsed(smtp_url, parse_smtp, shown);
@@ -109,16 +132,18 @@ fn parse_smtp(text: &str) -> Result<SmtpSettings, String> {
     if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
         return Err("has something after host and port".to_owned());
     }
-    let demands_tls = match url.query() {
-        None => false,
-        Some("tls=required") => true,
-        Some(_) => return Err("has a parameter other than tls=required".to_owned()),
-    };
-    let (security, port) = match url.scheme() {
-        "smtps" => (SmtpSecurity::Tls, 465),
-        "smtp" if demands_tls => (SmtpSecurity::StartTls, 587),
-        "smtp" if is_loopback(&host) => (SmtpSecurity::PlainLoopback, 25),
-        "smtp" => return Err("would send e-mails and passwords to another machine without TLS".to_owned()),
+    let (security, port) = match (url.scheme(), url.query()) {
+        ("smtps", None | Some(TLS_REQUIRED)) => (SmtpSecurity::Tls, 465),
+        ("smtp", Some(TLS_REQUIRED)) => (SmtpSecurity::StartTls, 587),
+        ("smtp", None | Some(INSECURE_PLAIN_TEXT)) if is_loopback(&host) => (SmtpSecurity::PlainLoopback, 25),
+        ("smtp", Some(INSECURE_PLAIN_TEXT)) => (SmtpSecurity::InsecurePlainText, 25),
+        ("smtp", None) => return Err("would send e-mails and passwords to another machine without TLS".to_owned()),
+        ("smtps", Some(INSECURE_PLAIN_TEXT)) => return Err("asks for TLS and for plain text".to_owned()),
+        ("smtp" | "smtps", Some(_)) => {
+            return Err(format!(
+                "has a parameter other than {TLS_REQUIRED} and {INSECURE_PLAIN_TEXT}"
+            ));
+        }
         _ => return Err("has a scheme other than smtp and smtps".to_owned()),
     };
     let port = url.port().unwrap_or(port);
@@ -160,9 +185,10 @@ fn shown(smtp: &SmtpSettings) -> String {
         credentials,
     } = smtp;
     let (scheme, parameter) = match security {
-        SmtpSecurity::Tls => ("smtps", ""),
-        SmtpSecurity::StartTls => ("smtp", "?tls=required"),
-        SmtpSecurity::PlainLoopback => ("smtp", ""),
+        SmtpSecurity::Tls => ("smtps", String::new()),
+        SmtpSecurity::StartTls => ("smtp", format!("?{TLS_REQUIRED}")),
+        SmtpSecurity::PlainLoopback => ("smtp", String::new()),
+        SmtpSecurity::InsecurePlainText => ("smtp", format!("?{INSECURE_PLAIN_TEXT}")),
     };
     let host = if host.contains(':') {
         format!("[{host}]")

@@ -79,6 +79,7 @@ impl Settings {
             warnings: Vec::new(),
             effective: Vec::new(),
         };
+        settings.warnings.extend(settings.mail.warning());
         settings.effective = reading.finish()?;
         Ok(settings)
     }

@@ -13,8 +13,8 @@ pub struct SqliteSettings {
     pub synchronous: Synchronous,
     /// Connections that only read. Defaults to 4.
     pub reader_connections: u32,
-    /// How long a statement waits for a lock that another program holds. Defaults to 5 s.
-    pub busy_timeout: Duration,
+    /// How long anyone waits for a turn to write, or for a connection to read. Defaults to 5 s.
+    pub acquire_timeout: Duration,
 }
 
 /// What a commit waits for.
@@ -41,23 +41,23 @@ pub(crate) static KEYS: [Key; 3] = [
         "Connections that only read.",
     ),
     Key::new(
-        "sqlite.busy_timeout",
+        "sqlite.acquire_timeout",
         Form::Span {
             min: Duration::from_millis(100),
             max: Duration::from_mins(1),
         },
         Preset::Value("5s"),
-        "How long a statement waits for a lock that another program holds.",
+        "How long anyone waits for a turn to write, or for a connection to read.",
     ),
 ];
 
 impl SqliteSettings {
     pub(crate) fn read(reading: &mut Reading<'_>) -> Self {
-        let [synchronous, reader_connections, busy_timeout] = &KEYS;
+        let [synchronous, reader_connections, acquire_timeout] = &KEYS;
         Self {
             synchronous: reading.choice(synchronous, &[Synchronous::Full, Synchronous::Normal]),
             reader_connections: reading.count(reader_connections),
-            busy_timeout: reading.span(busy_timeout),
+            acquire_timeout: reading.span(acquire_timeout),
         }
     }
 }

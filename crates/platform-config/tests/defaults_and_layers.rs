@@ -141,6 +141,20 @@ fn every_form_of_an_smtp_server_is_understood() {
         ),
         ("smtps://mail.example", "mail.example", 465, SmtpSecurity::Tls, None),
         (
+            "smtp://mailpit:1025?tls=insecure-plain-text",
+            "mailpit",
+            1025,
+            SmtpSecurity::InsecurePlainText,
+            None,
+        ),
+        (
+            "smtp://127.0.0.1?tls=insecure-plain-text",
+            "127.0.0.1",
+            25,
+            SmtpSecurity::PlainLoopback,
+            None,
+        ),
+        (
             "smtps://me%40acme:p%25w%2Fd@mail.example:9465",
             "mail.example",
             9465,
@@ -170,6 +184,54 @@ fn every_form_of_an_smtp_server_is_understood() {
             .map(|login| (login.username.as_str(), login.password.expose_secret()));
         assert_eq!(found, login, "{url}");
     }
+}
+
+#[test]
+fn plain_text_to_another_machine_is_warned_of_without_its_password() {
+    let warnings = |url: &str| read(&[("SMTP_URL", url), ("MAIL_FROM", "a@b.example")], "").warnings;
+    insta::assert_snapshot!(
+        warnings("smtp://mailpit:1025?tls=insecure-plain-text").join("\n"),
+        @"SMTP_URL: e-mails go to mailpit without TLS, where everybody on the way can read and change them; smtps:// or tls=required closes it"
+    );
+    insta::assert_snapshot!(
+        warnings("smtp://canary:canary@mailpit:1025?tls=insecure-plain-text").join("\n"),
+        @"SMTP_URL: e-mails and the password go to mailpit without TLS, where everybody on the way can read and change them; smtps:// or tls=required closes it"
+    );
+    for url in [
+        "smtp://127.0.0.1?tls=insecure-plain-text",
+        "smtp://127.0.0.1",
+        "smtp://mail.example?tls=required",
+        "smtps://mail.example",
+    ] {
+        assert_eq!(warnings(url), Vec::<String>::new(), "{url}");
+    }
+    let shown = read(
+        &[
+            ("SMTP_URL", "smtp://mailpit:1025?tls=insecure-plain-text"),
+            ("MAIL_FROM", "a@b.example"),
+        ],
+        "",
+    )
+    .describe(Rendering::Text);
+    assert!(shown.contains("smtp://mailpit:1025?tls=insecure-plain-text"), "{shown}");
+}
+
+#[test]
+fn links_begin_with_the_public_url_without_its_last_slash() {
+    assert_eq!(read(&[], "").public_url, None);
+    for (given, expected) in [
+        ("https://app.example.com", "https://app.example.com"),
+        ("https://app.example.com/", "https://app.example.com"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://[::1]:8080/", "http://[::1]:8080"),
+        ("https://example.com/app/", "https://example.com/app"),
+        ("HTTPS://App.Example.com:443/a b", "https://app.example.com/a%20b"),
+    ] {
+        let settings = read(&[("AFTERCOMMIT_HTTP__PUBLIC_URL", given)], "");
+        assert_eq!(settings.public_url.as_deref(), Some(expected), "{given}");
+    }
+    let settings = read(&[], "[http]\npublic_url = \"https://app.example.com\"\n");
+    assert_eq!(settings.public_url.as_deref(), Some("https://app.example.com"));
 }
 
 #[test]

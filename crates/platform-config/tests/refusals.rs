@@ -124,8 +124,32 @@ fn an_smtp_server_without_protection_is_refused() {
         "smtps://me:canary@mail.example/path",
         "smtps://me:%ff@mail.example",
         "smtps://me:canary#1@mail.example",
+        "smtps://mail.example?tls=insecure-plain-text",
+        "smtp://mail.example?tls=insecure-plain-text&x=1",
     ];
     insta::assert_snapshot!("smtp", table(&values.map(|value| ("SMTP_URL", value))));
+}
+
+#[test]
+fn a_public_url_that_links_cannot_begin_with_is_refused() {
+    let values = [
+        "app.example.com",
+        "ftp://app.example.com",
+        "mailto:a@b.example",
+        "https://",
+        "https://app.example.com:0",
+        "https://app.example.com:99999",
+        "https://canary@app.example.com",
+        "https://me:canary@app.example.com",
+        "https://app.example.com/?canary=1",
+        "https://app.example.com/#canary",
+        "https://app.example.com/\n",
+        "",
+    ];
+    insta::assert_snapshot!(
+        "public_urls",
+        table(&values.map(|value| ("AFTERCOMMIT_HTTP__PUBLIC_URL", value)))
+    );
 }
 
 #[test]
