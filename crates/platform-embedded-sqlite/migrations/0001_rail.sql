@@ -38,7 +38,8 @@ CREATE TABLE aftercommit_event_log (
     body            BLOB    NOT NULL
 ) STRICT;
 
-CREATE INDEX aftercommit_event_log_name ON aftercommit_event_log (name, occurred_at);
+-- Of one name, in the order they were published.
+CREATE INDEX aftercommit_event_log_name ON aftercommit_event_log (name, entry);
 
 -- Unfinished tasks only.
 CREATE TABLE aftercommit_tasks (

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aftercommit_domain::unit_of_work::StoreError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
-use tokio::sync::{Mutex, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard};
 use tokio::time::timeout;
 
 use crate::columns::is_connection_lost;
@@ -19,7 +19,6 @@ use crate::options::{SqliteOptions, Synchronous};
 pub(crate) struct WriterConnection {
     connect: SqliteConnectOptions,
     slot: Arc<Mutex<Option<SqliteConnection>>>,
-    acquire_timeout: Duration,
     pub(crate) operation_timeout: Duration,
 }
 
@@ -31,21 +30,17 @@ impl WriterConnection {
         Self {
             connect,
             slot: Arc::new(Mutex::new(Some(connection))),
-            acquire_timeout: options.acquire_timeout,
             operation_timeout: options.operation_timeout,
         }
     }
 
-    /// Waits for a turn.
-    pub(crate) async fn turn(&self) -> Result<WriterTurn, StoreError> {
-        let guard = timeout(self.acquire_timeout, Arc::clone(&self.slot).lock_owned())
+    /// Waits for a turn, for as long as `patience`.
+    pub(crate) async fn turn(&self, patience: Duration) -> Result<WriterTurn, StoreError> {
+        let guard = timeout(patience, Arc::clone(&self.slot).lock_owned())
             .await
             .map_err(|_| StoreError::Unavailable {
                 operation: "begin",
-                reason: format!(
-                    "another transaction has been open for {:?}; transactions must be short",
-                    self.acquire_timeout
-                ),
+                reason: format!("no turn to write came within {patience:?}; a transaction may be open for too long"),
             })?;
         OwnedMutexGuard::try_map(guard, Option::as_mut).map_err(|_| StoreError::Unavailable {
             operation: "begin",
@@ -60,16 +55,16 @@ impl WriterConnection {
         Ok(())
     }
 
-    /// Closes it. Later turns are refused.
-    pub(crate) async fn close(&self) -> Result<(), StoreError> {
-        let mut guard = timeout(self.acquire_timeout, Arc::clone(&self.slot).lock_owned())
+    /// Closes it; later turns are refused. Answers whether it was open.
+    pub(crate) async fn close(&self, patience: Duration) -> Result<bool, StoreError> {
+        let mut guard = timeout(patience, Arc::clone(&self.slot).lock_owned())
             .await
             .map_err(|_| StoreError::Unavailable {
                 operation: "close",
                 reason: "a transaction is still open".into(),
             })?;
         let Some(mut connection) = guard.take() else {
-            return Ok(());
+            return Ok(false);
         };
         let closed = async {
             // Leaves one file behind, which can be copied as it is.
@@ -81,7 +76,8 @@ impl WriterConnection {
         closed.await.map_err(|error| StoreError::Unavailable {
             operation: "close",
             reason: error.to_string(),
-        })
+        })?;
+        Ok(true)
     }
 }
 
@@ -89,7 +85,7 @@ impl WriterConnection {
 #[derive(Debug)]
 pub(crate) struct ClaimConnection {
     connect: SqliteConnectOptions,
-    connection: Mutex<SqliteConnection>,
+    connection: Mutex<Option<SqliteConnection>>,
     is_lost: AtomicBool,
     operation_timeout: Duration,
 }
@@ -98,7 +94,7 @@ impl ClaimConnection {
     pub(crate) async fn open(path: &Path, options: &SqliteOptions) -> Result<Self, sqlx::Error> {
         let connect = reader_options(path, options);
         Ok(Self {
-            connection: Mutex::new(connect.connect().await?),
+            connection: Mutex::new(Some(connect.connect().await?)),
             connect,
             is_lost: AtomicBool::new(false),
             operation_timeout: options.operation_timeout,
@@ -106,13 +102,22 @@ impl ClaimConnection {
     }
 
     /// Waits for a turn; opens the connection anew when it was lost.
-    pub(crate) async fn turn(&self) -> Result<MutexGuard<'_, SqliteConnection>, sqlx::Error> {
+    pub(crate) async fn turn(&self) -> Result<MappedMutexGuard<'_, SqliteConnection>, sqlx::Error> {
         let mut connection = self.connection.lock().await;
-        if self.is_lost.load(Ordering::SeqCst) {
-            *connection = self.connect.connect().await?;
+        if connection.is_some() && self.is_lost.load(Ordering::SeqCst) {
+            *connection = Some(self.connect.connect().await?);
             self.is_lost.store(false, Ordering::SeqCst);
         }
-        Ok(connection)
+        MutexGuard::try_map(connection, Option::as_mut).map_err(|_| sqlx::Error::PoolClosed)
+    }
+
+    /// Closes it; later turns are refused.
+    pub(crate) async fn close(&self) {
+        if let Some(connection) = self.connection.lock().await.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "the connection for claims could not be closed");
+        }
     }
 
     /// Reads within the operation timeout.

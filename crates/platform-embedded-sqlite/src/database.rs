@@ -9,7 +9,7 @@ use std::sync::Arc;
 use aftercommit_domain::contract::EnvelopeFactory;
 use aftercommit_domain::unit_of_work::StoreError;
 use sqlx::SqlitePool;
-use tokio::sync::Mutex;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -63,7 +63,8 @@ pub(crate) struct Inner {
     pub(crate) closing: CancellationToken,
     /// Ends the writer, once what waits is written.
     pub(crate) writer_closing: CancellationToken,
-    pub(crate) lock: Mutex<Option<LockFile>>,
+    /// Released last; the writer has it, too, so that it outlives the last write.
+    pub(crate) lock: Arc<LockFile>,
 }
 
 impl SqliteDatabase {
@@ -90,15 +91,14 @@ impl SqliteDatabase {
         inner.tracker.close();
         inner.tracker.wait().await;
         inner.readers.close().await;
-        let closed = inner.connection.close().await;
-        let Some(mut lock) = inner.lock.lock().await.take() else {
-            return closed;
-        };
-        closed?;
-        lock.note_stopped().map_err(|error| StoreError::Unavailable {
-            operation: "close",
-            reason: error.to_string(),
-        })
+        inner.claims.close().await;
+        if inner.connection.close(inner.options.acquire_timeout).await? {
+            inner.lock.release().map_err(|error| StoreError::Unavailable {
+                operation: "close",
+                reason: error.to_string(),
+            })?;
+        }
+        Ok(())
     }
 
     /// The queue: publishing, consuming, keeping tidy, looking at tasks.
@@ -166,7 +166,17 @@ impl SqliteDatabase {
 
 impl Inner {
     pub(crate) async fn begin(&self) -> Result<SqliteTransaction, StoreError> {
-        SqliteTransaction::begin(&self.connection, &self.relay).await
+        SqliteTransaction::begin(&self.connection, &self.relay, self.options.acquire_timeout).await
+    }
+
+    /// Reads within the operation timeout.
+    pub(crate) async fn bounded<T>(
+        &self,
+        read: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        timeout(self.options.operation_timeout, read)
+            .await
+            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 }
 

@@ -53,7 +53,7 @@ impl DeadLetters for SqliteDeadLetters {
     }
 
     async fn list(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, DeadLettersError> {
-        let rows: Vec<LetterRow> = sqlx::query_as(
+        let query = sqlx::query_as(
             "SELECT id, topic, attempts, failure, died_at, body FROM aftercommit_dead_letters \
              WHERE (?1 IS NULL OR topic = ?1) AND (?2 IS NULL OR organization_id = ?2) AND (?3 IS NULL OR code = ?3) \
              ORDER BY entry DESC LIMIT ?4",
@@ -61,21 +61,25 @@ impl DeadLetters for SqliteDeadLetters {
         .bind(filter.topic.as_ref().map(TopicName::as_str))
         .bind(filter.organization_id.as_ref().map(OrganizationId::as_str))
         .bind(filter.code.as_deref())
-        .bind(i64::from(filter.limit.unwrap_or(LIST_DEFAULT).min(LIST_CAP)))
-        .fetch_all(&self.database.readers)
-        .await
-        .map_err(|error| unavailable("list", &error))?;
+        .bind(i64::from(filter.limit.unwrap_or(LIST_DEFAULT).min(LIST_CAP)));
+        let rows: Vec<LetterRow> = self
+            .database
+            .bounded(query.fetch_all(&self.database.readers))
+            .await
+            .map_err(|error| unavailable("list", &error))?;
         rows.into_iter().map(|row| self.letter(row)).collect()
     }
 
     async fn find(&self, id: MessageId) -> Result<Option<DeadLetter>, DeadLettersError> {
-        let row: Option<LetterRow> = sqlx::query_as(
+        let query = sqlx::query_as(
             "SELECT id, topic, attempts, failure, died_at, body FROM aftercommit_dead_letters WHERE id = ?1",
         )
-        .bind(id.uuid())
-        .fetch_optional(&self.database.readers)
-        .await
-        .map_err(|error| unavailable("find", &error))?;
+        .bind(id.uuid());
+        let row: Option<LetterRow> = self
+            .database
+            .bounded(query.fetch_optional(&self.database.readers))
+            .await
+            .map_err(|error| unavailable("find", &error))?;
         row.map(|row| self.letter(row)).transpose()
     }
 

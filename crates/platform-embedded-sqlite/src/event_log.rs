@@ -26,6 +26,14 @@ struct EventRow {
     body: Vec<u8>,
 }
 
+// Two statements, because one with an optional name would read the whole log.
+const OF_NAME: &str = "SELECT published_at, sequence, body FROM aftercommit_event_log \
+    WHERE name = ?1 AND (?2 IS NULL OR organization_id = ?2) AND (?3 IS NULL OR occurred_at >= ?3) \
+    ORDER BY entry DESC LIMIT ?4";
+const OF_ANY_NAME: &str = "SELECT published_at, sequence, body FROM aftercommit_event_log \
+    WHERE ?1 IS NULL AND (?2 IS NULL OR organization_id = ?2) AND (?3 IS NULL OR occurred_at >= ?3) \
+    ORDER BY entry DESC LIMIT ?4";
+
 #[async_trait]
 impl EventLog for SqliteEventLog {
     async fn record(&self, events: &[EventEnvelope]) -> Result<(), EventLogError> {
@@ -67,19 +75,17 @@ impl EventLog for SqliteEventLog {
 
     async fn list(&self, filter: &EventFilter) -> Result<Vec<LoggedEvent>, EventLogError> {
         let limit = i64::from(filter.limit.unwrap_or(LIST_DEFAULT).min(LIST_CAP));
-        let rows: Vec<EventRow> = sqlx::query_as(
-            "SELECT published_at, sequence, body FROM aftercommit_event_log \
-             WHERE (?1 IS NULL OR name = ?1) AND (?2 IS NULL OR organization_id = ?2) \
-               AND (?3 IS NULL OR occurred_at >= ?3) \
-             ORDER BY entry DESC LIMIT ?4",
-        )
-        .bind(filter.name.as_ref().map(EventName::as_str))
-        .bind(filter.organization_id.as_ref().map(OrganizationId::as_str))
-        .bind(filter.since.map(micros))
-        .bind(limit)
-        .fetch_all(&self.database.readers)
-        .await
-        .map_err(|error| unavailable("list", &error))?;
+        let sql = if filter.name.is_some() { OF_NAME } else { OF_ANY_NAME };
+        let query = sqlx::query_as(sql)
+            .bind(filter.name.as_ref().map(EventName::as_str))
+            .bind(filter.organization_id.as_ref().map(OrganizationId::as_str))
+            .bind(filter.since.map(micros))
+            .bind(limit);
+        let rows: Vec<EventRow> = self
+            .database
+            .bounded(query.fetch_all(&self.database.readers))
+            .await
+            .map_err(|error| unavailable("list", &error))?;
         rows.into_iter()
             .map(|row| row.into_event(&self.database.services.limits))
             .collect()

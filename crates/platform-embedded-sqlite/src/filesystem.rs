@@ -29,7 +29,7 @@ const NETWORK: [&str; 17] = [
 ];
 
 /// Makes the file and its directory when they are not there, and refuses a place that cannot hold a database. Answers
-/// the full path and whether the file was there before.
+/// the full path and whether the file holds something.
 pub(crate) fn prepare(path: &Path) -> Result<(PathBuf, bool), OpenError> {
     let text = path.to_string_lossy();
     if text.is_empty() || text.contains(":memory:") || text.starts_with("file:") || text.starts_with("sqlite:") {
@@ -45,16 +45,29 @@ pub(crate) fn prepare(path: &Path) -> Result<(PathBuf, bool), OpenError> {
     let path = std::path::absolute(path).map_err(inaccessible)?;
     if let Some(directory) = path.parent() {
         create_directory(directory).map_err(inaccessible)?;
+        refuse_network(directory, &path).map_err(inaccessible)??;
     }
-    let existed = path.exists();
     let file = owner_only().open(&path).map_err(inaccessible)?;
     let holds_something = file.metadata().map_err(inaccessible)?.len() > 0;
-    // With links resolved, so that the lock file and the mount are those of the file itself.
+    // With links resolved, so that the lock file is beside the file itself.
     let path = fs::canonicalize(&path).map_err(inaccessible)?;
-    if let Some(filesystem) = network_filesystem(&path) {
-        return Err(OpenError::NetworkFilesystem { path, filesystem });
-    }
-    Ok((path, existed && holds_something))
+    refuse_network(&path, &path).map_err(|source| OpenError::Inaccessible {
+        path: path.clone(),
+        source,
+    })??;
+    Ok((path, holds_something))
+}
+
+/// Refuses `database` when `place` is on a network filesystem.
+fn refuse_network(place: &Path, database: &Path) -> io::Result<Result<(), OpenError>> {
+    let place = fs::canonicalize(place)?;
+    Ok(match network_filesystem(&place) {
+        Some(filesystem) => Err(OpenError::NetworkFilesystem {
+            path: database.to_owned(),
+            filesystem,
+        }),
+        None => Ok(()),
+    })
 }
 
 fn create_directory(directory: &Path) -> io::Result<()> {

@@ -1,13 +1,13 @@
 //! The lock file: keeps a second process out, and tells whether the last one stopped cleanly.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::open_error::OpenError;
 
-const RUNNING: &[u8] = b"running\n";
-const STOPPED: &[u8] = b"stopped\n";
+const RUNNING: &str = "running";
+const STOPPED: &str = "stopped";
 
 /// Held while the database is open. The system frees it when the process ends, however it ends.
 #[derive(Debug)]
@@ -23,33 +23,53 @@ impl LockFile {
             path: path.clone(),
             source,
         };
-        let mut file = owner_only().open(&path).map_err(inaccessible)?;
-        match file.try_lock() {
+        let file = owner_only().open(&path).map_err(inaccessible)?;
+        let lock = Self { file };
+        match lock.file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(OpenError::InUse {
                     path: database.to_owned(),
+                    by: lock
+                        .read()
+                        .unwrap_or_default()
+                        .strip_prefix(RUNNING)
+                        .map(owner)
+                        .unwrap_or_default(),
                 });
             }
             Err(TryLockError::Error(source)) => return Err(inaccessible(source)),
         }
-        let mut last = Vec::new();
-        file.read_to_end(&mut last).map_err(inaccessible)?;
-        let mut lock = Self { file };
-        lock.write(RUNNING).map_err(inaccessible)?;
-        Ok((lock, last == STOPPED))
+        let was_clean = lock.read().map_err(inaccessible)? == STOPPED;
+        lock.write(&format!("{RUNNING} {}", std::process::id()))
+            .map_err(inaccessible)?;
+        Ok((lock, was_clean))
     }
 
-    /// Notes that this process stopped cleanly.
-    pub(crate) fn note_stopped(&mut self) -> std::io::Result<()> {
-        self.write(STOPPED)
+    /// Notes that this process stopped cleanly, and lets the next one in.
+    pub(crate) fn release(&self) -> io::Result<()> {
+        self.write(STOPPED)?;
+        self.file.unlock()
     }
 
-    fn write(&mut self, state: &[u8]) -> std::io::Result<()> {
-        self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(state)?;
+    fn read(&self) -> io::Result<String> {
+        let mut text = String::new();
+        (&self.file).seek(SeekFrom::Start(0))?;
+        (&self.file).take(64).read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    fn write(&self, state: &str) -> io::Result<()> {
+        self.file.set_len(0)?;
+        (&self.file).seek(SeekFrom::Start(0))?;
+        (&self.file).write_all(state.as_bytes())?;
         self.file.sync_all()
     }
+}
+
+/// Whose lock it is, for a person.
+fn owner(pid: &str) -> String {
+    format!(" (process{pid})")
 }
 
 /// A file beside the database: `<database>.<kind>`.

@@ -38,10 +38,12 @@ pub enum OpenError {
         filesystem: String,
     },
     /// Another process has it open.
-    #[error("{} is in use by another process; stop that one first, only one may have a database open", path.display())]
+    #[error("{} is in use by another process{by}; stop that one first, only one may have a database open", path.display())]
     InUse {
         /// Where.
         path: PathBuf,
+        /// Its number in brackets, when it is known.
+        by: String,
     },
     /// This build has an SQLite with a known way to corrupt a database.
     #[error("this build has SQLite {found}, which can corrupt a database; build with 3.51.3 or newer")]

@@ -231,7 +231,11 @@ impl Outbox for SqliteOutbox {
             .await?;
             Ok::<_, sqlx::Error>((by_state, oldest))
         };
-        let (by_state, oldest) = read.await.map_err(|error| outbox_error("count", &error))?;
+        let (by_state, oldest) = self
+            .database
+            .bounded(read)
+            .await
+            .map_err(|error| outbox_error("count", &error))?;
         let of = |wanted: &[i64]| {
             let counts = by_state.iter().filter(|(state, _)| wanted.contains(state));
             counts.map(|(_, rows)| count(*rows)).sum::<u64>()
@@ -293,5 +297,37 @@ fn write_error(operation: &'static str, error: WriteError) -> OutboxError {
     match error {
         WriteError::Unavailable(reason) | WriteError::Unknown(reason) => OutboxError::Unavailable { operation, reason },
         WriteError::Refused(reason) => OutboxError::Refused { operation, reason },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_claim_reads_the_rows_in_write_order_without_sorting() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::raw_sql(include_str!("../migrations/0001_rail.sql"))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {CLAIM_SQL}"));
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql)
+            .bind(1_i64)
+            .bind("[]")
+            .bind("[]")
+            .bind(10_i64)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        let steps: Vec<&str> = plan.iter().map(|(_, _, _, step)| step.as_str()).collect();
+        assert_eq!(steps[0], "SCAN o");
+        assert!(
+            steps.contains(&"SEARCH e USING INDEX aftercommit_outbox_waiting (ordering=? AND position<?)"),
+            "{steps:?}"
+        );
+        assert!(steps.iter().all(|step| !step.contains("B-TREE")), "{steps:?}");
     }
 }

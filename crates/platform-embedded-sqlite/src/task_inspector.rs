@@ -81,7 +81,11 @@ impl TaskInspector for SqliteQueue {
             }
             Ok::<_, sqlx::Error>(rows)
         };
-        let rows = read.await.map_err(|error| unavailable("list", &error))?;
+        let rows = self
+            .database
+            .bounded(read)
+            .await
+            .map_err(|error| unavailable("list", &error))?;
         let mut shown = HashSet::new();
         let mut rows: Vec<TaskRow> = rows.into_iter().filter(|row| shown.insert(row.id)).collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.enqueued_at));
@@ -95,7 +99,12 @@ impl TaskInspector for SqliteQueue {
             let mut connection = self.database.readers.acquire().await?;
             find_row(&mut connection, id.uuid(), &running, now).await
         };
-        let Some((row, body)) = read.await.map_err(|error| unavailable("find", &error))? else {
+        let Some((row, body)) = self
+            .database
+            .bounded(read)
+            .await
+            .map_err(|error| unavailable("find", &error))?
+        else {
             return Ok(None);
         };
         let (code, correlation_id) = (row.code.clone(), row.correlation_id.clone());
@@ -121,7 +130,7 @@ impl TaskInspector for SqliteQueue {
                 (topic.name.as_str().to_owned(), running)
             })
             .collect();
-        let rows: Vec<(String, i64, i64)> = sqlx::query_as(
+        let query = sqlx::query_as(
             "SELECT topic, sum(ready), sum(later) FROM (\
                SELECT topic, count(*) AS ready, 0 AS later FROM aftercommit_tasks \
                  WHERE state = 0 AND due_at <= ?1 GROUP BY topic \
@@ -130,10 +139,13 @@ impl TaskInspector for SqliteQueue {
                UNION ALL SELECT topic, count(*), 0 FROM aftercommit_tasks WHERE state = 2 GROUP BY topic) \
              GROUP BY topic ORDER BY topic",
         )
-        .bind(now)
-        .fetch_all(&self.database.readers)
-        .await
-        .map_err(|error| unavailable("count", &error))?;
+        .bind(now);
+        let read = query.fetch_all(&self.database.readers);
+        let rows: Vec<(String, i64, i64)> = self
+            .database
+            .bounded(read)
+            .await
+            .map_err(|error| unavailable("count", &error))?;
         rows.into_iter()
             .map(|(topic, ready, later)| {
                 let running = running.get(&topic).copied().unwrap_or(0);

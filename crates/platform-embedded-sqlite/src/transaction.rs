@@ -3,16 +3,20 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::time::Duration;
 
 use aftercommit_domain::unit_of_work::{CommitError, StoreError};
 use sqlx::sqlite::SqliteTransactionManager;
 use sqlx::{SqlSafeStr as _, SqliteConnection};
 use sqlx_core::transaction::TransactionManager as _;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::columns::{Trouble, is_connection_lost, is_disk_trouble, trouble};
 use crate::connection::{WriterConnection, WriterTurn};
 use crate::wake::Wake;
+
+/// A transaction that is open for longer is told of: nobody else writes meanwhile.
+const TOO_LONG: Duration = Duration::from_secs(1);
 
 /// An open transaction. It is the only one that writes while it is open, so it should be short: no network call, no
 /// waiting for anything inside.
@@ -25,15 +29,21 @@ pub struct SqliteTransaction {
     relay: Arc<Wake>,
     /// Whether the relay has something to do once this is committed.
     has_messages: bool,
+    since: Instant,
     is_over: bool,
 }
 
 impl SqliteTransaction {
     /// Begins. Cancelling the call at any point leaves no transaction open: what is cancelled is dropped, and that rolls
     /// back.
-    pub(crate) async fn begin(writer: &Arc<WriterConnection>, relay: &Arc<Wake>) -> Result<Self, StoreError> {
+    pub(crate) async fn begin(
+        writer: &Arc<WriterConnection>,
+        relay: &Arc<Wake>,
+        patience: Duration,
+    ) -> Result<Self, StoreError> {
         let mut transaction = Self {
-            turn: writer.turn().await?,
+            turn: writer.turn(patience).await?,
+            since: Instant::now(),
             writer: Arc::clone(writer),
             relay: Arc::clone(relay),
             has_messages: false,
@@ -121,6 +131,13 @@ impl Drop for SqliteTransaction {
             SqliteTransactionManager::start_rollback(&mut self.turn);
         }
         // Also after a commit whose answer nobody waited for: it may have happened.
+        let open_for = self.since.elapsed();
+        if open_for > TOO_LONG {
+            tracing::warn!(
+                ?open_for,
+                "a transaction was open for long; everything else that writes waited for it"
+            );
+        }
         if self.has_messages {
             self.relay.bump();
         }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use sqlx::sqlite::{SqlitePool, SqlitePoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -70,7 +69,7 @@ pub(super) async fn open(options: SqliteOptions, services: SqliteServices) -> Re
         .map_err(|error| cannot("open", &path, &error))?;
     let connection = Arc::new(WriterConnection::new(connection, connect, &options));
     let topics = Arc::new(Topics::new(first_token(&services)));
-    let (sheet, relay) = (Arc::new(sheet), Arc::new(Wake::default()));
+    let (sheet, relay, lock) = (Arc::new(sheet), Arc::new(Wake::default()), Arc::new(lock));
     let (writer, waiting) = Writer::new();
     let tracker = TaskTracker::new();
     let writer_closing = CancellationToken::new();
@@ -89,6 +88,7 @@ pub(super) async fn open(options: SqliteOptions, services: SqliteServices) -> Re
         wal_bytes: options.wal_bytes,
         waiting,
         closing: writer_closing.clone(),
+        _lock: Arc::clone(&lock),
     };
     tracker.spawn(group_writer.run());
     Ok(Inner {
@@ -107,7 +107,7 @@ pub(super) async fn open(options: SqliteOptions, services: SqliteServices) -> Re
         tracker,
         closing: CancellationToken::new(),
         writer_closing,
-        lock: Mutex::new(Some(lock)),
+        lock,
     })
 }
 

@@ -159,3 +159,35 @@ impl Pump {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection as _, SqliteConnection};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_claim_is_one_range_of_the_index_of_ready_tasks_without_sorting() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::raw_sql(include_str!("../../migrations/0001_rail.sql"))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {CLAIM_SQL}"));
+        let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql)
+            .bind("letters")
+            .bind(1_i64)
+            .bind("[]")
+            .bind(2_i64)
+            .bind(10_i64)
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        let steps: Vec<&str> = plan.iter().map(|(_, _, _, step)| step.as_str()).collect();
+        assert_eq!(
+            steps[0],
+            "SEARCH aftercommit_tasks USING INDEX aftercommit_tasks_ready (topic=? AND due_at<?)"
+        );
+        assert!(steps.iter().all(|step| !step.contains("B-TREE")), "{steps:?}");
+    }
+}

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::claims::Topics;
 use crate::columns::is_connection_lost;
 use crate::connection::WriterConnection;
+use crate::lock_file::LockFile;
 use crate::options::RecordSuccesses;
 use crate::queue::insertion::{self, PublishJob, Sequence};
 use crate::queue::settlement::{self, SettleJob};
@@ -51,6 +52,8 @@ pub(crate) struct GroupWriter {
     pub(crate) waiting: mpsc::Receiver<Job>,
     /// Nothing more is taken in; what waits is still written.
     pub(crate) closing: CancellationToken,
+    /// Nobody else may open the database before the last write is over.
+    pub(crate) _lock: Arc<LockFile>,
 }
 
 /// How a group failed. Nothing of it was written, or that is not known.
@@ -141,9 +144,10 @@ impl GroupWriter {
 
     async fn attempt(&self, group: &mut Group) -> Result<(), Attempt> {
         let all = |error: WriteError| Attempt::AllFailed(error);
-        let mut transaction = SqliteTransaction::begin(&self.connection, &self.relay)
-            .await
-            .map_err(|error| all(error.into()))?;
+        let mut transaction =
+            SqliteTransaction::begin(&self.connection, &self.relay, self.connection.operation_timeout)
+                .await
+                .map_err(|error| all(error.into()))?;
         let limit = self.connection.operation_timeout;
         match timeout(limit, group.apply(&mut transaction, &self.context)).await {
             Ok(Ok(())) => transaction.commit().await.map_err(|error| all(error.into())),
@@ -160,7 +164,7 @@ impl GroupWriter {
     /// Moves the write-ahead log into the database and cuts it. Gives up at once when someone is still reading an old
     /// state; the next look tries again.
     async fn cut_log(&self) {
-        let Ok(mut turn) = self.connection.turn().await else {
+        let Ok(mut turn) = self.connection.turn(self.connection.operation_timeout).await else {
             return;
         };
         // One string, so that the timeout is back in place even when this future is dropped in between.

@@ -1,0 +1,117 @@
+//! Tasks whose runs were lost: counted, kept apart, given up.
+
+use aftercommit_domain::tasks::{DeadLetterFilter, DeadLetters as _, Outcome, TaskInspector as _};
+use aftercommit_domain::tasks::{Deliveries, QueueMaintenance as _, TaskState};
+
+use aftercommit_platform_embedded_sqlite::SqliteDatabase;
+
+use crate::rig::{LEASE, Rig, consume, id_of, next, publish, runtime, take};
+
+#[test]
+fn a_task_that_takes_its_process_down_is_given_up_after_three_lost_runs_and_its_neighbours_are_not() {
+    let rig = Rig::new();
+    let ids = rig.until_it_dies(async |database| publish(&database, rig.messages().tasks(5)).await);
+    let killer = ids[2];
+    // Each process runs whatever it is handed beside each other, and dies as soon as the killer is among it.
+    let work = async |database: SqliteDatabase| {
+        let mut deliveries = consume(&database, 10).await;
+        loop {
+            let mut running = Vec::new();
+            while let Some(delivery) = next_or_nothing(&mut deliveries).await {
+                let is_killer = id_of(&*delivery) == killer;
+                running.push(delivery);
+                if is_killer {
+                    return true;
+                }
+            }
+            if running.is_empty() {
+                return false;
+            }
+            for delivery in running {
+                delivery.ack(&Outcome::Completed).await.unwrap();
+            }
+        }
+    };
+    let mut deaths = 0;
+    while rig.until_it_dies(work) {
+        deaths += 1;
+        assert!(deaths <= 3, "it is given up after three lost runs");
+    }
+    assert_eq!(deaths, 3);
+    runtime().block_on(async {
+        let database = rig.open().await;
+        for id in ids {
+            let found = database.queue().find(id).await.unwrap().unwrap();
+            let expected = if id == killer {
+                TaskState::Dead
+            } else {
+                TaskState::Completed
+            };
+            assert_eq!(found.summary.state, expected, "{id}");
+        }
+        let letters = database
+            .dead_letters()
+            .list(&DeadLetterFilter::default())
+            .await
+            .unwrap();
+        assert_eq!(letters[0].failure.code, "task.lost");
+        database.close().await.unwrap();
+    });
+}
+
+/// The next delivery, if one comes within a moment.
+async fn next_or_nothing(deliveries: &mut Box<dyn Deliveries>) -> Option<Box<dyn aftercommit_domain::tasks::Delivery>> {
+    let moment = std::time::Duration::from_millis(200);
+    tokio::time::timeout(moment, deliveries.next()).await.ok()?.unwrap()
+}
+
+#[test]
+fn a_task_that_lost_two_runs_is_run_alone_among_its_like() {
+    let rig = Rig::new();
+    let ids = rig.until_it_dies(async |database| publish(&database, rig.messages().tasks(3)).await);
+    for _ in 0..2 {
+        rig.until_it_dies(async |database| {
+            let mut deliveries = consume(&database, 3).await;
+            let running = take(&mut deliveries, 3).await;
+            drop((running, deliveries));
+        });
+    }
+    runtime().block_on(async {
+        let database = rig.open().await;
+        publish(&database, rig.messages().tasks(1)).await;
+        let mut deliveries = consume(&database, 10).await;
+        let (suspect, fresh) = (next(&mut deliveries).await, next(&mut deliveries).await);
+        assert_eq!((id_of(&*suspect), suspect.redelivered()), (ids[0], true));
+        assert!(!fresh.redelivered(), "others run beside it");
+        assert!(
+            next_or_nothing(&mut deliveries).await.is_none(),
+            "the other suspects wait"
+        );
+        suspect.ack(&Outcome::Completed).await.unwrap();
+        assert_eq!(id_of(&*next(&mut deliveries).await), ids[1]);
+        drop(fresh);
+        database.close().await.unwrap();
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_settled_or_whose_settling_failed_is_not_lost() {
+    let rig = Rig::new();
+    let database = rig.open().await;
+    publish(&database, rig.messages().tasks(1)).await;
+    let mut deliveries = consume(&database, 1).await;
+    next(&mut deliveries).await.give_back().await.unwrap();
+    next(&mut deliveries)
+        .await
+        .retry(std::time::Duration::ZERO, true, None)
+        .await
+        .unwrap();
+    let third = next(&mut deliveries).await;
+    assert_eq!((third.attempt(), third.redelivered()), (2, false));
+    // Dropped unsettled, it is.
+    drop(third);
+    rig.services.clock.advance(LEASE * 2);
+    assert_eq!(database.queue().rescue_expired().await.unwrap(), 1);
+    assert!(next(&mut deliveries).await.redelivered());
+    database.close().await.unwrap();
+}
