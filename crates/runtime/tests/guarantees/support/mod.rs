@@ -4,4 +4,5 @@ pub(crate) mod clock;
 pub(crate) mod contracts;
 pub(crate) mod handlers;
 pub(crate) mod log;
+pub(crate) mod metrics;
 pub(crate) mod rig;
