@@ -3,21 +3,21 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use aftercommit_domain::contract::TopicName;
+use aftercommit_domain::contract::{EnvelopeFactory, TopicName};
 use aftercommit_domain::events::{DOMAIN_EVENTS_TOPIC, EventCatalogue, Routes};
 use aftercommit_platform_config::Settings;
 use aftercommit_platform_telemetry::{LogFormat, LogOptions};
-use aftercommit_runtime::lifecycle::ShutdownGrace;
-use aftercommit_runtime::maintenance::RescuerOptions;
-use aftercommit_runtime::relay::RelayOptions;
-use aftercommit_runtime::worker::{Topic, TopicOverrides};
-use aftercommit_runtime::{Engine, EngineOptions, Health, Roles};
+use aftercommit_runtime::worker::Topic;
+use aftercommit_runtime::{Engine, Health, Roles};
 use axum::Router;
 use futures::future::BoxFuture;
 
 use crate::data_directory;
+use crate::engine_options::engine_options;
+use crate::http;
 use crate::kit::{Kit, KitParts, Operations};
-use crate::providers::{self, System};
+use crate::opened::Opened;
+use crate::providers::{self, Providers, System};
 use crate::serve;
 use crate::startup::{StartupError, report};
 
@@ -35,15 +35,6 @@ pub struct Aftercommit {
     on_start: Vec<StartHook>,
     next_steps: Option<String>,
     roles: Roles,
-}
-
-/// An application whose database is open and whose declaration was checked; nothing runs yet.
-pub struct Opened {
-    pub(crate) kit: Kit,
-    pub(crate) engine: Engine,
-    pub(crate) operations: Operations,
-    pub(crate) router: Router,
-    pub(crate) next_steps: Option<String>,
 }
 
 impl Aftercommit {
@@ -94,7 +85,8 @@ impl Aftercommit {
         self
     }
 
-    /// HTTP routes of its own, beside `/health`, `/ready`, `/metrics` and `/admin/v1`.
+    /// HTTP routes of its own, beside `/health`, `/ready`, `/metrics` and `/admin/v1`, which are always the kit's. Its
+    /// fallback answers what neither knows.
     pub fn http<F, Fut>(mut self, router: F) -> Self
     where
         F: FnOnce(Kit) -> Fut + Send + 'static,
@@ -136,8 +128,11 @@ impl Aftercommit {
         result.unwrap_or_else(|error| report(&error))
     }
 
-    /// Runs with these settings. Logs are set up here.
-    pub async fn run_with(self, settings: Settings) -> Result<ExitCode, StartupError> {
+    /// Runs with these settings. Logs and metrics are set up here.
+    ///
+    /// # Errors
+    /// Why it cannot start. What was opened is closed again.
+    pub async fn run_with(self, mut settings: Settings) -> Result<ExitCode, StartupError> {
         let format = match settings.log.format {
             aftercommit_platform_config::LogFormat::Pretty => LogFormat::Pretty,
             aftercommit_platform_config::LogFormat::Json => LogFormat::Json,
@@ -146,29 +141,56 @@ impl Aftercommit {
             .map_err(|error| StartupError::Log(error.to_string()))?;
         let metrics = aftercommit_platform_telemetry::install_metrics()
             .map_err(|error| StartupError::Application(error.to_string()))?;
-        let opened = self.open(settings).await?;
-        for warning in &opened.kit.settings().warnings {
+        for warning in &settings.warnings {
             tracing::warn!("{warning}");
         }
-        serve::until_stopped(opened, metrics).await
+        let foundation = Foundation::lay(&settings, Arc::clone(&self.source)).await?;
+        // The database comes first, because "in use by another process" says more than a taken address. The address
+        // comes before the application, because links in e-mails begin with it and port 0 is known only now.
+        let listener = match serve::listen(settings.http_addr).await {
+            Ok((listener, bound)) => {
+                settings.http_addr = bound;
+                listener
+            }
+            Err(error) => {
+                foundation.providers.close().await;
+                return Err(error);
+            }
+        };
+        let opened = self.build(settings, foundation).await?;
+        serve::until_stopped(opened, listener, metrics).await
     }
 
     /// Opens the database and checks the declaration. Nothing runs yet.
+    ///
+    /// # Errors
+    /// Why it cannot start. What was opened is closed again.
     pub async fn open(self, settings: Settings) -> Result<Opened, StartupError> {
-        data_directory::create(settings.data_dir.path())?;
-        let system = System::new();
-        let envelopes = providers::envelopes(&settings, &system, Arc::clone(&self.source))?;
-        let providers = providers::open(&settings, &system, &envelopes).await?;
-        let health = Health::new(Arc::clone(&system.clock));
+        let foundation = Foundation::lay(&settings, Arc::clone(&self.source)).await?;
+        self.build(settings, foundation).await
+    }
+
+    async fn build(self, settings: Settings, foundation: Foundation) -> Result<Opened, StartupError> {
+        let health = Health::new(Arc::clone(&foundation.system.clock));
         let kit = Kit {
             inner: Arc::new(KitParts {
                 settings,
-                system,
-                envelopes,
-                providers,
+                system: foundation.system,
+                envelopes: foundation.envelopes,
+                providers: foundation.providers,
                 health,
             }),
         };
+        match self.declare(kit.clone()).await {
+            Ok(opened) => Ok(opened),
+            Err(error) => {
+                kit.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn declare(self, kit: Kit) -> Result<Opened, StartupError> {
         for hook in self.on_start {
             hook(kit.clone())
                 .await
@@ -179,6 +201,9 @@ impl Aftercommit {
             topics.extend(make(kit.clone()).await?);
         }
         let mut router = Router::new();
+        if self.routers.is_empty() {
+            router = router.fallback(http::not_found);
+        }
         for make in self.routers {
             router = router.merge(make(kit.clone()).await?);
         }
@@ -210,59 +235,23 @@ impl Aftercommit {
     }
 }
 
-impl Opened {
-    /// The kit.
-    pub const fn kit(&self) -> &Kit {
-        &self.kit
-    }
-
-    /// What operators ask and order.
-    pub const fn operations(&self) -> &Operations {
-        &self.operations
-    }
-
-    /// Closes the database without having run anything.
-    pub async fn close(self) {
-        self.kit.close().await;
-    }
+/// What stands before anything of the application's own.
+struct Foundation {
+    system: System,
+    envelopes: EnvelopeFactory,
+    providers: Providers,
 }
 
-fn engine_options(settings: &Settings, roles: Roles, known: &[TopicName]) -> EngineOptions {
-    let defaults = EngineOptions::default();
-    let mut relay = RelayOptions {
-        batch_size: settings.relay.batch_size,
-        lease: settings.relay.lease,
-        idle_poll: settings.relay.idle_poll,
-        ..defaults.relay
-    };
-    relay.policy.retry.max_attempts = settings.relay.max_attempts;
-    relay.publish_deadline = relay.publish_deadline.min(relay.lease / 2);
-    let overrides = |name: &TopicName| {
-        let topic = settings.topics.of(name.as_str());
-        TopicOverrides {
-            concurrency: topic.concurrency,
-            timeout: topic.timeout,
-            max_attempts: topic.max_attempts,
-            base_delay: topic.base_delay,
-            max_delay: topic.max_delay,
-        }
-    };
-    EngineOptions {
-        roles,
-        relay,
-        rescuer: RescuerOptions {
-            keep_outcomes: settings.history.retention,
-            ..defaults.rescuer
-        },
-        concurrency: settings.worker.concurrency,
-        prefetch_factor: settings.worker.prefetch_factor,
-        timeout: settings.worker.timeout,
-        topics: known.iter().map(|name| (name.clone(), overrides(name))).collect(),
-        grace: ShutdownGrace {
-            finish: settings.shutdown.grace,
-            cancel: settings.shutdown.cancel,
-            ..ShutdownGrace::default()
-        },
-        ..defaults
+impl Foundation {
+    async fn lay(settings: &Settings, source: Arc<str>) -> Result<Self, StartupError> {
+        data_directory::create(settings.data_dir.path())?;
+        let system = System::new();
+        let envelopes = providers::envelopes(settings, &system, source)?;
+        let providers = providers::open(settings, &system, &envelopes).await?;
+        Ok(Self {
+            system,
+            envelopes,
+            providers,
+        })
     }
 }

@@ -1,9 +1,13 @@
 //! The kit: what an application's own code uses of a running process.
 
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant};
-use aftercommit_domain::events::{EventCatalogue, EventLog, EventsPublisher, Outbox, Routes, create_events_publisher};
+use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant, TopicName};
+use aftercommit_domain::events::{
+    DOMAIN_EVENTS_TOPIC, EventCatalogue, EventLog, EventsPublisher, Outbox, Routes, create_events_publisher,
+};
 use aftercommit_domain::ids::Ids;
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{DeadLetters, QueuePublisher, TaskDescriptor, TaskInspector};
@@ -80,6 +84,16 @@ impl Kit {
         &self.inner.settings
     }
 
+    /// Where people reach the product, without a slash at the end: `AFTERCOMMIT_HTTP__PUBLIC_URL`, or the address this
+    /// process listens on.
+    pub fn public_url(&self) -> String {
+        let settings = self.settings();
+        settings
+            .public_url
+            .clone()
+            .unwrap_or_else(|| format!("http://{}", reachable(settings.http_addr)))
+    }
+
     /// What the loops are doing.
     pub fn health(&self) -> &Health {
         &self.inner.health
@@ -139,14 +153,7 @@ impl Kit {
 
     /// Closes the database; after the loops have stopped.
     pub async fn close(&self) {
-        match &self.inner.providers.store {
-            #[cfg(feature = "sqlite")]
-            Store::Sqlite(database) => {
-                if let Err(error) = database.close().await {
-                    tracing::warn!(%error, "the database was not closed cleanly; nothing committed is lost");
-                }
-            }
-        }
+        self.inner.providers.close().await;
     }
 }
 
@@ -161,10 +168,15 @@ pub struct Operations {
 }
 
 impl Operations {
-    /// Whether a handler of this process runs tasks of `topic`.
-    pub(crate) fn owns(&self, topic: &str) -> bool {
-        topic == aftercommit_domain::events::DOMAIN_EVENTS_TOPIC.as_str()
-            || self.descriptors.iter().any(|task| task.topic.as_str() == topic)
+    /// The topics this process declares, and the dispatcher's.
+    pub(crate) fn topics(&self) -> BTreeSet<TopicName> {
+        let declared = self.descriptors.iter().map(|task| task.topic.clone());
+        declared.chain([DOMAIN_EVENTS_TOPIC]).collect()
+    }
+
+    /// Whether this process declares `topic`.
+    pub(crate) fn owns(&self, topic: &TopicName) -> bool {
+        *topic == DOMAIN_EVENTS_TOPIC || self.descriptors.iter().any(|task| task.topic == *topic)
     }
 
     pub(crate) fn outbox(&self) -> &dyn Outbox {
@@ -182,4 +194,15 @@ impl Operations {
     pub(crate) fn inspector(&self) -> &dyn TaskInspector {
         &*self.kit.inner.providers.inspector
     }
+}
+
+/// Where an address that stands for all of this machine's can be called from here.
+pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
 }

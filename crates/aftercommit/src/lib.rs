@@ -42,11 +42,19 @@
 
 #![warn(missing_docs)]
 
+#[cfg(not(feature = "sqlite"))]
+compile_error!(
+    "`aftercommit` needs a database: enable the feature of at least one provider, such as \
+     `aftercommit = { version = \"…\", default-features = false, features = [\"sqlite\"] }`"
+);
+
 pub mod http;
 
 mod application;
 mod data_directory;
+mod engine_options;
 mod kit;
+mod opened;
 mod providers;
 mod run_file;
 mod serve;
@@ -55,9 +63,11 @@ mod startup;
 pub use aftercommit_domain as domain;
 pub use aftercommit_domain::catalogue;
 pub use aftercommit_platform_config as config;
+pub use aftercommit_platform_telemetry as telemetry;
 pub use aftercommit_runtime as runtime;
-pub use application::{Aftercommit, Opened};
+pub use application::Aftercommit;
 pub use kit::{Kit, Operations};
+pub use opened::{Opened, Running};
 pub use run_file::{RunFile, RunFileError};
 pub use startup::{StartupError, report};
 

@@ -53,6 +53,20 @@ pub(crate) enum Store {
     Sqlite(sqlite::SqliteDatabase),
 }
 
+impl Providers {
+    /// Closes the database; after the loops have stopped.
+    pub(crate) async fn close(&self) {
+        match self.store {
+            #[cfg(feature = "sqlite")]
+            Store::Sqlite(ref database) => {
+                if let Err(error) = database.close().await {
+                    tracing::warn!(%error, "the database was not closed cleanly; nothing committed is lost");
+                }
+            }
+        }
+    }
+}
+
 impl System {
     pub(crate) fn new() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -134,11 +148,6 @@ pub(crate) fn email_sender(settings: &Settings, clock: Arc<dyn Clock>) -> Result
 /// The reference product's stores in the opened database.
 #[cfg(feature = "reference")]
 pub(crate) async fn reference_ports(kit: &crate::Kit) -> Result<ReferencePorts, StartupError> {
-    let settings = kit.settings();
-    let public_url = settings
-        .public_url
-        .clone()
-        .unwrap_or_else(|| format!("http://{}", settings.http_addr));
     let (units, reader): (Arc<dyn ReferenceUnitOfWorkFactory>, Arc<dyn ReferenceReader>) =
         match &kit.inner.providers.store {
             #[cfg(feature = "sqlite")]
@@ -156,7 +165,7 @@ pub(crate) async fn reference_ports(kit: &crate::Kit) -> Result<ReferencePorts, 
         clock: kit.clock(),
         ids: kit.ids(),
         randomness: kit.randomness(),
-        settings: Arc::new(ProductSettings::at(public_url)),
+        settings: Arc::new(ProductSettings::at(kit.public_url())),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -97,6 +97,15 @@ impl RunFile {
         {
             tracing::warn!(path = %path.display(), %error, "the run file was not removed");
         }
+    }
+}
+
+/// Removes a run file when it is dropped, so that no way out of a run leaves it behind.
+pub(crate) struct RemovedAtEnd(pub(crate) PathBuf);
+
+impl Drop for RemovedAtEnd {
+    fn drop(&mut self) {
+        RunFile::remove(&self.0);
     }
 }
 

@@ -1,6 +1,8 @@
 //! Runs an opened application: listens, starts the loops, waits for the signal, stops in stages.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,16 +13,79 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::application::Opened;
 use crate::http;
-use crate::kit::Kit;
-use crate::run_file::RunFile;
+use crate::kit::{Kit, reachable};
+use crate::opened::Opened;
+use crate::run_file::{RemovedAtEnd, RunFile, RunFileError};
 use crate::startup::StartupError;
 
 /// How long open HTTP requests may take at the end.
 const HTTP_GRACE: Duration = Duration::from_secs(2);
 
-pub(crate) async fn until_stopped(opened: Opened, metrics: MetricsHandle) -> Result<ExitCode, StartupError> {
+/// Takes the configured address. Also answers which one that is, as port 0 means any free port.
+pub(crate) async fn listen(configured: SocketAddr) -> Result<(TcpListener, SocketAddr), StartupError> {
+    let failed = |error: std::io::Error| StartupError::Listen {
+        address: configured.to_string(),
+        reason: error.to_string(),
+    };
+    let listener = TcpListener::bind(configured).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}
+
+pub(crate) async fn until_stopped(
+    opened: Opened,
+    listener: TcpListener,
+    metrics: MetricsHandle,
+) -> Result<ExitCode, StartupError> {
+    let kit = opened.kit.clone();
+    // Listened for before anybody can know of this process, so that no signal sent to it is missed.
+    let prepared = Signals::new()
+        .map_err(|error| StartupError::Application(format!("signals cannot be listened for: {error}")))
+        .and_then(|signals| Ok((signals, announce(&kit)?)));
+    match prepared {
+        Ok((signals, announced)) => Ok(serve(opened, listener, metrics, signals, announced).await),
+        Err(error) => {
+            kit.close().await;
+            Err(error)
+        }
+    }
+}
+
+/// How the command line finds this process.
+struct Announced {
+    token: SecretString,
+    run_file: RemovedAtEnd,
+}
+
+fn announce(kit: &Kit) -> Result<Announced, StartupError> {
+    let token = admin_token(kit);
+    let path = kit.settings().data_dir.run_file();
+    let run_file = RunFile {
+        url: format!("http://{}", reachable(kit.settings().http_addr)),
+        token: token.clone(),
+        pid: std::process::id(),
+    };
+    run_file.write(&path).map_err(|error| match error {
+        RunFileError::Io { path, source } => StartupError::File {
+            path,
+            reason: source.to_string(),
+        },
+        RunFileError::Malformed { path, reason } => StartupError::File { path, reason },
+    })?;
+    Ok(Announced {
+        token,
+        run_file: RemovedAtEnd(path),
+    })
+}
+
+async fn serve(
+    opened: Opened,
+    listener: TcpListener,
+    metrics: MetricsHandle,
+    mut signals: Signals,
+    announced: Announced,
+) -> ExitCode {
     let Opened {
         kit,
         engine,
@@ -28,28 +93,9 @@ pub(crate) async fn until_stopped(opened: Opened, metrics: MetricsHandle) -> Res
         router,
         next_steps,
     } = opened;
-    let configured = kit.settings().http_addr;
-    let listen_failed = |error: std::io::Error| StartupError::Listen {
-        address: configured.to_string(),
-        reason: error.to_string(),
-    };
-    let listener = TcpListener::bind(configured).await.map_err(listen_failed)?;
-    let address = listener.local_addr().map_err(listen_failed)?;
-    let token = admin_token(&kit);
-    let run_file_path = kit.settings().data_dir.run_file();
-    let run_file = RunFile {
-        url: format!("http://{address}"),
-        token: token.clone(),
-        pid: std::process::id(),
-    };
-    run_file.write(&run_file_path).map_err(|error| StartupError::File {
-        path: run_file_path.display().to_string(),
-        reason: error.to_string(),
-    })?;
-
-    // Listened for before the first screen appears, so that no signal sent after it is missed.
-    let mut signals = Signals::new().map_err(|error| StartupError::Application(error.to_string()))?;
-    let app = http::router(operations, metrics, token).merge(router);
+    let app = http::router(operations, metrics, announced.token).fallback_service(router);
+    // The loops first: until they are known, readiness would have nothing to say about them.
+    let engine = engine.start(kit.health());
     let (close_http, closed) = oneshot::channel::<()>();
     let server = axum::serve(listener, app).with_graceful_shutdown(async move {
         let _ = closed.await;
@@ -58,32 +104,40 @@ pub(crate) async fn until_stopped(opened: Opened, metrics: MetricsHandle) -> Res
         clippy::disallowed_methods,
         reason = "the HTTP server outlives the loops' stop, so it is awaited here"
     )]
-    let server = tokio::spawn(server.into_future());
-    let engine = engine.start(kit.health());
-    print!("{}", first_screen(&kit, &address.to_string(), next_steps.as_deref()));
-    tracing::info!(%address, data_directory = %kit.settings().data_dir.path().display(), "started");
+    let mut server = tokio::spawn(server.into_future());
+    // Whoever reads may be gone already.
+    let _ = std::io::stdout().write_all(first_screen(&kit, next_steps.as_deref()).as_bytes());
+    tracing::info!(
+        address = %kit.settings().http_addr,
+        data_directory = %kit.settings().data_dir.path().display(),
+        "started"
+    );
 
     signals.next().await;
     tracing::info!("stopping: no new work is taken, running handlers may finish");
+    let stop = async {
+        let outcome = engine.stop().await;
+        let _ = close_http.send(());
+        if tokio::time::timeout(HTTP_GRACE, &mut server).await.is_err() {
+            tracing::warn!("open HTTP requests were cut off");
+        }
+        // Before the database is free for a successor, whose run file this must not take.
+        drop(announced.run_file);
+        kit.close().await;
+        outcome
+    };
     let outcome = tokio::select! {
-        outcome = engine.stop() => outcome,
+        outcome = stop => outcome,
         () = signals.next() => {
             tracing::warn!("stopped at once by a second signal; leases do the rest");
-            RunFile::remove(&run_file_path);
-            return Ok(ExitCode::FAILURE);
+            return ExitCode::FAILURE;
         }
     };
-    let _ = close_http.send(());
-    if tokio::time::timeout(HTTP_GRACE, server).await.is_err() {
-        tracing::warn!("open HTTP requests were cut off");
-    }
-    kit.close().await;
-    RunFile::remove(&run_file_path);
     tracing::info!(?outcome, "stopped");
-    Ok(match outcome {
+    match outcome {
         StopOutcome::Clean | StopOutcome::Cancelled => ExitCode::SUCCESS,
         StopOutcome::Overrun => ExitCode::FAILURE,
-    })
+    }
 }
 
 /// The configured token, or one for this run.
@@ -100,8 +154,9 @@ fn admin_token(kit: &Kit) -> SecretString {
     })
 }
 
-fn first_screen(kit: &Kit, address: &str, next_steps: Option<&str>) -> String {
+fn first_screen(kit: &Kit, next_steps: Option<&str>) -> String {
     let settings = kit.settings();
+    let address = reachable(settings.http_addr).to_string();
     let mail = settings.mail.smtp.as_ref().map_or_else(
         || format!("files in {}", settings.mail.dir.display()),
         |smtp| format!("SMTP at {}:{}", smtp.host, smtp.port),
@@ -116,7 +171,7 @@ fn first_screen(kit: &Kit, address: &str, next_steps: Option<&str>) -> String {
     let _ = writeln!(screen, "  database        {}", database(settings));
     let _ = writeln!(screen, "  e-mail          {mail}");
     if let Some(text) = next_steps {
-        let _ = writeln!(screen, "\n{}", text.replace("{address}", address).trim_end());
+        let _ = writeln!(screen, "\n{}", text.replace("{address}", &address).trim_end());
     }
     let _ = writeln!(screen, "\n  Stop with Ctrl-C.\n");
     screen

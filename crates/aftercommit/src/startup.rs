@@ -1,5 +1,6 @@
 //! Why a process does not start, in words for the person who starts it.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use aftercommit_platform_config::{CONFIG_EXIT_CODE, ConfigErrors};
@@ -70,8 +71,10 @@ impl StartupError {
 
 /// Tells the person who started the process, on standard error, one line for each problem; answers the exit status.
 pub fn report(error: &StartupError) -> ExitCode {
+    let mut out = std::io::stderr().lock();
     for line in error.to_string().lines() {
-        eprintln!("aftercommit: {line}");
+        // Nobody may be listening; the exit status says it too.
+        let _ = writeln!(out, "aftercommit: {line}");
     }
     ExitCode::from(error.exit_code())
 }

@@ -10,6 +10,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use metrics::gauge;
 use serde::Serialize;
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 use crate::kit::Operations;
 
@@ -42,34 +44,12 @@ pub(super) struct ReadyAnswer {
 /// 200 when every loop does its work and the store answers; 503 with the causes otherwise.
 pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, Json<ReadyAnswer>) {
     let mut causes = operations.kit.health().causes();
-    let outbox = match tokio::time::timeout(STORE_DEADLINE, operations.outbox().stats()).await {
-        Ok(Ok(stats)) => Some(stats),
-        Ok(Err(error)) => {
-            causes.push(format!("database: {error}"));
-            None
-        }
-        Err(_) => {
-            causes.push("database: no answer within 2 s".into());
-            None
-        }
-    };
-    let topics = match tokio::time::timeout(STORE_DEADLINE, operations.inspector().depths()).await {
-        Ok(Ok(depths)) => depths,
-        Ok(Err(error)) => {
-            causes.push(format!("queue: {error}"));
-            Vec::new()
-        }
-        Err(_) => {
-            causes.push("queue: no answer within 2 s".into());
-            Vec::new()
-        }
-    };
-    publish_gauges(outbox.as_ref(), &topics);
+    let Depths { outbox, topics } = look(&operations, &mut causes).await;
     let topics_without_owner = topics
         .iter()
         .filter(|depth| depth.available > 0)
+        .filter(|depth| !operations.owns(&depth.topic))
         .map(|depth| depth.topic.to_string())
-        .filter(|topic| !operations.owns(topic))
         .collect();
     let ready = causes.is_empty();
     let status = if ready {
@@ -89,23 +69,73 @@ pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, 
     )
 }
 
-fn publish_gauges(outbox: Option<&OutboxStats>, topics: &[TopicDepth]) {
-    if let Some(stats) = outbox {
-        for (state, count) in [
-            ("waiting", stats.waiting),
-            ("claimed", stats.claimed),
-            ("quarantined", stats.quarantined),
-        ] {
-            gauge!("aftercommit_outbox_rows", "state" => state).set(as_f64(count));
+/// Sets the gauges of what waits. A store that does not answer leaves them as they were; `/ready` says so.
+pub(super) async fn refresh_gauges(operations: &Operations) {
+    look(operations, &mut Vec::new()).await;
+}
+
+/// What waits in the stores.
+struct Depths {
+    outbox: Option<OutboxStats>,
+    topics: Vec<TopicDepth>,
+}
+
+/// Asks the stores, and sets the gauges on the way.
+async fn look(operations: &Operations, causes: &mut Vec<String>) -> Depths {
+    let (outbox, topics) = tokio::join!(
+        timeout(STORE_DEADLINE, operations.outbox().stats()),
+        timeout(STORE_DEADLINE, operations.inspector().depths()),
+    );
+    let outbox = answered("database", outbox, causes);
+    if let Some(stats) = &outbox {
+        set_outbox_gauges(stats);
+    }
+    let topics = answered("queue", topics, causes);
+    if let Some(topics) = &topics {
+        set_topic_gauges(operations, topics);
+    }
+    Depths {
+        outbox,
+        topics: topics.unwrap_or_default(),
+    }
+}
+
+fn answered<T, E: std::fmt::Display>(
+    store: &str,
+    answer: Result<Result<T, E>, Elapsed>,
+    causes: &mut Vec<String>,
+) -> Option<T> {
+    match answer {
+        Ok(Ok(answer)) => Some(answer),
+        Ok(Err(error)) => {
+            causes.push(format!("{store}: {error}"));
+            None
+        }
+        Err(_) => {
+            causes.push(format!("{store}: no answer within {} s", STORE_DEADLINE.as_secs()));
+            None
         }
     }
-    for depth in topics {
-        for (state, count) in [
-            ("available", depth.available),
-            ("scheduled", depth.scheduled),
-            ("running", depth.running),
-        ] {
-            gauge!("aftercommit_topic_tasks", "topic" => depth.topic.to_string(), "state" => state).set(as_f64(count));
+}
+
+fn set_outbox_gauges(stats: &OutboxStats) {
+    for (state, count) in [
+        ("waiting", stats.waiting),
+        ("claimed", stats.claimed),
+        ("quarantined", stats.quarantined),
+    ] {
+        gauge!("aftercommit_outbox_rows", "state" => state).set(as_f64(count));
+    }
+}
+
+/// The topics this process knows, so that the labels are bounded, and one that was drained shows 0.
+fn set_topic_gauges(operations: &Operations, depths: &[TopicDepth]) {
+    for topic in operations.topics() {
+        let depth = depths.iter().find(|depth| depth.topic == topic);
+        let [available, scheduled, running] =
+            depth.map_or([0; 3], |depth| [depth.available, depth.scheduled, depth.running]);
+        for (state, count) in [("available", available), ("scheduled", scheduled), ("running", running)] {
+            gauge!("aftercommit_topic_tasks", "topic" => topic.to_string(), "state" => state).set(as_f64(count));
         }
     }
 }

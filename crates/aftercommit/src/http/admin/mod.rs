@@ -8,12 +8,12 @@ mod tasks;
 
 use aftercommit_domain::ids::MessageId;
 use axum::Router;
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq;
@@ -23,6 +23,8 @@ use crate::kit::Operations;
 
 /// The longest body of an operator's request: an envelope and a little more.
 const MAX_BODY: usize = 1_200_000;
+
+const SCHEME: &[u8] = b"Bearer ";
 
 pub(super) fn router(operations: Operations, token: SecretString) -> Router {
     Router::new()
@@ -38,9 +40,11 @@ pub(super) fn router(operations: Operations, token: SecretString) -> Router {
         )
         .route("/admin/v1/dead-letters/{id}/replay", post(dead_letters::replay))
         .route("/admin/v1/routes", get(routes::list))
+        .route("/admin/v1/{*unknown}", any(super::not_found))
         .with_state(operations)
-        .layer(tower_http::limit::RequestBodyLimitLayer::new(MAX_BODY))
-        .layer(from_fn_with_state(token, check_token))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .route_layer(from_fn_with_state(token, check_token))
 }
 
 async fn check_token(State(token): State<SecretString>, request: Request, next: Next) -> Response {
@@ -48,7 +52,10 @@ async fn check_token(State(token): State<SecretString>, request: Request, next: 
         .headers()
         .get(AUTHORIZATION)
         .map_or(&[][..], HeaderValue::as_bytes);
-    let given = given.strip_prefix(b"Bearer ").unwrap_or_default();
+    let given = match given.split_at_checked(SCHEME.len()) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(SCHEME) => token,
+        Some(_) | None => &[],
+    };
     if bool::from(given.ct_eq(token.expose_secret().as_bytes())) {
         return next.run(request).await;
     }
@@ -58,6 +65,11 @@ async fn check_token(State(token): State<SecretString>, request: Request, next: 
         .headers_mut()
         .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not take {method}", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "route.method_not_allowed", detail)
 }
 
 /// The id in a path.

@@ -1,0 +1,50 @@
+//! From the configuration to the engine's options.
+
+use aftercommit_domain::contract::TopicName;
+use aftercommit_platform_config::Settings;
+use aftercommit_runtime::lifecycle::ShutdownGrace;
+use aftercommit_runtime::maintenance::RescuerOptions;
+use aftercommit_runtime::relay::RelayOptions;
+use aftercommit_runtime::worker::TopicOverrides;
+use aftercommit_runtime::{EngineOptions, Roles};
+
+/// What an engine of these roles does, with the settings of the topics it knows.
+pub(crate) fn engine_options(settings: &Settings, roles: Roles, known: &[TopicName]) -> EngineOptions {
+    let defaults = EngineOptions::default();
+    let mut relay = RelayOptions {
+        batch_size: settings.relay.batch_size,
+        lease: settings.relay.lease,
+        idle_poll: settings.relay.idle_poll,
+        ..defaults.relay
+    };
+    relay.policy.retry.max_attempts = settings.relay.max_attempts;
+    relay.publish_deadline = relay.publish_deadline.min(relay.lease / 2);
+    let overrides = |name: &TopicName| {
+        let topic = settings.topics.of(name.as_str());
+        TopicOverrides {
+            concurrency: topic.concurrency,
+            timeout: topic.timeout,
+            max_attempts: topic.max_attempts,
+            base_delay: topic.base_delay,
+            max_delay: topic.max_delay,
+        }
+    };
+    EngineOptions {
+        roles,
+        relay,
+        rescuer: RescuerOptions {
+            keep_outcomes: settings.history.retention,
+            ..defaults.rescuer
+        },
+        concurrency: settings.worker.concurrency,
+        prefetch_factor: settings.worker.prefetch_factor,
+        timeout: settings.worker.timeout,
+        topics: known.iter().map(|name| (name.clone(), overrides(name))).collect(),
+        grace: ShutdownGrace {
+            finish: settings.shutdown.grace,
+            cancel: settings.shutdown.cancel,
+            ..ShutdownGrace::default()
+        },
+        ..defaults
+    }
+}
