@@ -25,6 +25,7 @@ CREATE TABLE aftercommit_outbox (
 CREATE INDEX aftercommit_outbox_state ON aftercommit_outbox (state);
 -- What holds back the rows after it.
 CREATE INDEX aftercommit_outbox_waiting ON aftercommit_outbox (ordering, position) WHERE state = 1;
+CREATE INDEX aftercommit_outbox_due ON aftercommit_outbox (due_at) WHERE state = 1;
 
 CREATE TABLE aftercommit_event_log (
     entry           INTEGER PRIMARY KEY,

@@ -50,6 +50,12 @@ const CLAIM_SQL: &str = "SELECT o.position, o.kind, o.attempts, o.written_at, o.
            WHERE e.ordering = o.ordering AND e.state = 1 AND e.position < o.position AND e.due_at > ?1))) \
      ORDER BY o.position LIMIT ?4";
 
+/// The first of each state by its index; sorting both together would read every row.
+const OLDEST: &str = "SELECT (SELECT written_at FROM aftercommit_outbox WHERE position = (\
+    SELECT min(position) FROM (\
+      SELECT min(position) AS position FROM aftercommit_outbox WHERE state = 0 \
+      UNION ALL SELECT min(position) FROM aftercommit_outbox WHERE state = 1)))";
+
 #[derive(Serialize)]
 struct Waiting {
     position: i64,
@@ -224,11 +230,7 @@ impl Outbox for SqliteOutbox {
                 sqlx::query_as("SELECT state, count(*) FROM aftercommit_outbox GROUP BY state")
                     .fetch_all(&mut *connection)
                     .await?;
-            let oldest: Option<i64> = sqlx::query_scalar(
-                "SELECT written_at FROM aftercommit_outbox WHERE state < 2 ORDER BY position LIMIT 1",
-            )
-            .fetch_optional(&mut *connection)
-            .await?;
+            let oldest: Option<i64> = sqlx::query_scalar(OLDEST).fetch_one(&mut *connection).await?;
             Ok::<_, sqlx::Error>((by_state, oldest))
         };
         let (by_state, oldest) = self
@@ -274,7 +276,9 @@ impl SqliteOutbox {
     async fn next_due(&self) -> Result<Option<i64>, sqlx::Error> {
         let claims = &self.database.claims;
         let mut connection = claims.turn().await?;
-        let query = sqlx::query_scalar("SELECT min(due_at) FROM aftercommit_outbox WHERE state = 1");
+        let query = sqlx::query_scalar(
+            "SELECT min(due_at) FROM aftercommit_outbox INDEXED BY aftercommit_outbox_due WHERE state = 1",
+        );
         claims.bounded(query.fetch_one(&mut *connection)).await
     }
 }

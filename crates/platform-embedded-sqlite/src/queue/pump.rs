@@ -33,7 +33,8 @@ pub(crate) struct Taken {
 }
 
 /// One range of the index of ready tasks, without those that someone has.
-const CLAIM_SQL: &str = "SELECT seq, attempts, lost_runs, order_scope, body FROM aftercommit_tasks \
+const CLAIM_SQL: &str = "SELECT seq, attempts, lost_runs, order_scope, body \
+     FROM aftercommit_tasks INDEXED BY aftercommit_tasks_ready \
      WHERE topic = ?1 AND state = 0 AND due_at <= ?2 \
        AND seq NOT IN (SELECT value FROM json_each(?3)) AND lost_runs < ?4 \
      ORDER BY due_at, seq LIMIT ?5";
