@@ -1,0 +1,13 @@
+//! What an application on the facade, and its operators, may rely on.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod access;
+mod application;
+mod dead_letters;
+mod events;
+mod place;
+mod probes;
+mod rails;
+mod routes;
+mod start;
+mod tasks;
