@@ -231,3 +231,90 @@ impl Drop for Held<'_> {
         self.0.send_modify(|held| *held -= 1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aftercommit_domain::contract::{Cause, Json, Limits, Tenant};
+    use aftercommit_domain::tasks::{Published, QueuePublisher};
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::{InMemory, TestServices, test_services};
+
+    fn task(services: &TestServices, order_key: Option<&str>) -> TaskEnvelope {
+        TaskEnvelope {
+            id: services.envelopes.new_id(),
+            topic: "letters".parse().unwrap(),
+            task: "send".parse().unwrap(),
+            version: 1,
+            tenant: Tenant::System,
+            attempt: 1,
+            enqueued_at: services.envelopes.now(),
+            first_enqueued_at: services.envelopes.now(),
+            not_before: None,
+            deadline: None,
+            order_key: order_key.map(|key| key.parse().unwrap()),
+            cause: Cause::root(),
+            payload: Json::parse("{}", &Limits::default()).unwrap(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_fails_was_not_done_and_what_lost_its_reply_was() {
+        let services = test_services();
+        let store = Faulty::new(InMemory::for_tests(&services));
+        store.script(Operation::Publish, [Fault::Fail, Fault::LoseReply]);
+        let (failed, lost) = (task(&services, None), task(&services, None));
+        for task in [&failed, &lost] {
+            let answers = store.publish(vec![task.clone()]).await;
+            assert!(
+                matches!(answers[..], [Err(PublishError::Unknown { .. })]),
+                "{answers:?}"
+            );
+        }
+        let answers = store.publish(vec![failed, lost]).await;
+        assert!(
+            matches!(
+                answers[..],
+                [Ok(Published::Enqueued(_)), Ok(Published::AlreadyThere(_))]
+            ),
+            "{answers:?}"
+        );
+        assert_eq!(store.calls(Operation::Publish), 3);
+    }
+
+    #[tokio::test]
+    async fn a_refused_message_holds_back_what_follows_it_in_its_order_and_nothing_else() {
+        let services = test_services();
+        let store = Faulty::new(InMemory::for_tests(&services));
+        let tasks = [Some("a"), Some("a"), Some("b"), None].map(|key| task(&services, key));
+        let refused = tasks[0].id;
+        store.refuse(move |task| (task.id == refused).then(|| PublishError::Refused { reason: "full".into() }));
+        let answers = store.publish(tasks.into()).await;
+        assert!(
+            matches!(
+                answers[..],
+                [
+                    Err(PublishError::Refused { .. }),
+                    Err(PublishError::Blocked),
+                    Ok(_),
+                    Ok(_)
+                ]
+            ),
+            "{answers:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_held_call_goes_on_when_it_is_let_go_and_a_hanging_one_never() {
+        let services = test_services();
+        let store = Faulty::new(InMemory::for_tests(&services));
+        store.script(Operation::Publish, [Fault::Hold, Fault::Hang]);
+        let (answers, ()) = futures::join!(store.publish(vec![task(&services, None)]), async {
+            store.wait_for_held(1).await;
+            store.let_go(1);
+        });
+        assert!(matches!(answers[..], [Ok(_)]), "{answers:?}");
+        assert!(store.publish(vec![task(&services, None)]).now_or_never().is_none());
+    }
+}
