@@ -63,7 +63,7 @@ impl StartupError {
             | Self::Declaration(_)
             | Self::Sealing(_)
             | Self::Email(_)
-            | Self::NotBuiltIn { .. } => CONFIG_EXIT_CODE as u8,
+            | Self::NotBuiltIn { .. } => CONFIG_EXIT_CODE,
             Self::Database(_) | Self::Listen { .. } | Self::File { .. } | Self::Application(_) => 1,
         }
     }

@@ -1,5 +1,4 @@
 //! A start that fails late. In a process of its own, because it sets up the process's logs and metrics.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use aftercommit::config::Settings;
 use aftercommit::{Aftercommit, StartupError};

@@ -67,7 +67,7 @@ pub(super) async fn list(
         .await
         .map_err(|error| Problem::of(&error))?;
     Ok(Json(EventsAnswer {
-        events: events.into_iter().map(answer).collect::<Result<_, _>>()?,
+        events: events.iter().map(answer).collect::<Result<_, _>>()?,
     }))
 }
 
@@ -81,7 +81,7 @@ pub(super) async fn show(
         .find(id)
         .await
         .map_err(|error| Problem::of(&error))?;
-    answer(event.ok_or_else(|| not_found("published event", id))?).map(Json)
+    answer(&event.ok_or_else(|| not_found("published event", id))?).map(Json)
 }
 
 /// Through the outbox, in a transaction of its own.
@@ -108,7 +108,7 @@ pub(super) async fn emit(
     Ok((StatusCode::ACCEPTED, Json(Emitted { event_id })))
 }
 
-fn answer(logged: LoggedEvent) -> Result<EventAnswer, Problem> {
+fn answer(logged: &LoggedEvent) -> Result<EventAnswer, Problem> {
     let event = serde_json::from_str(&logged.event.encode()).map_err(|error| {
         Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
