@@ -60,7 +60,9 @@ impl Pump {
         loop {
             let room = self.consumer.wait_for_room().await.min(CLAIM);
             let seen = self.consumer.topic.wake.seen();
-            let claimed = match self.claim(room).await {
+            // One look at the clock for both questions: a task that falls due between two looks would be in neither answer.
+            let now = micros(self.consumer.clock.now());
+            let claimed = match self.claim(room, now).await {
                 Ok(claimed) => claimed,
                 Err(error) => {
                     // Whoever takes the deliveries sees it after what was claimed before, and consumes again.
@@ -71,7 +73,7 @@ impl Pump {
             if claimed == room {
                 continue;
             }
-            let next_due = match self.next_due().await {
+            let next_due = match self.next_due(now).await {
                 Ok(next_due) => next_due,
                 Err(error) => {
                     let _ = self.claimed.send(Err(unavailable("claim", &error)));
@@ -86,15 +88,14 @@ impl Pump {
         }
     }
 
-    /// Claims up to `room` tasks that are due, oldest first. Answers how many it found.
-    async fn claim(&self, room: usize) -> Result<usize, sqlx::Error> {
+    /// Claims up to `room` tasks that are due at `now`, oldest first. Answers how many it found.
+    async fn claim(&self, room: usize, now: i64) -> Result<usize, sqlx::Error> {
         let (consumer, topic) = (&self.consumer, &self.consumer.topic);
         let limit = i64::try_from(room).unwrap_or(i64::MAX);
         let _turn = topic.claiming.lock().await;
         // Read before the rows: whoever is missing here settled before, so the rows show it.
         let held = topic.held();
         let may_run_suspect = consumer.topics.may_run_suspect();
-        let now = micros(consumer.clock.now());
         let name = topic.name.as_str();
         let claims = &self.database.claims;
         let mut connection = claims.turn().await?;
@@ -135,9 +136,8 @@ impl Pump {
         Ok(found)
     }
 
-    /// When the next task of the topic is due that is not due now.
-    async fn next_due(&self) -> Result<Option<i64>, sqlx::Error> {
-        let now = micros(self.consumer.clock.now());
+    /// When the next task of the topic is due that was not due at `now`.
+    async fn next_due(&self, now: i64) -> Result<Option<i64>, sqlx::Error> {
         let name = self.consumer.topic.name.as_str();
         let claims = &self.database.claims;
         let mut connection = claims.turn().await?;
