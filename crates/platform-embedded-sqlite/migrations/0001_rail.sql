@@ -57,6 +57,7 @@ CREATE TABLE aftercommit_tasks (
     order_scope     TEXT,
     attempts        INTEGER NOT NULL DEFAULT 0,
     lost_runs       INTEGER NOT NULL DEFAULT 0,
+    lost_alone      INTEGER NOT NULL DEFAULT 0,
     enqueued_at     INTEGER NOT NULL,
     failure_code    TEXT,
     failure         TEXT,

@@ -24,7 +24,8 @@ pub struct SqliteOptions {
     pub acquire_timeout: Duration,
     /// How long one transaction of the engine, or one commit, may take. Defaults to 30 s.
     pub operation_timeout: Duration,
-    /// A task whose run was lost this often (its process died, or its lease expired) is given up. Defaults to 3.
+    /// A task that lost this many runs on its own is given up: its lease expired, or its process died while it ran nothing
+    /// else. Defaults to 3.
     pub max_lost_runs: u32,
     /// The write-ahead log is cut when it is longer than this, in bytes. Defaults to 64 MiB.
     pub wal_bytes: u64,

@@ -179,7 +179,7 @@ async fn recover(
     let now = micros(services.clock.now());
     let recorded = async {
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        record_lost(&mut transaction, lost, options.max_lost_runs, now).await?;
+        record_lost(&mut transaction, lost, lost.len() == 1, options.max_lost_runs, now).await?;
         transaction.commit().await
     };
     recorded.await.map_err(|error| cannot("recover", path, &error))

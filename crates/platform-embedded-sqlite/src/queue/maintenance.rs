@@ -43,7 +43,8 @@ impl QueueMaintenance for SqliteQueue {
             .call(
                 move |connection| {
                     let lost = lost.clone();
-                    Box::pin(async move { record_lost(connection, &lost, max_lost_runs, now).await })
+                    // The process lives, so each of them was lost by its own worker.
+                    Box::pin(async move { record_lost(connection, &lost, true, max_lost_runs, now).await })
                 },
                 move |result| {
                     // When it was not written the leases stay revoked and expired, and the next rescue tries again.

@@ -285,10 +285,12 @@ async fn try_again(connection: &mut SqliteConnection, again: &[Again]) -> Result
     Ok(())
 }
 
-/// Counts lost runs, and gives up the tasks that lost too many.
+/// Counts lost runs, and gives up the tasks that lost too many on their own: whoever was running beside others when the
+/// process died may have had nothing to do with it.
 pub(crate) async fn record_lost(
     connection: &mut SqliteConnection,
     seqs: &[i64],
+    were_alone: bool,
     max_lost_runs: u32,
     now: i64,
 ) -> Result<(), sqlx::Error> {
@@ -297,14 +299,16 @@ pub(crate) async fn record_lost(
     }
     let list = json_list(seqs.iter().copied());
     sqlx::query(
-        "UPDATE aftercommit_tasks SET lost_runs = lost_runs + 1 WHERE seq IN (SELECT value FROM json_each(?1))",
+        "UPDATE aftercommit_tasks SET lost_runs = lost_runs + 1, lost_alone = lost_alone + ?2 \
+         WHERE seq IN (SELECT value FROM json_each(?1))",
     )
     .bind(&list)
+    .bind(i64::from(were_alone))
     .execute(&mut *connection)
     .await?;
     let hopeless: Vec<(i64, i64, String, Option<String>)> = sqlx::query_as(
         "SELECT seq, lost_runs, topic, order_scope FROM aftercommit_tasks \
-         WHERE seq IN (SELECT value FROM json_each(?1)) AND lost_runs >= ?2",
+         WHERE seq IN (SELECT value FROM json_each(?1)) AND lost_alone >= ?2",
     )
     .bind(&list)
     .bind(i64::from(max_lost_runs))

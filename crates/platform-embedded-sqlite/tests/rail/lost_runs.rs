@@ -8,7 +8,7 @@ use aftercommit_platform_embedded_sqlite::SqliteDatabase;
 use crate::rig::{LEASE, Rig, consume, id_of, next, publish, runtime, take};
 
 #[test]
-fn a_task_that_takes_its_process_down_is_given_up_after_three_lost_runs_and_its_neighbours_are_not() {
+fn a_task_that_takes_its_process_down_is_given_up_after_three_runs_lost_alone_and_its_neighbours_are_not() {
     let rig = Rig::new();
     let ids = rig.until_it_dies(async |database| publish(&database, rig.messages().tasks(5)).await);
     let killer = ids[2];
@@ -35,9 +35,10 @@ fn a_task_that_takes_its_process_down_is_given_up_after_three_lost_runs_and_its_
     let mut deaths = 0;
     while rig.until_it_dies(work) {
         deaths += 1;
-        assert!(deaths <= 3, "it is given up after three lost runs");
+        assert!(deaths <= 5, "it is given up after three runs lost alone");
     }
-    assert_eq!(deaths, 3);
+    // Twice among its neighbours, which may have been the cause; then alone.
+    assert_eq!(deaths, 5);
     runtime().block_on(async {
         let database = rig.open().await;
         for id in ids {
@@ -55,6 +56,28 @@ fn a_task_that_takes_its_process_down_is_given_up_after_three_lost_runs_and_its_
             .await
             .unwrap();
         assert_eq!(letters[0].failure.code, "task.lost");
+        database.close().await.unwrap();
+    });
+}
+
+#[test]
+fn tasks_that_run_beside_each_other_are_not_given_up_however_often_their_process_is_killed() {
+    let rig = Rig::new();
+    let ids = rig.until_it_dies(async |database| publish(&database, rig.messages().tasks(3)).await);
+    for _ in 0..20 {
+        // A suspect and a fresh task, so that there are always two.
+        rig.until_it_dies(async |database| {
+            publish(&database, rig.messages().tasks(1)).await;
+            let mut deliveries = consume(&database, 10).await;
+            let running = take(&mut deliveries, 2).await;
+            drop((running, deliveries));
+        });
+    }
+    runtime().block_on(async {
+        let database = rig.open().await;
+        let letters = database.dead_letters().list(&DeadLetterFilter::default()).await.unwrap();
+        assert!(letters.is_empty(), "{letters:?}");
+        assert!(database.queue().find(ids[0]).await.unwrap().is_some());
         database.close().await.unwrap();
     });
 }
