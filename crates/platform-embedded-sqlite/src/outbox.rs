@@ -50,6 +50,16 @@ const CLAIM_SQL: &str = "SELECT o.position, o.kind, o.attempts, o.written_at, o.
            WHERE e.ordering = o.ordering AND e.state = 1 AND e.position < o.position AND e.due_at > ?1))) \
      ORDER BY o.position LIMIT ?4";
 
+/// A row that waits behind another does not count: it would be due again and again for nothing.
+const NEXT_DUE: &str = "SELECT o.due_at FROM aftercommit_outbox o INDEXED BY aftercommit_outbox_due \
+     WHERE o.state = 1 \
+       AND o.position NOT IN (SELECT value FROM json_each(?1)) \
+       AND (o.ordering IS NULL OR (\
+         o.ordering NOT IN (SELECT value FROM json_each(?2)) \
+         AND NOT EXISTS (SELECT 1 FROM aftercommit_outbox e \
+           WHERE e.ordering = o.ordering AND e.state = 1 AND e.position < o.position AND e.due_at > o.due_at))) \
+     ORDER BY o.due_at LIMIT 1";
+
 /// The first of each state by its index; sorting both together would read every row.
 const OLDEST: &str = "SELECT (SELECT written_at FROM aftercommit_outbox WHERE position = (\
     SELECT min(position) FROM (\
@@ -264,7 +274,7 @@ impl SqliteOutbox {
         let relay = Arc::clone(&self.database.relay);
         self.database
             .writer
-            .call(run, move |result| {
+            .call_unhurried(run, move |result| {
                 leases.end_writing(&held, result.is_ok());
                 // A row waits now, or those behind it are free.
                 relay.bump();
@@ -276,10 +286,9 @@ impl SqliteOutbox {
     async fn next_due(&self) -> Result<Option<i64>, sqlx::Error> {
         let claims = &self.database.claims;
         let mut connection = claims.turn().await?;
-        let query = sqlx::query_scalar(
-            "SELECT min(due_at) FROM aftercommit_outbox INDEXED BY aftercommit_outbox_due WHERE state = 1",
-        );
-        claims.bounded(query.fetch_one(&mut *connection)).await
+        let (positions, orderings) = self.database.outbox_leases.held();
+        let query = sqlx::query_scalar(NEXT_DUE).bind(positions).bind(orderings);
+        claims.bounded(query.fetch_optional(&mut *connection)).await
     }
 }
 

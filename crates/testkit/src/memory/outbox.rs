@@ -166,10 +166,11 @@ impl Rows {
         marked
     }
 
-    /// When a row that cannot be claimed now may become so by time alone.
-    fn next_due(&self) -> Option<Timestamp> {
+    /// When a row that cannot be claimed at `now` may become so by time alone. One that is due already waits behind
+    /// another, whose time it is that counts.
+    fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let due = |row: &Row| match &row.state {
-            RowState::Waiting { not_before } => *not_before,
+            RowState::Waiting { not_before } => not_before.filter(|time| *time > now),
             RowState::Claimed { until, .. } => Some(*until),
             RowState::Quarantined { .. } => None,
         };
@@ -257,7 +258,7 @@ impl Outbox for InMemory {
             if !state.outbox.claimable(now, 1).is_empty() {
                 return;
             }
-            state.outbox.next_due()
+            state.outbox.next_due(now)
         };
         let wait = due.map_or(idle, |due| until(now, due).min(idle));
         tokio::select! {

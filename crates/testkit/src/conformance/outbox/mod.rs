@@ -36,6 +36,7 @@ macro_rules! outbox_conformance {
                 a_commit_wakes_a_waiting_relay,
                 a_commit_between_a_claim_and_its_wait_is_not_missed,
                 a_wait_ends_when_its_idle_time_is_over,
+                a_row_held_behind_another_does_not_keep_a_relay_awake,
                 the_numbers_tell_what_waits_is_claimed_and_is_quarantined,
             ]
         );
@@ -43,4 +44,4 @@ macro_rules! outbox_conformance {
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 18;
+pub const SCENARIOS: usize = 19;

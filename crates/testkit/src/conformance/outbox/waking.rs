@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::time::hours;
+use aftercommit_domain::time::{hours, seconds};
 use tokio::task::JoinSet;
 
 use crate::conformance::Provider;
-use crate::conformance::outbox::rows::{commit_each, mark};
-use crate::conformance::support::{claim, ids_of, soon};
+use crate::conformance::outbox::rows::{commit_each, mark, release, retry};
+use crate::conformance::support::{QUIET, claim, ids_of, soon};
 
 /// A commit wakes a relay that waits.
 pub async fn a_commit_wakes_a_waiting_relay<P: Provider>(provider: &P) {
@@ -49,4 +49,26 @@ pub async fn a_commit_between_a_claim_and_its_wait_is_not_missed<P: Provider>(pr
 /// A wait never lasts longer than its idle time.
 pub async fn a_wait_ends_when_its_idle_time_is_over<P: Provider>(provider: &P) {
     soon("the wait to end", provider.outbox().wait(Duration::from_millis(20))).await;
+}
+
+/// A row whose retry is due, but which waits behind another of its aggregate, does not keep a relay awake.
+pub async fn a_row_held_behind_another_does_not_keep_a_relay_awake<P: Provider>(provider: &P) {
+    let outbox = provider.outbox();
+    commit_each(provider, &["a", "a"]).await;
+    let rows = claim(&*outbox, 10).await;
+    release(&*outbox, &rows[0], retry(hours(1), false)).await;
+    release(&*outbox, &rows[1], retry(seconds(1), false)).await;
+    provider.advance(seconds(2)).await;
+    assert!(claim(&*outbox, 10).await.is_empty());
+    let mut wakes = 0;
+    let waits = async {
+        while wakes < 5 {
+            outbox.wait(hours(1)).await;
+            wakes += 1;
+        }
+    };
+    assert!(
+        tokio::time::timeout(QUIET, waits).await.is_err(),
+        "a relay that is woken for nothing again and again never rests"
+    );
 }
