@@ -143,10 +143,11 @@ async fn killed_at_random_moments_every_answered_invitation_is_sent() {
     let unanswered_but_sent = unanswered.iter().filter(|email| sent.contains_key(*email)).count();
     println!(
         "answered 202: {}, of these sent: {}, sent more than once: {more_than_once}, unanswered: {}, of these sent: \
-         {unanswered_but_sent}; drained in {drained_in:.1?}",
+         {unanswered_but_sent}; dead letters: {}; drained in {drained_in:.1?}",
         answered.len(),
         answered.len() - missing.len(),
         unanswered.len(),
+        dead["dead_letters"].as_array().unwrap().len(),
     );
     assert!(
         missing.is_empty(),
