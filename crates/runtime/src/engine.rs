@@ -201,6 +201,7 @@ impl Starter<'_> {
         let rescuer = Arc::new(Rescuer::new(
             Arc::clone(&ports.outbox),
             Arc::clone(&ports.queue_maintenance),
+            Arc::clone(&ports.event_log),
             Arc::clone(&ports.clock),
             options,
         ));

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::events::Outbox;
-use aftercommit_domain::failure::Failure;
-use aftercommit_domain::tasks::{ConsumeError, QueueMaintenance};
+use aftercommit_domain::events::{EventLog, Outbox};
+use aftercommit_domain::failure::{Classified, Failure};
+use aftercommit_domain::tasks::QueueMaintenance;
 use aftercommit_domain::time::{self, Clock};
 use metrics::{counter, describe_counter};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ const PRUNE_BATCH: u32 = 1000;
 pub struct Rescuer {
     outbox: Arc<dyn Outbox>,
     queue: Arc<dyn QueueMaintenance>,
+    event_log: Arc<dyn EventLog>,
     clock: Arc<dyn Clock>,
     options: RescuerOptions,
 }
@@ -29,7 +30,7 @@ pub struct Rescuer {
 pub struct RescuerOptions {
     /// How often it looks. Defaults to 15 s: half a lease.
     pub every: Duration,
-    /// How long outcomes are kept. Defaults to 14 days.
+    /// How long outcomes and published events are kept. Defaults to 14 days.
     pub keep_outcomes: Duration,
 }
 
@@ -47,6 +48,7 @@ impl Rescuer {
     pub fn new(
         outbox: Arc<dyn Outbox>,
         queue: Arc<dyn QueueMaintenance>,
+        event_log: Arc<dyn EventLog>,
         clock: Arc<dyn Clock>,
         options: RescuerOptions,
     ) -> Self {
@@ -57,6 +59,7 @@ impl Rescuer {
         Self {
             outbox,
             queue,
+            event_log,
             clock,
             options,
         }
@@ -78,7 +81,7 @@ impl Rescuer {
         let pruned = self.prune(stop).await;
         rows.map_err(|error| Failure::of(&error))?;
         tasks.map_err(|error| Failure::of(&error))?;
-        pruned.map_err(|error| Failure::of(&error))?;
+        pruned?;
         health.succeeded();
         tokio::select! {
             () = stop.cancelled() => Ok(Round::Over),
@@ -86,10 +89,27 @@ impl Rescuer {
         }
     }
 
-    /// Forgets old outcomes in steps, until none is left or a stop is asked for.
-    async fn prune(&self, stop: &CancellationToken) -> Result<(), ConsumeError> {
+    /// Forgets old outcomes and events in steps, until none is left or a stop is asked for.
+    async fn prune(&self, stop: &CancellationToken) -> Result<(), Failure> {
         let before = time::before(self.clock.now(), self.options.keep_outcomes);
-        while !stop.is_cancelled() && self.queue.prune_outcomes(before, PRUNE_BATCH).await? >= u64::from(PRUNE_BATCH) {}
+        let step = u64::from(PRUNE_BATCH);
+        let of = |error: &dyn Classified| Failure::of(error);
+        while !stop.is_cancelled()
+            && self
+                .queue
+                .prune_outcomes(before, PRUNE_BATCH)
+                .await
+                .map_err(|error| of(&error))?
+                >= step
+        {}
+        while !stop.is_cancelled()
+            && self
+                .event_log
+                .prune(before, PRUNE_BATCH)
+                .await
+                .map_err(|error| of(&error))?
+                >= step
+        {}
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aftercommit_domain::failure::{ErrorClass, Failure};
-use aftercommit_domain::tasks::{Stop, TaskContext, TaskState, completed, skipped};
+use aftercommit_domain::tasks::{Stop, TaskContext, TaskState, completed};
 use aftercommit_runtime::lifecycle::{Shutdown, ShutdownGrace, StopOutcome};
 use aftercommit_runtime::{EngineOptions, LoopStatus};
 use aftercommit_testkit::faults::{Fault, Operation};
@@ -142,7 +142,7 @@ async fn after_the_grace_handlers_are_told_to_end_and_a_failure_then_is_no_attem
         match task.parcel_id {
             1 => Err(failed()),
             2 => panic!("told to end"),
-            3 => skipped("no longer wanted"),
+            3 => ctx.found(None, "no longer wanted"),
             _ => completed(),
         }
     });

@@ -1,11 +1,16 @@
 //! How soon rows leave.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_runtime::lifecycle::StopOutcome;
+use aftercommit_domain::events::{Claim, Claimed, Marked, Outbox, OutboxError, OutboxStats, Release};
+use aftercommit_runtime::lifecycle::{Backoff, StopOutcome, keep_going};
 use aftercommit_runtime::relay::RelayOptions;
-use aftercommit_testkit::faults::{Fault, Operation};
-use tokio::time::Instant;
+use aftercommit_testkit::InMemory;
+use aftercommit_testkit::faults::{Fault, Faulty, Operation};
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::contracts::parcel_sent;
 use crate::support::handlers::Seen;
@@ -92,4 +97,56 @@ async fn a_relay_stops_between_two_batches_and_leaves_the_rest() {
     assert_eq!(outcome, StopOutcome::Clean);
     let stats = rig.outbox_stats().await;
     assert_eq!((rig.logged().await.len(), stats.claimed, stats.waiting), (10, 0, 90));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outbox_that_wakes_for_nothing_does_not_keep_the_relay_turning() {
+    let rig = Rig::new();
+    let relay = rig.relay_over(Arc::new(Restless(rig.store.clone())), RelayOptions::default());
+    let health = Arc::new(rig.health.register("relay"));
+    let stop = CancellationToken::new();
+    let turning = keep_going(
+        Arc::clone(&health),
+        stop.clone(),
+        Backoff::new(Arc::clone(&rig.randomness)),
+        || relay.round(&health, &stop),
+    );
+    let ((), id) = tokio::join!(turning, async {
+        sleep(Duration::from_secs(10)).await;
+        let id = rig.commit_event(&parcel_sent(1, 1)).await;
+        sleep(Duration::from_millis(11)).await;
+        assert_eq!(rig.logged().await, [id], "and is still there in time");
+        stop.cancel();
+        id
+    });
+    let looks = rig.store.calls(Operation::Claim);
+    assert!(looks < 1100, "{looks} looks in ten seconds for {id}");
+}
+
+/// An outbox whose waits end at once.
+struct Restless(Faulty<InMemory>);
+
+#[async_trait]
+impl Outbox for Restless {
+    async fn claim(&self, limit: usize, lease: Duration) -> Result<Vec<Claimed>, OutboxError> {
+        self.0.claim(limit, lease).await
+    }
+
+    async fn mark_published(&self, claims: &[Claim]) -> Result<Marked, OutboxError> {
+        self.0.mark_published(claims).await
+    }
+
+    async fn release(&self, claims: Vec<(Claim, Release)>) -> Result<Marked, OutboxError> {
+        self.0.release(claims).await
+    }
+
+    async fn rescue_expired(&self) -> Result<u64, OutboxError> {
+        Outbox::rescue_expired(&self.0).await
+    }
+
+    async fn wait(&self, _idle: Duration) {}
+
+    async fn stats(&self) -> Result<OutboxStats, OutboxError> {
+        self.0.stats().await
+    }
 }

@@ -59,3 +59,16 @@ async fn rows_of_a_round_that_panicked_come_again_when_their_lease_is_over() {
     assert_eq!(rig.logged().await, [id]);
     engine.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_relay_shows_that_it_is_well_again_before_it_waits() {
+    let rig = Rig::new();
+    rig.store.script(Operation::Claim, [Fault::Fail]);
+    let engine = rig.start_relay(RelayOptions {
+        idle_poll: Duration::from_hours(10),
+        ..RelayOptions::default()
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(rig.report("relay").status, LoopStatus::Running);
+    engine.stop().await;
+}

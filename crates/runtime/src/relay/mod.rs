@@ -1,6 +1,9 @@
 //! The relay: claim a batch, publish it confirmed, mark it. Three steps, no transaction open in between.
 
+mod metrics;
+
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aftercommit_domain::contract::{EventEnvelope, Limits, TaskEnvelope};
@@ -12,12 +15,12 @@ use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{PublishError, QueuePublisher, RetryPolicy};
 use aftercommit_domain::time::Clock;
 use futures::future::join;
-use metrics::{Counter, Histogram, counter, describe_counter, describe_histogram, histogram};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::health::LoopHealth;
 use crate::lifecycle::Round;
+use crate::relay::metrics::RelayMetrics;
 
 /// Takes committed messages from the outbox to their topics.
 pub struct Relay {
@@ -29,7 +32,12 @@ pub struct Relay {
     limits: Limits,
     options: RelayOptions,
     metrics: RelayMetrics,
+    /// Whether the last wait ended as soon as it began.
+    woken_at_once: AtomicBool,
 }
+
+/// A wait that ended at once and for nothing is followed by a rest of this length.
+const BREATH: Duration = Duration::from_millis(10);
 
 /// How the relay works.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,15 +87,6 @@ pub struct RelayPorts {
     pub limits: Limits,
 }
 
-struct RelayMetrics {
-    published: Counter,
-    failed: Counter,
-    quarantined: Counter,
-    stale: Counter,
-    lag: Histogram,
-    publish_seconds: Histogram,
-}
-
 /// Claimed rows on their way: what to publish, and what cannot be.
 struct Batch {
     events: Vec<EventEnvelope>,
@@ -133,6 +132,7 @@ impl Relay {
             limits,
             options,
             metrics: RelayMetrics::new(),
+            woken_at_once: AtomicBool::new(false),
         }
     }
 
@@ -142,14 +142,25 @@ impl Relay {
     /// # Errors
     /// The store or the queue is away. Nothing is lost: what was not marked is relayed again under the same ids.
     pub async fn round(&self, health: &LoopHealth, stop: &CancellationToken) -> Result<Round, Failure> {
-        if self.relay_batch().await? == 0 {
-            health.succeeded();
+        if self.relay_batch().await? > 0 {
+            self.woken_at_once.store(false, Ordering::Relaxed);
+            return Ok(Round::Again);
+        }
+        health.succeeded();
+        let waiting = async {
+            if self.woken_at_once.load(Ordering::Relaxed) {
+                // An outbox may wake for nothing, but must not keep the relay turning.
+                sleep(BREATH).await;
+            }
             // Relays that started together do not look together for ever.
             let idle = self.options.idle_poll.mul_f64(0.5 + self.randomness.unit() / 2.0);
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = self.outbox.wait(idle) => {}
-            }
+            let started = Instant::now();
+            self.outbox.wait(idle).await;
+            self.woken_at_once.store(started.elapsed() < BREATH, Ordering::Relaxed);
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = waiting => {}
         }
         Ok(Round::Again)
     }
@@ -356,33 +367,5 @@ impl Relay {
         marked
             .and(given_back)
             .map_or_else(|error| Err(Failure::of(&error)), |_| Ok(()))
-    }
-}
-
-impl RelayMetrics {
-    fn new() -> Self {
-        describe_counter!("aftercommit_relay_published_total", "Outbox rows published and marked");
-        describe_counter!(
-            "aftercommit_relay_failed_total",
-            "Publishes of outbox rows that failed and will be retried"
-        );
-        describe_counter!(
-            "aftercommit_relay_quarantined_total",
-            "Outbox rows kept aside with their reason"
-        );
-        describe_counter!(
-            "aftercommit_relay_stale_total",
-            "Write-backs that changed nothing because the lease was lost"
-        );
-        describe_histogram!("aftercommit_outbox_lag_seconds", "Age of a row when a relay claimed it");
-        describe_histogram!("aftercommit_relay_publish_seconds", "Time to publish one batch");
-        Self {
-            published: counter!("aftercommit_relay_published_total"),
-            failed: counter!("aftercommit_relay_failed_total"),
-            quarantined: counter!("aftercommit_relay_quarantined_total"),
-            stale: counter!("aftercommit_relay_stale_total"),
-            lag: histogram!("aftercommit_outbox_lag_seconds"),
-            publish_seconds: histogram!("aftercommit_relay_publish_seconds"),
-        }
     }
 }
