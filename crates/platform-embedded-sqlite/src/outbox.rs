@@ -274,7 +274,7 @@ impl SqliteOutbox {
         let relay = Arc::clone(&self.database.relay);
         self.database
             .writer
-            .call_unhurried(run, move |result| {
+            .call(run, move |result| {
                 leases.end_writing(&held, result.is_ok());
                 // A row waits now, or those behind it are free.
                 relay.bump();

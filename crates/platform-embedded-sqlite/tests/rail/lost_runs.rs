@@ -75,7 +75,11 @@ fn tasks_that_run_beside_each_other_are_not_given_up_however_often_their_process
     }
     runtime().block_on(async {
         let database = rig.open().await;
-        let letters = database.dead_letters().list(&DeadLetterFilter::default()).await.unwrap();
+        let letters = database
+            .dead_letters()
+            .list(&DeadLetterFilter::default())
+            .await
+            .unwrap();
         assert!(letters.is_empty(), "{letters:?}");
         assert!(database.queue().find(ids[0]).await.unwrap().is_some());
         database.close().await.unwrap();

@@ -4,6 +4,7 @@
 
 mod crashes;
 mod group_commit;
+mod history;
 mod lost_runs;
 mod opening;
 mod ordering;
