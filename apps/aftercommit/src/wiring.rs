@@ -20,7 +20,10 @@ pub(crate) fn next_steps(settings: &Settings) -> String {
     let mail = if settings.mail.smtp.is_some() {
         String::new()
     } else {
-        format!("; head -n 20 {}/*.eml", quoted(&settings.mail.dir.display().to_string()))
+        format!(
+            "; head -n 20 {}/*.eml",
+            quoted(&settings.mail.dir.display().to_string())
+        )
     };
     format!(
         r#"  Try it in another terminal, in the same directory:

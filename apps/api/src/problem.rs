@@ -2,6 +2,7 @@
 
 use aftercommit_domain::failure::{Classified, ErrorClass};
 use aftercommit_domain::reference::{InputProblem, Refusal, UseCaseError};
+use aftercommit_domain::unit_of_work::CommitError;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -117,7 +118,12 @@ impl From<UseCaseError> for Problem {
         let detail = match error {
             UseCaseError::Refused(refusal) => return refusal.into(),
             UseCaseError::Store(_) | UseCaseError::Write(_) | UseCaseError::Answer(_) => "nothing was changed",
-            UseCaseError::Commit(_) => "it may or may not have been done; repeat it with the same Idempotency-Key",
+            UseCaseError::Commit(
+                CommitError::RolledBack { .. } | CommitError::Conflict { .. } | CommitError::Refused { .. },
+            ) => "nothing was changed",
+            UseCaseError::Commit(CommitError::Unknown { .. }) => {
+                "it may or may not have been done; repeat it with the same Idempotency-Key"
+            }
             UseCaseError::Publish(_) => "it is stored but not yet told of; repeat the request",
         };
         // The error's own words are for the operator: they may tell of the inside.

@@ -13,7 +13,7 @@ pub struct WorkerSettings {
     pub concurrency: usize,
     /// How long one attempt may take. Defaults to 60 s.
     pub timeout: Duration,
-    /// Deliveries fetched for each handler that may run at the same time. Defaults to 2.
+    /// Deliveries fetched for each handler that may run at the same time. Defaults to 4.
     pub prefetch_factor: usize,
 }
 
@@ -41,7 +41,7 @@ pub(crate) static KEYS: [Key; 3] = [
     Key::new(
         "worker.prefetch_factor",
         Form::Count { min: 1, max: 100 },
-        Preset::Value("2"),
+        Preset::Value("4"),
         "Deliveries fetched for each handler that may run at the same time.",
     ),
 ];

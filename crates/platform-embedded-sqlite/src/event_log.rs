@@ -91,24 +91,7 @@ impl EventLog for SqliteEventLog {
             .collect()
     }
 
-    async fn find(&self, id: MessageId) -> Result<Option<LoggedEvent>, EventLogError> {
-        let row: Option<EventRow> =
-            sqlx::query_as("SELECT published_at, sequence, body FROM aftercommit_event_log WHERE id = ?1")
-                .bind(id.uuid())
-                .fetch_optional(&self.database.readers)
-                .await
-                .map_err(|error| unavailable("find", &error))?;
-        row.map(|row| row.into_event(&self.database.services.limits))
-            .transpose()
-    }
-}
-
-impl SqliteEventLog {
-    /// Forgets up to `limit` events published before `before`. Answers how many. Durable when it answers.
-    ///
-    /// # Errors
-    /// [`EventLogError::Unavailable`]: nothing was forgotten.
-    pub async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, EventLogError> {
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, EventLogError> {
         let before = micros(before);
         self.database
             .writer
@@ -133,6 +116,17 @@ impl SqliteEventLog {
             )
             .await
             .map_err(|error| unavailable("prune", &error))
+    }
+
+    async fn find(&self, id: MessageId) -> Result<Option<LoggedEvent>, EventLogError> {
+        let row: Option<EventRow> =
+            sqlx::query_as("SELECT published_at, sequence, body FROM aftercommit_event_log WHERE id = ?1")
+                .bind(id.uuid())
+                .fetch_optional(&self.database.readers)
+                .await
+                .map_err(|error| unavailable("find", &error))?;
+        row.map(|row| row.into_event(&self.database.services.limits))
+            .transpose()
     }
 }
 

@@ -139,6 +139,7 @@ impl Dispatcher {
         };
         let mut results = results.into_iter();
         let mut failed = Vec::new();
+        let mut unburied = None;
         for task in tasks {
             let id = task.id;
             let Err(error) = results.next().unwrap_or_else(unanswered) else {
@@ -146,14 +147,15 @@ impl Dispatcher {
                 continue;
             };
             match error.class() {
-                ErrorClass::Permanent => {
-                    self.bury(task, &error).await?;
-                    done.push(id);
-                }
+                ErrorClass::Permanent => match self.bury(task, &error).await {
+                    Ok(()) => done.push(id),
+                    Err(stop) => unburied = Some(stop),
+                },
                 ErrorClass::Retryable | ErrorClass::Outage | ErrorClass::RateLimited => failed.push((task, error)),
             }
         }
-        Ok(failed)
+        // Only now, so that it is known of all the others what became of them.
+        unburied.map_or(Ok(failed), Err)
     }
 
     async fn bury(&self, task: TaskEnvelope, error: &PublishError) -> Result<(), Stop> {

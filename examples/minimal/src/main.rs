@@ -26,7 +26,11 @@ struct SendReceipt {
 fn routes() -> Routes {
     Routes::new().on(|event: &InvoicePaid| {
         let (organization_id, project_id) = (event.organization_id.clone(), event.project_id.clone());
-        publish(SendReceipt { organization_id, project_id, invoice_id: event.invoice_id })
+        publish(SendReceipt {
+            organization_id,
+            project_id,
+            invoice_id: event.invoice_id,
+        })
     })
 }
 
@@ -43,7 +47,11 @@ impl TaskHandler<SendReceipt> for Receipts {
             .await
             .retryable()?;
         let total = ctx.found(total, "the invoice is gone")?;
-        println!("receipt for invoice {} over {total} sent, key {}", task.invoice_id, ctx.idempotency_key());
+        println!(
+            "receipt for invoice {} over {total} sent, key {}",
+            task.invoice_id,
+            ctx.idempotency_key()
+        );
         completed()
     }
 }
@@ -54,10 +62,17 @@ async fn pay_an_invoice(kit: Kit) -> Result<(), Box<dyn std::error::Error + Send
     sqlx::query("create table if not exists invoices (id integer primary key, total integer not null) strict")
         .execute(&mut *tx)
         .await?;
-    let invoice_id: i64 =
-        sqlx::query_scalar("insert into invoices (total) values (42) returning id").fetch_one(&mut *tx).await?;
-    let event = InvoicePaid { organization_id: 1.into(), project_id: 1.into(), invoice_id };
-    kit.create_outbox_writer(&mut tx, &Tenant::project(1, 1), &Cause::root()).write(event).await?;
+    let invoice_id: i64 = sqlx::query_scalar("insert into invoices (total) values (42) returning id")
+        .fetch_one(&mut *tx)
+        .await?;
+    let event = InvoicePaid {
+        organization_id: 1.into(),
+        project_id: 1.into(),
+        invoice_id,
+    };
+    kit.create_outbox_writer(&mut tx, &Tenant::project(1, 1), &Cause::root())
+        .write(event)
+        .await?;
     tx.commit().await?;
     Ok(())
 }
@@ -67,7 +82,11 @@ async fn main() -> ExitCode {
     Aftercommit::from_env()
         .events(catalogue![InvoicePaid])
         .routes(routes())
-        .topics(async |kit| Ok(vec![Topic::named("receipts").handle(Receipts { database: kit.sqlite().clone() })]))
+        .topics(async |kit| {
+            Ok(vec![Topic::named("receipts").handle(Receipts {
+                database: kit.sqlite().clone(),
+            })])
+        })
         .on_start(pay_an_invoice)
         .run()
         .await

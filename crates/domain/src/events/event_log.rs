@@ -20,6 +20,9 @@ pub trait EventLog: Send + Sync {
     /// Lists events.
     async fn list(&self, filter: &EventFilter) -> Result<Vec<LoggedEvent>, EventLogError>;
 
+    /// Forgets up to `limit` events published before `before`, oldest first. Answers how many. Durable when it answers.
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, EventLogError>;
+
     /// One event. `Ok(None)` when there is none.
     async fn find(&self, id: MessageId) -> Result<Option<LoggedEvent>, EventLogError>;
 }

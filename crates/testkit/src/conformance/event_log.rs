@@ -21,13 +21,14 @@ macro_rules! event_log_conformance {
                 a_relayed_event_that_is_recorded_again_is_kept_once,
                 events_are_listed_newest_first,
                 a_filter_answers_only_what_fits,
+                old_events_are_forgotten_in_steps_and_new_ones_kept,
             ]
         );
     };
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 5;
+pub const SCENARIOS: usize = 6;
 
 async fn list(log: &dyn EventLog, filter: &EventFilter) -> Vec<MessageId> {
     let events = ok("events to be listed", log.list(filter)).await;
@@ -163,4 +164,19 @@ pub async fn a_filter_answers_only_what_fits<P: Provider>(provider: &P) {
         expected.sort();
         assert_eq!(listed, expected, "{filter:?}");
     }
+}
+
+/// Events published before a time are forgotten, oldest first, at most so many at once; later ones are kept.
+pub async fn old_events_are_forgotten_in_steps_and_new_ones_kept<P: Provider>(provider: &P) {
+    let (messages, log) = (Messages::new(provider.services()), provider.event_log());
+    let old: Vec<EventEnvelope> = (0..3).map(|_| messages.event("a")).collect();
+    ok("events to be recorded", log.record(&old)).await;
+    provider.advance(seconds(60)).await;
+    let new = messages.event("a");
+    ok("an event to be recorded", log.record(std::slice::from_ref(&new))).await;
+    let before = provider.services().clock.now() - chrono::Duration::seconds(30);
+    assert_eq!(ok("old events to be forgotten", log.prune(before, 2)).await, 2);
+    assert_eq!(ok("old events to be forgotten", log.prune(before, 2)).await, 1);
+    assert_eq!(ok("no more events to be forgotten", log.prune(before, 2)).await, 0);
+    assert_eq!(list(&*log, &EventFilter::default()).await, vec![new.id]);
 }

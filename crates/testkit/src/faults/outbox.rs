@@ -9,6 +9,7 @@ use aftercommit_domain::events::{
 };
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError};
+use aftercommit_domain::time::Timestamp;
 use async_trait::async_trait;
 
 use super::{Faulty, Operation, REASON};
@@ -60,6 +61,10 @@ impl<P: EventLog> EventLog for Faulty<P> {
 
     async fn list(&self, filter: &EventFilter) -> Result<Vec<LoggedEvent>, EventLogError> {
         self.inner.list(filter).await
+    }
+
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, EventLogError> {
+        self.inner.prune(before, limit).await
     }
 
     async fn find(&self, id: MessageId) -> Result<Option<LoggedEvent>, EventLogError> {

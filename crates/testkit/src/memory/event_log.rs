@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aftercommit_domain::contract::EventEnvelope;
 use aftercommit_domain::events::{EventFilter, EventLog, EventLogError, LoggedEvent};
 use aftercommit_domain::ids::MessageId;
+use aftercommit_domain::time::Timestamp;
 use async_trait::async_trait;
 
 use super::{InMemory, list_limit};
@@ -25,6 +26,15 @@ impl Events {
                 self.events.push(logged);
             }
         }
+    }
+
+    fn prune(&mut self, before: Timestamp, limit: u32) -> u64 {
+        let oldest = self.events.iter().take(usize::try_from(limit).unwrap_or(usize::MAX));
+        let count = oldest.take_while(|logged| logged.published_at < before).count();
+        self.events.drain(..count);
+        let places = self.events.iter().enumerate();
+        self.places = places.map(|(place, logged)| (logged.event.id, place)).collect();
+        u64::try_from(count).unwrap_or(u64::MAX)
     }
 
     fn list(&self, filter: &EventFilter) -> Vec<LoggedEvent> {
@@ -53,6 +63,10 @@ impl EventLog for InMemory {
 
     async fn list(&self, filter: &EventFilter) -> Result<Vec<LoggedEvent>, EventLogError> {
         Ok(self.lock().events.list(filter))
+    }
+
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, EventLogError> {
+        Ok(self.lock().events.prune(before, limit))
     }
 
     async fn find(&self, id: MessageId) -> Result<Option<LoggedEvent>, EventLogError> {

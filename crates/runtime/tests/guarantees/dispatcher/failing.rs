@@ -117,19 +117,26 @@ async fn a_dispatch_that_can_never_be_published_becomes_a_dead_letter_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dispatch_that_cannot_even_be_buried_stays_with_its_event() {
+async fn a_dispatch_that_cannot_even_be_buried_is_tried_again_alone() {
     let rig = Rig::new();
-    let invalid = PublishError::Invalid {
-        code: "envelope.too_large",
-        reason: "too large".into(),
-    };
-    refuse_letters(&rig, invalid);
+    let published = Seen::nothing();
+    rig.store.refuse({
+        let published = published.clone();
+        move |task| {
+            published.add(task.topic.to_string());
+            (task.topic.as_str() == "deliveries").then(|| PublishError::Invalid {
+                code: "envelope.too_large",
+                reason: "too large".into(),
+            })
+        }
+    });
     rig.store.script(Operation::Bury, [Fault::Fail, Fault::LoseReply]);
     let engine = rig.start_with_events(dispatcher(), Vec::new());
     let event = rig.publish_event(rig.event(&parcel_sent(1, 1))).await;
     rig.until_state(event, TaskState::Completed).await;
     assert_eq!(rig.store.calls(Operation::Bury), 3);
-    rig.dead_letter(dispatch_id(event, "letters/announce")).await;
+    rig.dead_letter(dispatch_id(event, "deliveries/deliver")).await;
+    assert_eq!((count(&published)["deliveries"], count(&published)["letters"]), (3, 1));
     engine.stop().await;
 }
 
