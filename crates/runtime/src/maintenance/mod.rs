@@ -1,10 +1,10 @@
-//! What keeps the stores tidy: lost leases are freed, old outcomes forgotten.
+//! What keeps the stores tidy: lost leases are freed, old outcomes and events forgotten.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::events::{EventLog, Outbox};
-use aftercommit_domain::failure::{Classified, Failure};
+use aftercommit_domain::failure::Failure;
 use aftercommit_domain::tasks::QueueMaintenance;
 use aftercommit_domain::time::{self, Clock};
 use metrics::{counter, describe_counter};
@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use crate::health::LoopHealth;
 use crate::lifecycle::Round;
 
-/// Outcomes removed in one step, so that no step holds the store for long.
+/// Outcomes or events removed in one step, so that no step holds the store for long.
 const PRUNE_BATCH: u32 = 1000;
 
-/// Frees what lost workers and relays held, and forgets old outcomes.
+/// Frees what lost workers and relays held, and forgets old outcomes and events.
 pub struct Rescuer {
     outbox: Arc<dyn Outbox>,
     queue: Arc<dyn QueueMaintenance>,
@@ -78,38 +78,26 @@ impl Rescuer {
                 tracing::warn!(what, freed, "freed what a lost worker or relay held");
             }
         }
-        let pruned = self.prune(stop).await;
+        let before = time::before(self.clock.now(), self.options.keep_outcomes);
+        let outcomes = in_steps(stop, || self.queue.prune_outcomes(before, PRUNE_BATCH)).await;
+        let events = in_steps(stop, || self.event_log.prune(before, PRUNE_BATCH)).await;
         rows.map_err(|error| Failure::of(&error))?;
         tasks.map_err(|error| Failure::of(&error))?;
-        pruned?;
+        outcomes.map_err(|error| Failure::of(&error))?;
+        events.map_err(|error| Failure::of(&error))?;
         health.succeeded();
         tokio::select! {
             () = stop.cancelled() => Ok(Round::Over),
             () = tokio::time::sleep(self.options.every) => Ok(Round::Again),
         }
     }
+}
 
-    /// Forgets old outcomes and events in steps, until none is left or a stop is asked for.
-    async fn prune(&self, stop: &CancellationToken) -> Result<(), Failure> {
-        let before = time::before(self.clock.now(), self.options.keep_outcomes);
-        let step = u64::from(PRUNE_BATCH);
-        let of = |error: &dyn Classified| Failure::of(error);
-        while !stop.is_cancelled()
-            && self
-                .queue
-                .prune_outcomes(before, PRUNE_BATCH)
-                .await
-                .map_err(|error| of(&error))?
-                >= step
-        {}
-        while !stop.is_cancelled()
-            && self
-                .event_log
-                .prune(before, PRUNE_BATCH)
-                .await
-                .map_err(|error| of(&error))?
-                >= step
-        {}
-        Ok(())
-    }
+/// Forgets what is old in steps, until nothing is left or a stop is asked for.
+async fn in_steps<Fut, E>(stop: &CancellationToken, mut prune: impl FnMut() -> Fut) -> Result<(), E>
+where
+    Fut: Future<Output = Result<u64, E>>,
+{
+    while !stop.is_cancelled() && prune().await? >= u64::from(PRUNE_BATCH) {}
+    Ok(())
 }

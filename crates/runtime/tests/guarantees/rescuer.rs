@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::events::Outbox;
+use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::tasks::{ConsumeOptions, QueueConsumer, TaskState};
 use aftercommit_domain::time::{days, seconds};
 use aftercommit_runtime::maintenance::RescuerOptions;
@@ -72,7 +72,10 @@ async fn tasks_are_freed_even_while_the_outbox_is_away_and_health_tells_of_it() 
     let task = lose_a_worker_and_a_relay(&rig).await;
     sleep(seconds(40)).await;
     assert_eq!(rig.state(task).await, TaskState::Available);
-    assert!(rig.store.calls(Operation::Prune) > 1, "and outcomes are forgotten");
+    assert!(
+        rig.store.calls(Operation::PruneOutcomes) > 1,
+        "and outcomes are forgotten"
+    );
     let cause = rig.report("rescuer").cause.unwrap();
     assert_eq!(
         cause,
@@ -105,12 +108,37 @@ async fn old_outcomes_are_forgotten_in_batches_and_new_ones_kept() {
     sleep(days(13)).await;
     let kept = rig.enqueue(&deliver(1)).await;
     complete(&rig, 1).await;
-    let before = rig.store.calls(Operation::Prune);
+    let before = rig.store.calls(Operation::PruneOutcomes);
     sleep(days(2)).await;
     let engine = start(&rig, RescuerOptions::default());
     sleep(seconds(1)).await;
-    assert_eq!(rig.store.calls(Operation::Prune) - before, 3, "1000, 1000 and 100");
+    assert_eq!(
+        rig.store.calls(Operation::PruneOutcomes) - before,
+        3,
+        "1000, 1000 and 100"
+    );
     assert_eq!(rig.state(kept).await, TaskState::Completed);
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_events_are_forgotten_in_batches_even_while_the_queue_is_away() {
+    let rig = Rig::new();
+    let old: Vec<_> = (0..1500).map(|parcel| rig.event(&parcel_sent(parcel, 1))).collect();
+    EventLog::record(rig.store.inner(), &old).await.unwrap();
+    sleep(days(13)).await;
+    let kept = rig.event(&parcel_sent(1, 2));
+    EventLog::record(rig.store.inner(), std::slice::from_ref(&kept))
+        .await
+        .unwrap();
+    sleep(days(2)).await;
+    rig.store.always(Operation::PruneOutcomes, Fault::Fail);
+    let engine = start(&rig, RescuerOptions::default());
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(rig.store.calls(Operation::PruneEvents), 2, "1000 and 500");
+    assert_eq!(rig.logged().await, [kept.id]);
+    let cause = rig.report("rescuer").cause.unwrap();
+    assert!(cause.starts_with("queue.unavailable"), "{cause}");
     engine.stop().await;
 }
 
@@ -137,10 +165,10 @@ async fn a_stop_does_not_wait_until_everything_old_is_forgotten() {
     let rig = Arc::new(Rig::new());
     complete(&rig, 2100).await;
     sleep(days(20)).await;
-    rig.store.script(Operation::Prune, [Fault::Hold]);
-    let before = rig.store.calls(Operation::Prune);
+    rig.store.script(Operation::PruneOutcomes, [Fault::Hold]);
+    let before = rig.store.calls(Operation::PruneOutcomes);
     let engine = start(&rig, RescuerOptions::default());
     rig.store.wait_for_held(1).await;
     tokio::join!(engine.stop(), async { rig.store.let_go(1) });
-    assert_eq!(rig.store.calls(Operation::Prune) - before, 1);
+    assert_eq!(rig.store.calls(Operation::PruneOutcomes) - before, 1);
 }

@@ -61,6 +61,8 @@ pub enum Operation {
     RescueRows,
     /// `EventLog::record`.
     Record,
+    /// `EventLog::prune`.
+    PruneEvents,
     /// `QueuePublisher::publish`, the whole call. For single messages see [`Faulty::refuse`].
     Publish,
     /// `QueueConsumer::consume`.
@@ -80,7 +82,7 @@ pub enum Operation {
     /// `QueueMaintenance::rescue_expired`.
     RescueTasks,
     /// `QueueMaintenance::prune_outcomes`.
-    Prune,
+    PruneOutcomes,
     /// `DeadLetters::add`.
     Bury,
 }

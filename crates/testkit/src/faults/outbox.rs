@@ -64,7 +64,12 @@ impl<P: EventLog> EventLog for Faulty<P> {
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, EventLogError> {
-        self.inner.prune(before, limit).await
+        let away = || EventLogError::Unavailable {
+            operation: "prune",
+            reason: REASON.into(),
+        };
+        let prune = self.inner.prune(before, limit);
+        self.script.around(Operation::PruneEvents, prune, away).await
     }
 
     async fn find(&self, id: MessageId) -> Result<Option<LoggedEvent>, EventLogError> {

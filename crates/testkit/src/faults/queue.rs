@@ -106,7 +106,7 @@ impl<P: QueueMaintenance> QueueMaintenance for Faulty<P> {
     async fn prune_outcomes(&self, before: Timestamp, limit: u32) -> Result<u64, ConsumeError> {
         let prune = self.inner.prune_outcomes(before, limit);
         let away = queue_away("prune_outcomes");
-        self.script.around(Operation::Prune, prune, away).await
+        self.script.around(Operation::PruneOutcomes, prune, away).await
     }
 }
 
