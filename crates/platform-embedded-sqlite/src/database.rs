@@ -5,6 +5,7 @@ mod open;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aftercommit_domain::contract::EnvelopeFactory;
 use aftercommit_domain::unit_of_work::StoreError;
@@ -28,6 +29,9 @@ use crate::transaction::SqliteTransaction;
 use crate::unit_of_work::SqliteUnitOfWorkFactory;
 use crate::wake::Wake;
 use crate::writer::Writer;
+
+/// The longest closing waits for connections that others still use.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The most rows of one list.
 pub(crate) const LIST_CAP: u32 = 1000;
@@ -82,16 +86,23 @@ impl SqliteDatabase {
     /// comes afterwards is refused as unavailable. Closing twice is closing once.
     ///
     /// # Errors
-    /// When a transaction is still open after the acquire timeout, or the disk fails: everything answered with `Ok` is
+    /// When a transaction is still open after the acquire timeout, a reading connection is in use for 5 s, or the disk fails: everything answered with `Ok` is
     /// durable all the same, and the next start checks the file.
     pub async fn close(&self) -> Result<(), StoreError> {
         let inner = &self.inner;
         inner.closing.cancel();
         inner.writer_closing.cancel();
         inner.tracker.close();
-        inner.tracker.wait().await;
-        inner.readers.close().await;
-        inner.claims.close().await;
+        let rest = async {
+            inner.tracker.wait().await;
+            inner.readers.close().await;
+            inner.claims.close().await;
+        };
+        // Someone may hold a reading connection for ever; the process must be able to end all the same.
+        timeout(CLOSE_LIMIT, rest).await.map_err(|_| StoreError::Unavailable {
+            operation: "close",
+            reason: format!("connections are still in use after {CLOSE_LIMIT:?}"),
+        })?;
         if inner.connection.close(inner.options.acquire_timeout).await? {
             inner.lock.release().map_err(|error| StoreError::Unavailable {
                 operation: "close",

@@ -23,6 +23,7 @@ mod mail_ports;
 mod product;
 mod setup;
 mod token;
+mod well;
 
 pub use account::Account;
 pub use api::{Answer, Api};
@@ -34,3 +35,4 @@ pub use mail_ports::{RefusingPort, SilentPort};
 pub use product::{Product, Stopped};
 pub use setup::Setup;
 pub use token::Token;
+pub use well::assert_well;

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::claims::Topics;
-use crate::columns::is_connection_lost;
+use crate::columns::{Trouble, is_connection_lost, trouble};
 use crate::connection::WriterConnection;
 use crate::lock_file::LockFile;
 use crate::options::RecordSuccesses;
@@ -151,7 +151,10 @@ impl GroupWriter {
         let limit = self.connection.operation_timeout;
         match timeout(limit, group.apply(&mut transaction, &self.context)).await {
             Ok(Ok(())) => transaction.commit().await.map_err(|error| all(error.into())),
-            Ok(Err(error)) if is_connection_lost(&error) => Err(all(error.into())),
+            // No room, or a failing disk: each of them alone would fail for the same reason.
+            Ok(Err(error)) if is_connection_lost(&error) || matches!(trouble(&error), Trouble::Away) => {
+                Err(all(error.into()))
+            }
             Ok(Err(error)) => Err(Attempt::OneFailed(error.into())),
             Err(_) => Err(all(WriteError::Unavailable(format!("not written within {limit:?}")))),
         }

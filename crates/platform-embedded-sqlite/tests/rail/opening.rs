@@ -163,3 +163,13 @@ fn a_damaged_file_is_refused_after_an_unclean_stop() {
     let opened = runtime().block_on(rig.open_with(rig.options()));
     assert!(matches!(opened, Err(OpenError::Corrupt { .. })), "{opened:?}");
 }
+
+#[tokio::test]
+async fn closing_ends_although_someone_keeps_a_reading_connection() {
+    let rig = Rig::new();
+    let database = rig.open().await;
+    let kept = database.reader().acquire().await.unwrap();
+    let closed = tokio::time::timeout(std::time::Duration::from_secs(20), database.close()).await;
+    assert!(closed.expect("closing ends").is_err(), "and says that it was not clean");
+    drop(kept);
+}
