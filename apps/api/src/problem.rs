@@ -117,8 +117,10 @@ impl From<UseCaseError> for Problem {
     fn from(error: UseCaseError) -> Self {
         let detail = match error {
             UseCaseError::Refused(refusal) => return refusal.into(),
-            UseCaseError::Store(_) | UseCaseError::Write(_) | UseCaseError::Answer(_) => "nothing was changed",
-            UseCaseError::Commit(
+            UseCaseError::Store(_)
+            | UseCaseError::Write(_)
+            | UseCaseError::Answer(_)
+            | UseCaseError::Commit(
                 CommitError::RolledBack { .. } | CommitError::Conflict { .. } | CommitError::Refused { .. },
             ) => "nothing was changed",
             UseCaseError::Commit(CommitError::Unknown { .. }) => {
