@@ -1,6 +1,5 @@
 //! What operators send is checked like what tenants send; what nobody can read harms nobody else.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use aftercommit_e2e::{Account, Database, PATIENCE, Product, RefusingPort, Setup, assert_well, eventually};
 use aftercommit_testkit::smtp_server::RecordingSmtpServer;
