@@ -147,7 +147,7 @@ impl Outbox for Restless {
 
     async fn wait(&self, _idle: Duration) {
         if self.0.calls(Operation::Claim) > 5000 {
-            pending().await
+            pending::<()>().await;
         }
     }
 

@@ -140,7 +140,7 @@ struct Ended;
 impl QueueConsumer for Ending {
     async fn consume(&self, _: &TopicName, _: ConsumeOptions) -> Result<Box<dyn Deliveries>, ConsumeError> {
         if self.consumed.fetch_add(1, Ordering::SeqCst) > 5000 {
-            pending().await
+            pending::<()>().await;
         }
         Ok(Box::new(Ended))
     }
