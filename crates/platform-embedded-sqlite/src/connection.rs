@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aftercommit_domain::unit_of_work::StoreError;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous, SqliteTransactionManager};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use sqlx_core::transaction::TransactionManager as _;
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard};
 use tokio::time::timeout;
 
 use crate::columns::is_connection_lost;
+use crate::interrupt::Interrupt;
 use crate::options::{SqliteOptions, Synchronous};
 
 /// The one connection that writes. Turns are fair: first come, first served.
@@ -19,6 +21,7 @@ use crate::options::{SqliteOptions, Synchronous};
 pub(crate) struct WriterConnection {
     connect: SqliteConnectOptions,
     slot: Arc<Mutex<Option<SqliteConnection>>>,
+    interrupt: Arc<Interrupt>,
     pub(crate) operation_timeout: Duration,
 }
 
@@ -26,12 +29,19 @@ pub(crate) struct WriterConnection {
 pub(crate) type WriterTurn = OwnedMappedMutexGuard<Option<SqliteConnection>, SqliteConnection>;
 
 impl WriterConnection {
-    pub(crate) fn new(connection: SqliteConnection, connect: SqliteConnectOptions, options: &SqliteOptions) -> Self {
-        Self {
+    pub(crate) async fn new(
+        mut connection: SqliteConnection,
+        connect: SqliteConnectOptions,
+        options: &SqliteOptions,
+    ) -> Result<Self, sqlx::Error> {
+        let interrupt = Arc::new(Interrupt::default());
+        interrupt.install(&mut connection).await?;
+        Ok(Self {
             connect,
             slot: Arc::new(Mutex::new(Some(connection))),
+            interrupt,
             operation_timeout: options.operation_timeout,
-        }
+        })
     }
 
     /// Waits for a turn, for as long as `patience`.
@@ -51,8 +61,38 @@ impl WriterConnection {
     /// Puts a new connection in the place of one that is of no use any more.
     pub(crate) async fn replace(&self, turn: &mut WriterTurn) -> Result<(), sqlx::Error> {
         tracing::warn!("the writing connection is opened anew");
-        **turn = self.connect.connect().await?;
+        let mut connection = self.connect.connect().await?;
+        self.interrupt.install(&mut connection).await?;
+        **turn = connection;
         Ok(())
+    }
+
+    /// Rolls back what is open, without waiting. A statement that still runs is ended: nobody waits for it any more, and
+    /// everyone else waits for the connection.
+    pub(crate) fn abandon(&self, turn: &mut WriterTurn) {
+        self.interrupt.raise();
+        // Queued before the next turn begins, so nobody else ever sees this transaction.
+        SqliteTransactionManager::start_rollback(turn);
+    }
+
+    /// Makes the connection usable after someone abandoned it.
+    pub(crate) async fn recover(&self, turn: &mut WriterTurn) -> Result<(), sqlx::Error> {
+        if !self.interrupt.is_raised() {
+            return Ok(());
+        }
+        // Answered once the abandoned statement has ended and was rolled back; a rollback must not be interrupted.
+        let alive = turn.ping().await;
+        self.interrupt.lower();
+        // SQLite rolls back by itself when it interrupts a write, and then sqlx still counts a transaction.
+        if alive.is_err() || SqliteTransactionManager::get_transaction_depth(turn) > 0 {
+            self.replace(turn).await?;
+        }
+        Ok(())
+    }
+
+    /// Statements are ended at this time; see [`Interrupt`].
+    pub(crate) fn limit_statements(&self, limit: Duration) {
+        self.interrupt.set_deadline(limit);
     }
 
     /// Closes it; later turns are refused. Answers whether it was open.

@@ -169,6 +169,11 @@ impl SqliteDatabase {
         self.inner.relay.bump();
     }
 
+    #[cfg(test)]
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.inner.writer
+    }
+
     /// The file.
     pub fn path(&self) -> &std::path::Path {
         &self.inner.path

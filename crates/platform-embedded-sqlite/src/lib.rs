@@ -18,6 +18,7 @@ mod database;
 mod dead_letters;
 mod event_log;
 mod filesystem;
+mod interrupt;
 mod lock_file;
 mod migrations;
 mod open_error;

@@ -64,6 +64,8 @@ impl SqliteTransaction {
     }
 
     async fn begin_on_its_turn(&mut self) -> Result<(), sqlx::Error> {
+        self.writer.recover(&mut self.turn).await?;
+        self.writer.limit_statements(self.writer.operation_timeout);
         match begin_immediate(&mut self.turn).await {
             Err(error) if is_connection_lost(&error) => {
                 self.writer.replace(&mut self.turn).await?;
@@ -127,8 +129,7 @@ impl SqliteTransaction {
 impl Drop for SqliteTransaction {
     fn drop(&mut self) {
         if !self.is_over {
-            // Queued before the next turn begins, so nobody else ever sees this transaction.
-            SqliteTransactionManager::start_rollback(&mut self.turn);
+            self.writer.abandon(&mut self.turn);
         }
         // Also after a commit whose answer nobody waited for: it may have happened.
         let open_for = self.since.elapsed();

@@ -67,7 +67,10 @@ pub(super) async fn open(options: SqliteOptions, services: SqliteServices) -> Re
     let claims = ClaimConnection::open(&path, &options)
         .await
         .map_err(|error| cannot("open", &path, &error))?;
-    let connection = Arc::new(WriterConnection::new(connection, connect, &options));
+    let connection = WriterConnection::new(connection, connect, &options)
+        .await
+        .map_err(|error| cannot("open", &path, &error))?;
+    let connection = Arc::new(connection);
     let topics = Arc::new(Topics::new(first_token(&services)));
     let (sheet, relay, lock) = (Arc::new(sheet), Arc::new(Wake::default()), Arc::new(lock));
     let (writer, waiting) = Writer::new();

@@ -1,11 +1,13 @@
 //! The loop of the writer: take what waits, write it in one transaction, answer everyone.
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::time::Clock;
+use futures::FutureExt as _;
 use sqlx::SqliteConnection;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -101,7 +103,10 @@ impl GroupWriter {
             };
             let Some(first) = first else { return };
             let group = self.fill(first);
-            self.write(group).await;
+            // A bug in one write must not end the only writer.
+            if AssertUnwindSafe(self.write(group)).catch_unwind().await.is_err() {
+                tracing::error!("the writer panicked while it answered; who waited is told that the database is closed");
+            }
             is_dirty = true;
             groups = groups.wrapping_add(1);
             if groups.is_multiple_of(GROUPS_PER_LOOK) && self.is_log_long() {
@@ -149,13 +154,15 @@ impl GroupWriter {
                 .await
                 .map_err(|error| all(error.into()))?;
         let limit = self.connection.operation_timeout;
-        match timeout(limit, group.apply(&mut transaction, &self.context)).await {
-            Ok(Ok(())) => transaction.commit().await.map_err(|error| all(error.into())),
+        let applied = AssertUnwindSafe(group.apply(&mut transaction, &self.context)).catch_unwind();
+        match timeout(limit, applied).await {
+            Ok(Ok(Ok(()))) => transaction.commit().await.map_err(|error| all(error.into())),
             // No room, or a failing disk: each of them alone would fail for the same reason.
-            Ok(Err(error)) if is_connection_lost(&error) || matches!(trouble(&error), Trouble::Away) => {
+            Ok(Ok(Err(error))) if is_connection_lost(&error) || matches!(trouble(&error), Trouble::Away) => {
                 Err(all(error.into()))
             }
-            Ok(Err(error)) => Err(Attempt::OneFailed(error.into())),
+            Ok(Ok(Err(error))) => Err(Attempt::OneFailed(error.into())),
+            Ok(Err(_panic)) => Err(Attempt::OneFailed(WriteError::Refused("writing it panicked".into()))),
             Err(_) => Err(all(WriteError::Unavailable(format!("not written within {limit:?}")))),
         }
     }
@@ -248,5 +255,43 @@ impl Drop for GroupWriter {
             group.add(job);
             group.finish(&self.context, &Err(closed()));
         }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests {
+    use aftercommit_domain::contract::Limits;
+    use aftercommit_testkit::test_services;
+
+    use crate::database::SqliteDatabase;
+    use crate::options::{SqliteOptions, SqliteServices};
+    use crate::writer::WriteError;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_in_one_write_ends_neither_the_writer_nor_another_write() {
+        let directory = tempfile::tempdir().unwrap();
+        let services = test_services();
+        let services = SqliteServices {
+            clock: services.clock_port(),
+            ids: services.ids_port(),
+            randomness: services.randomness_port(),
+            limits: Limits::default(),
+        };
+        let options = SqliteOptions::new(directory.path().join("panics.db"));
+        let database = SqliteDatabase::open(options, services).await.unwrap();
+        let writer = database.writer();
+        // While this transaction is open both gather in one group.
+        let open = database.begin().await.unwrap();
+        let (panicked, written, ()) = tokio::join!(
+            writer.call(|_| Box::pin(async { panic!("a bug") }), |_: &Result<(), _>| {}),
+            writer.call(|_| Box::pin(async { Ok(7) }), |_| {}),
+            async { drop(open) },
+        );
+        assert!(matches!(&panicked, Err(WriteError::Refused(reason)) if reason.contains("panicked")));
+        assert_eq!(written.unwrap(), 7);
+        let after = writer.call(|_| Box::pin(async { Ok(8) }), |_| {}).await;
+        assert_eq!(after.unwrap(), 8);
+        database.close().await.unwrap();
     }
 }

@@ -112,6 +112,46 @@ async fn a_dropped_transaction_changes_nothing() {
     database.close().await.unwrap();
 }
 
+/// A write that would go on for hours.
+const ENDLESS: &str = "INSERT INTO notes (note) \
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT 'endless' FROM n WHERE i < 0";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_nobody_waits_for_any_more_gives_the_connection_back_at_once() {
+    let rig = Rig::new();
+    let database = with_notes(&rig).await;
+    for _ in 0..3 {
+        let mut transaction = database.begin().await.unwrap();
+        assert!(polled(sqlx::query(ENDLESS).execute(&mut *transaction), 5).await.is_none());
+        drop(transaction);
+        soon(note(&database, "after it")).await.unwrap();
+        publish(&database, rig.messages().tasks(1)).await;
+    }
+    assert_eq!(notes(&database).await, ["after it"; 3]);
+    database.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_is_ended_after_the_operation_timeout_and_the_error_says_so() {
+    let rig = Rig::new();
+    let database = rig
+        .open_with(SqliteOptions {
+            operation_timeout: Duration::from_millis(200),
+            ..rig.options()
+        })
+        .await
+        .unwrap();
+    let mut transaction = database.begin().await.unwrap();
+    let counted = sqlx::query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n")
+        .fetch_one(&mut *transaction);
+    let error = soon(counted).await.unwrap_err();
+    assert!(error.to_string().contains("interrupted"), "{error}");
+    // The transaction is over, whatever was in it.
+    drop(transaction);
+    soon(database.begin()).await.unwrap().commit().await.unwrap();
+    database.close().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_full_disk_the_next_transaction_works() {
     let rig = Rig::new();
