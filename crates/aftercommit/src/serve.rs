@@ -11,9 +11,11 @@ use aftercommit_runtime::lifecycle::StopOutcome;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::http;
+use crate::http::connections::{self, ConnectionLimits};
 use crate::kit::{Kit, reachable};
 use crate::opened::Opened;
 use crate::run_file::{RemovedAtEnd, RunFile, RunFileError};
@@ -96,15 +98,14 @@ async fn serve(
     let app = http::router(operations, metrics, announced.token).fallback_service(router);
     // The loops first: until they are known, readiness would have nothing to say about them.
     let engine = engine.start(kit.health());
-    let (close_http, closed) = oneshot::channel::<()>();
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
-        let _ = closed.await;
-    });
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the HTTP server outlives the loops' stop, so it is awaited here"
-    )]
-    let mut server = tokio::spawn(server.into_future());
+    let close_http = CancellationToken::new();
+    let mut server = JoinSet::new();
+    server.spawn(connections::serve(
+        listener,
+        app,
+        ConnectionLimits::default(),
+        close_http.clone(),
+    ));
     // Whoever reads may be gone already.
     let _ = std::io::stdout().write_all(first_screen(&kit, next_steps.as_deref()).as_bytes());
     tracing::info!(
@@ -117,10 +118,11 @@ async fn serve(
     tracing::info!("stopping: no new work is taken, running handlers may finish");
     let stop = async {
         let outcome = engine.stop().await;
-        let _ = close_http.send(());
-        if tokio::time::timeout(HTTP_GRACE, &mut server).await.is_err() {
+        close_http.cancel();
+        if tokio::time::timeout(HTTP_GRACE, server.join_next()).await.is_err() {
             tracing::warn!("open HTTP requests were cut off");
         }
+        drop(server);
         // Before the database is free for a successor, whose run file this must not take.
         drop(announced.run_file);
         kit.close().await;

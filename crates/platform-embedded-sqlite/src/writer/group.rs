@@ -105,7 +105,9 @@ impl GroupWriter {
             let group = self.fill(first);
             // A bug in one write must not end the only writer.
             if AssertUnwindSafe(self.write(group)).catch_unwind().await.is_err() {
-                tracing::error!("the writer panicked while it answered; who waited is told that the database is closed");
+                tracing::error!(
+                    "the writer panicked while it answered; who waited is told that the database is closed"
+                );
             }
             is_dirty = true;
             groups = groups.wrapping_add(1);
@@ -259,7 +261,7 @@ impl Drop for GroupWriter {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use aftercommit_domain::contract::Limits;
     use aftercommit_testkit::test_services;

@@ -122,7 +122,11 @@ async fn a_statement_nobody_waits_for_any_more_gives_the_connection_back_at_once
     let database = with_notes(&rig).await;
     for _ in 0..3 {
         let mut transaction = database.begin().await.unwrap();
-        assert!(polled(sqlx::query(ENDLESS).execute(&mut *transaction), 5).await.is_none());
+        assert!(
+            polled(sqlx::query(ENDLESS).execute(&mut *transaction), 5)
+                .await
+                .is_none()
+        );
         drop(transaction);
         soon(note(&database, "after it")).await.unwrap();
         publish(&database, rig.messages().tasks(1)).await;
