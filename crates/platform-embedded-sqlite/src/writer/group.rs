@@ -261,7 +261,6 @@ impl Drop for GroupWriter {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use aftercommit_domain::contract::Limits;
     use aftercommit_testkit::test_services;
