@@ -1,0 +1,248 @@
+-- The outbox, as its relays use it. Functions, so that a claim is one round trip however many statements it is, and each
+-- statement of it sees what was committed before it.
+
+-- Takes up to `row_limit` ready rows: in turns over the organizations, within one by position, of an order key only
+-- from its oldest unpublished row on. `from_position` spares the walk over rows that were taken a moment ago; 0 sees all.
+CREATE FUNCTION aftercommit.outbox_claim(
+    row_limit integer, lease interval, token bigint, after_bucket text, from_position bigint
+) RETURNS TABLE (
+    claimed_position bigint, claimed_attempts integer, claimed_written_at timestamptz, claimed_bucket text,
+    claimed_kind text, claimed_body bytea
+)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off
+    SET enable_bitmapscan = off
+    AS $$
+DECLARE
+    most_buckets  constant integer := 64;
+    buckets       text[] := '{}';
+    last_bucket   text := after_bucket;
+    next_bucket   text;
+    has_wrapped   boolean := after_bucket = '';
+    share         integer;
+    candidates    bigint[];
+    order_keys    bigint[];
+    blocked       bigint[];
+    held_keys     bigint[];
+BEGIN
+    UPDATE aftercommit.outbox SET state = 0, due_at = NULL
+    WHERE position IN (
+        SELECT waiting.position FROM aftercommit.outbox AS waiting
+        WHERE waiting.state = 2 AND waiting.due_at <= aftercommit.clock()
+        ORDER BY waiting.due_at LIMIT row_limit FOR UPDATE SKIP LOCKED
+    );
+
+    WHILE cardinality(buckets) < least(most_buckets, row_limit) LOOP
+        SELECT ready.bucket INTO next_bucket FROM aftercommit.outbox AS ready
+        WHERE ready.state = 0 AND ready.bucket > last_bucket AND ready.position > from_position
+        ORDER BY ready.bucket, ready.position LIMIT 1;
+        IF next_bucket IS NULL OR next_bucket = ANY (buckets) THEN
+            EXIT WHEN has_wrapped OR next_bucket IS NOT NULL;
+            has_wrapped := true;
+            last_bucket := '';
+        ELSE
+            buckets := buckets || next_bucket;
+            last_bucket := next_bucket;
+        END IF;
+    END LOOP;
+    IF cardinality(buckets) = 0 THEN
+        RETURN;
+    END IF;
+    share := ceil(row_limit::numeric / cardinality(buckets));
+
+    SELECT array_agg(taken.position), array_agg(DISTINCT taken.order_key) FILTER (WHERE taken.order_key IS NOT NULL)
+    INTO candidates, order_keys
+    FROM unnest(buckets) AS turn (bucket)
+    CROSS JOIN LATERAL (
+        SELECT ready.position, ready.order_key FROM aftercommit.outbox AS ready
+        WHERE ready.state = 0 AND ready.bucket = turn.bucket AND ready.position > from_position
+        ORDER BY ready.position LIMIT share FOR UPDATE SKIP LOCKED
+    ) AS taken;
+    IF candidates IS NULL THEN
+        RETURN;
+    END IF;
+
+    IF order_keys IS NOT NULL THEN
+        -- Whatever comes after a row of its key that is not among the candidates waits for it.
+        SELECT array_agg(mine.position) INTO blocked
+        FROM (
+            SELECT earlier.order_key, min(earlier.position) AS position
+            FROM aftercommit.outbox AS earlier
+            LEFT JOIN unnest(candidates) AS mine (position) ON mine.position = earlier.position
+            WHERE earlier.order_key = ANY (order_keys) AND earlier.state <> 3 AND mine.position IS NULL
+            GROUP BY earlier.order_key
+        ) AS first_other
+        JOIN aftercommit.outbox AS mine
+            ON mine.order_key = first_other.order_key AND mine.position > first_other.position
+        WHERE mine.position = ANY (candidates);
+
+        IF blocked IS NOT NULL THEN
+            -- Put behind, so that the next claim does not walk over it. Only while the row in front is held: whoever
+            -- finishes that one looks for those behind it afterwards.
+            SELECT array_agg(front.order_key) INTO held_keys
+            FROM (
+                SELECT front.order_key FROM aftercommit.outbox AS front
+                WHERE front.state IN (1, 2) AND front.order_key IN (
+                    SELECT waiting.order_key FROM aftercommit.outbox AS waiting WHERE waiting.position = ANY (blocked)
+                )
+                FOR UPDATE SKIP LOCKED
+            ) AS front;
+            UPDATE aftercommit.outbox AS waiting SET state = 4
+            WHERE waiting.position = ANY (blocked) AND waiting.order_key = ANY (held_keys);
+        END IF;
+    END IF;
+
+    RETURN QUERY
+        WITH claimed AS (
+            UPDATE aftercommit.outbox AS mine
+            SET state = 1, lease_token = token, lease_until = aftercommit.clock() + lease
+            WHERE mine.position = ANY (candidates) AND NOT mine.position = ANY (coalesce(blocked, '{}'))
+            RETURNING mine.position, mine.attempts, mine.written_at, mine.bucket, mine.kind, mine.body
+        )
+        SELECT * FROM claimed ORDER BY claimed.position;
+END
+$$;
+
+-- Lets the rows behind these order keys be claimed again; a bounded number, the rest when those are through.
+CREATE FUNCTION aftercommit.outbox_bring_forward(keys bigint[]) RETURNS void
+    LANGUAGE plpgsql
+    SET enable_seqscan = off
+    AS $$
+BEGIN
+    UPDATE aftercommit.outbox SET state = 0
+    WHERE position IN (
+        SELECT behind.position
+        FROM unnest(keys) AS key (order_key)
+        CROSS JOIN LATERAL (
+            SELECT row_behind.position FROM aftercommit.outbox AS row_behind
+            WHERE row_behind.order_key = key.order_key AND row_behind.state = 4
+            ORDER BY row_behind.position LIMIT 500 FOR UPDATE
+        ) AS behind
+    );
+END
+$$;
+
+-- Takes published rows out; events go to the log. Answers how many there were: a row whose token is another is left.
+CREATE FUNCTION aftercommit.outbox_mark_published(positions bigint[], tokens bigint[]) RETURNS bigint
+    LANGUAGE plpgsql
+    SET enable_seqscan = off
+    AS $$
+DECLARE
+    changed bigint;
+    keys    bigint[];
+BEGIN
+    WITH gone AS (
+        DELETE FROM aftercommit.outbox AS published
+        USING unnest(positions, tokens) AS claim (position, token)
+        WHERE published.position = claim.position AND published.lease_token = claim.token AND published.state = 1
+        RETURNING published.*
+    ), logged AS (
+        INSERT INTO aftercommit.event_log
+            (id, published_at, name, organization_id, project_id, occurred_at, sequence, body)
+        SELECT gone.id, aftercommit.clock(), gone.name, gone.organization_id, gone.project_id, gone.occurred_at,
+            gone.position, gone.body
+        FROM gone WHERE gone.kind = 'event'
+    )
+    SELECT count(*), array_agg(DISTINCT gone.order_key) FILTER (WHERE gone.order_key IS NOT NULL)
+    INTO changed, keys FROM gone;
+    IF keys IS NOT NULL THEN
+        PERFORM aftercommit.outbox_bring_forward(keys);
+    END IF;
+    RETURN changed;
+END
+$$;
+
+-- Gives rows back: to what `states` says (0 ready, 2 again after the delay, 3 kept aside). Answers how many.
+CREATE FUNCTION aftercommit.outbox_release(
+    positions bigint[], tokens bigint[], states smallint[], delays interval[], counted boolean[], failures jsonb[]
+) RETURNS bigint
+    LANGUAGE plpgsql
+    SET enable_seqscan = off
+    AS $$
+DECLARE
+    changed bigint;
+    keys    bigint[];
+BEGIN
+    WITH released AS (
+        UPDATE aftercommit.outbox AS mine
+        SET state = claim.state,
+            due_at = CASE WHEN claim.state = 2 THEN aftercommit.clock() + claim.delay END,
+            attempts = mine.attempts + claim.counted::integer,
+            failure = coalesce(claim.failure, mine.failure),
+            lease_token = NULL,
+            lease_until = NULL
+        FROM unnest(positions, tokens, states, delays, counted, failures)
+            AS claim (position, token, state, delay, counted, failure)
+        WHERE mine.position = claim.position AND mine.lease_token = claim.token AND mine.state = 1
+        RETURNING mine.order_key, mine.state
+    )
+    SELECT count(*), array_agg(DISTINCT released.order_key)
+        FILTER (WHERE released.order_key IS NOT NULL AND released.state = 3)
+    INTO changed, keys FROM released;
+    IF keys IS NOT NULL THEN
+        PERFORM aftercommit.outbox_bring_forward(keys);
+    END IF;
+    RETURN changed;
+END
+$$;
+
+-- Frees rows whose lease expired, and rows behind a key that has nothing in front any more (someone deleted it by hand).
+CREATE FUNCTION aftercommit.outbox_rescue(row_limit integer) RETURNS bigint
+    LANGUAGE plpgsql
+    SET enable_seqscan = off
+    AS $$
+DECLARE
+    changed bigint;
+    keys    bigint[];
+BEGIN
+    UPDATE aftercommit.outbox SET state = 0, lease_token = NULL, lease_until = NULL
+    WHERE position IN (
+        SELECT expired.position FROM aftercommit.outbox AS expired
+        WHERE expired.state = 1 AND expired.lease_until <= aftercommit.clock()
+        ORDER BY expired.lease_until LIMIT row_limit FOR UPDATE SKIP LOCKED
+    );
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    SELECT array_agg(DISTINCT behind.order_key) INTO keys
+    FROM (
+        SELECT first_behind.order_key FROM aftercommit.outbox AS first_behind
+        WHERE first_behind.state = 4 ORDER BY first_behind.position LIMIT row_limit
+    ) AS behind
+    WHERE NOT EXISTS (
+        SELECT FROM aftercommit.outbox AS front
+        WHERE front.order_key = behind.order_key AND front.state IN (0, 1, 2)
+    );
+    IF keys IS NOT NULL THEN
+        PERFORM aftercommit.outbox_bring_forward(keys);
+    END IF;
+    RETURN changed;
+END
+$$;
+
+-- Adds rows to the caller's transaction, in the order given. Writers of one order key take turns, so that the positions of
+-- a key rise in the order their transactions commit. Keys share a bounded number of locks, as a transaction may write for
+-- very many.
+CREATE FUNCTION aftercommit.outbox_append(
+    ids uuid[], kinds text[], order_texts text[], organizations text[], projects text[], names text[],
+    occurred timestamptz[], bodies bytea[]
+) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    turn integer;
+BEGIN
+    -- In one order for everybody, so that two writers of several keys do not wait for each other.
+    FOR turn IN
+        SELECT DISTINCT (hashtextextended(order_text, 0) & 4095)::integer FROM unnest(order_texts) AS line (order_text)
+        WHERE order_text IS NOT NULL ORDER BY 1
+    LOOP
+        PERFORM pg_advisory_xact_lock(1634036835, turn);
+    END LOOP;
+    INSERT INTO aftercommit.outbox
+        (id, kind, written_at, order_key, organization_id, project_id, name, occurred_at, body)
+    SELECT line.id, line.kind, aftercommit.clock(), hashtextextended(line.order_text, 0), line.organization, line.project,
+        line.name, line.occurred, line.body
+    FROM unnest(ids, kinds, order_texts, organizations, projects, names, occurred, bodies) WITH ORDINALITY
+        AS line (id, kind, order_text, organization, project, name, occurred, body, ordinal)
+    ORDER BY line.ordinal;
+END
+$$;

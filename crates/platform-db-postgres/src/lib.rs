@@ -1,0 +1,1 @@
+//! Every store port of Aftercommit on PostgreSQL.
