@@ -3,6 +3,8 @@
 use crate::{
     data_dir::{DATABASE_FILE, DataDir},
     key::{Form, Key, Preset},
+    postgres::PostgresSettings,
+    postgres_url::{self, GivenUrl},
     reading::Reading,
 };
 use std::path::{Component, PathBuf};
@@ -13,34 +15,81 @@ use std::path::{Component, PathBuf};
 pub enum Database {
     /// One SQLite file. A relative path starts at the working directory.
     Sqlite(PathBuf),
+    /// A PostgreSQL server, and how it is used.
+    Postgres(Box<PostgresSettings>),
+}
+
+/// What `DATABASE_URL` says, before the settings of a server are known.
+pub(crate) enum DatabaseUrl {
+    Sqlite(PathBuf),
+    Postgres(GivenUrl),
 }
 
 pub(crate) static KEYS: [Key; 1] = [Key::new(
     "database_url",
-    Form::Described("sqlite://<path of a file>"),
+    Form::Described(
+        "sqlite://<path of a file>, or postgres://user:password@host:port/database with special characters of user and \
+         password percent-encoded",
+    ),
     Preset::InDataDir {
         prefix: "sqlite://",
         name: DATABASE_FILE,
     },
     "The database of events, tasks and everything else durable.",
 )
-.variable("DATABASE_URL")];
+.variable("DATABASE_URL")
+.secret()];
 
-impl Database {
-    pub(crate) fn read(reading: &mut Reading<'_>, data_dir: &DataDir) -> Self {
+impl DatabaseUrl {
+    /// `None` when nothing is given, or nothing right.
+    pub(crate) fn read(reading: &mut Reading<'_>) -> Option<Self> {
         let [key] = &KEYS;
-        let found = reading.parsed(key, parse, |Self::Sqlite(path)| format!("sqlite://{}", path.display()));
-        found.unwrap_or_else(|| Self::Sqlite(data_dir.database_file()))
+        reading.parsed(key, parse, |url| match url {
+            Self::Sqlite(path) => format!("sqlite://{}", path.display()),
+            Self::Postgres(url) => url.shown(),
+        })
     }
 }
 
-fn parse(text: &str) -> Result<Database, String> {
+impl Database {
+    pub(crate) fn read(reading: &mut Reading<'_>, url: Option<DatabaseUrl>, data_dir: &DataDir) -> Self {
+        let [key] = &KEYS;
+        let (file, server) = match url {
+            Some(DatabaseUrl::Sqlite(path)) => {
+                let problem = "is given, but DATABASE_URL is not that of a PostgreSQL server";
+                PostgresSettings::refuse_roles(reading, problem);
+                (Some(path), None)
+            }
+            Some(DatabaseUrl::Postgres(url)) => (None, Some(url)),
+            None if reading.is_given(key) => (None, None),
+            None => {
+                PostgresSettings::refuse_roles(reading, "is given, but DATABASE_URL is not");
+                (None, None)
+            }
+        };
+        // Read in any case, so that a bad value is found and the defaults are shown.
+        match PostgresSettings::read(reading, key, server) {
+            Some(settings) => Self::Postgres(Box::new(settings)),
+            None => Self::Sqlite(file.unwrap_or_else(|| data_dir.database_file())),
+        }
+    }
+
+    /// What works but should be changed.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        match self {
+            Self::Sqlite(_) => Vec::new(),
+            Self::Postgres(settings) => settings.warnings(),
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<DatabaseUrl, String> {
     let Some((scheme, rest)) = text.split_once(':') else {
         return Err("is not a URL".to_owned());
     };
     match scheme.to_ascii_lowercase().as_str() {
-        "sqlite" => sqlite(rest.strip_prefix("//").unwrap_or(rest)).map(Database::Sqlite),
-        "postgres" | "postgresql" => Err("this build does not support PostgreSQL yet".to_owned()),
+        "sqlite" => sqlite(rest.strip_prefix("//").unwrap_or(rest)).map(DatabaseUrl::Sqlite),
+        "postgres" | "postgresql" => postgres_url::parse(text).map(DatabaseUrl::Postgres),
         _ => Err("has a scheme that no provider serves".to_owned()),
     }
 }

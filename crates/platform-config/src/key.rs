@@ -29,6 +29,8 @@ pub(crate) enum Form {
         max: Duration,
     },
     Choice(&'static [&'static str]),
+    /// Yes or no.
+    Flag,
     /// Anything that its own reader accepts, and how that is called.
     Described(&'static str),
 }
@@ -128,6 +130,7 @@ impl Form {
                 format!("{}, from {} to {}", duration::ACCEPTED, Written(*min), Written(*max))
             }
             Self::Choice(choices) => format!("one of: {}", choices.join(", ")),
+            Self::Flag => "true or false".to_owned(),
             Self::Described(text) => (*text).to_owned(),
         }
     }

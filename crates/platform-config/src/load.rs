@@ -1,9 +1,11 @@
 //! The one place that reads the real environment and the real file.
 
 use crate::{
+    effective::EffectiveValue,
     error::{ConfigError, ConfigErrors},
     names::{Recognised, recognise_variable},
     private_file::{self, PrivateFile, PrivateFileError},
+    reading::REDACTED,
     sealing::{SealingSettings, read_sealing_keys},
     settings::Settings,
     table,
@@ -107,11 +109,15 @@ fn read_file(
 
 fn warn_of_open_file(settings: &mut Settings, path: &Path, file: &PrivateFile) {
     let source = path.display().to_string();
-    let is_secret = |variable: &str| table::keys().any(|key| key.secret && key.name("").variable == variable);
+    let is_secret = |value: &EffectiveValue| {
+        table::keys().any(|key| key.secret && key.name("").variable == value.key)
+            // A URL without a password is no secret, although one of its kind could hold one.
+            && value.value.as_ref().is_some_and(|shown| shown.contains(REDACTED))
+    };
     let holds_secret = settings
         .effective_values()
         .iter()
-        .any(|value| value.source == source && is_secret(&value.key));
+        .any(|value| value.source == source && is_secret(value));
     if holds_secret && file.is_world_readable {
         settings.warnings.push(open_file_warning(path));
     }

@@ -2,11 +2,12 @@
 
 use crate::{
     data_dir::DataDir,
+    host::{is_host_character, is_loopback},
     key::{Form, Key, Preset},
     reading::{REDACTED, Reading},
 };
 use secrecy::SecretString;
-use std::{net::IpAddr, path::PathBuf};
+use std::path::PathBuf;
 use url::{Host, Url};
 
 /// Settings of outgoing e-mail.
@@ -201,15 +202,6 @@ fn shown(smtp: &SmtpSettings) -> String {
         String::new()
     };
     format!("{scheme}://{login}{host}:{port}{parameter}")
-}
-
-fn is_host_character(character: char) -> bool {
-    character.is_ascii_alphanumeric() || "-._".contains(character)
-}
-
-/// A name other than `localhost` may resolve to anything, so only numbers count.
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn check_sender(text: &str) -> Result<(), String> {

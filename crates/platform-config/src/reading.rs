@@ -104,6 +104,12 @@ impl<'a> Reading<'a> {
         found.map(|(_, meaning)| meaning).unwrap_or_default()
     }
 
+    /// Yes or no, of a key that has a default.
+    pub(crate) fn flag(&mut self, key: &Key) -> bool {
+        let parse = |text: &str| text.parse::<bool>().map_err(|_| "is neither true nor false".to_owned());
+        self.parsed(key, parse, bool::to_string).unwrap_or_default()
+    }
+
     /// A value in a form of its own. `parse` says what is wrong without repeating the text; `show` leaves secrets out.
     pub(crate) fn parsed<T>(
         &mut self,
@@ -143,7 +149,7 @@ impl<'a> Reading<'a> {
     ) -> Option<T> {
         let name = key.name(topic);
         let (text, origin) = match self.layers.find(&name) {
-            Some((value, origin)) => match plain_text(&value) {
+            Some((value, origin)) => match plain_text(&value, key.form) {
                 Ok(text) => (text, Some(origin)),
                 Err(problem) => {
                     self.refuse(topic, key, problem);
@@ -187,9 +193,10 @@ fn written_name(name: &KeyName, origin: &Origin) -> String {
     }
 }
 
-/// The text of a value, whether TOML calls it a string or a number.
-fn plain_text(value: &Value) -> Result<String, &'static str> {
+/// The text of a value, whether TOML calls it a string, a number or, where one is wanted, a boolean.
+fn plain_text(value: &Value, form: Form) -> Result<String, &'static str> {
     let text = match value {
+        Value::Bool(_, flag) if matches!(form, Form::Flag) => flag.to_string(),
         Value::String(_, text) => text.clone(),
         Value::Num(_, number) => match (number.to_i128(), number.to_u128(), number.to_f64()) {
             (Some(number), _, _) => number.to_string(),

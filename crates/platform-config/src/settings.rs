@@ -3,7 +3,7 @@
 use crate::{
     AdminSettings, ConfigErrors, DataDir, Database, EffectiveValue, HistorySettings, LogSettings, MailSettings,
     RelaySettings, Rendering, SealingSettings, ShutdownSettings, SqliteSettings, TopicsSettings, WorkerSettings,
-    effective, http, layers::Layers, reading::Reading, unsupported,
+    database::DatabaseUrl, effective, http, layers::Layers, reading::Reading, unsupported,
 };
 use std::{net::SocketAddr, path::Path};
 
@@ -12,7 +12,7 @@ use std::{net::SocketAddr, path::Path};
 /// `Debug` leaves secrets out.
 #[derive(Debug)]
 pub struct Settings {
-    /// The database. Defaults to a SQLite file in the data directory.
+    /// The database, with its own settings where it is a server. Defaults to a SQLite file in the data directory.
     pub database: Database,
     /// Outgoing e-mail.
     pub mail: MailSettings,
@@ -61,8 +61,8 @@ impl Settings {
         unsupported::refuse(&mut reading);
         // The data directory comes first because it moves defaults of others.
         let data_dir = DataDir::read(&mut reading);
+        let database_url = DatabaseUrl::read(&mut reading);
         let mut settings = Self {
-            database: Database::read(&mut reading, &data_dir),
             mail: MailSettings::read(&mut reading, &data_dir),
             http_addr: http::read(&mut reading),
             public_url: http::read_public_url(&mut reading),
@@ -75,10 +75,12 @@ impl Settings {
             log: LogSettings::read(&mut reading),
             admin: AdminSettings::read(&mut reading),
             sqlite: SqliteSettings::read(&mut reading),
+            database: Database::read(&mut reading, database_url, &data_dir),
             data_dir,
             warnings: Vec::new(),
             effective: Vec::new(),
         };
+        settings.warnings.extend(settings.database.warnings());
         settings.warnings.extend(settings.mail.warning());
         settings.effective = reading.finish()?;
         Ok(settings)

@@ -1,12 +1,12 @@
 //! The one table of all keys: the reference, the defaults and the check for unknown keys go by it.
 
 use crate::{
-    admin, data_dir, database, history, http, key::Key, log, mail, relay, sealing, shutdown, sqlite, topics,
+    admin, data_dir, database, history, http, key::Key, log, mail, postgres, relay, sealing, shutdown, sqlite, topics,
     unsupported, worker,
 };
 
 /// The keys that have an effect, in the order of the reference.
-static SUPPORTED: [&[Key]; 13] = [
+static SUPPORTED: [&[Key]; 14] = [
     &database::KEYS,
     &mail::KEYS,
     &http::KEYS,
@@ -20,6 +20,7 @@ static SUPPORTED: [&[Key]; 13] = [
     &log::KEYS,
     &admin::KEYS,
     &sqlite::KEYS,
+    &postgres::KEYS,
 ];
 
 pub(crate) fn supported_keys() -> impl Iterator<Item = &'static Key> {

@@ -217,6 +217,25 @@ fn plain_text_to_another_machine_is_warned_of_without_its_password() {
 }
 
 #[test]
+fn a_file_or_a_url_without_a_password_holds_no_secret() {
+    let read = |url: &str| read(&[("DATABASE_URL", url)], "").describe(Rendering::Text);
+    for (url, shown) in [
+        ("sqlite:app.db", "sqlite://app.db"),
+        ("postgres://me@localhost/app", "postgres://me@localhost:5432/app"),
+        (
+            "postgresql://me:canary@[::1]:6432/app?sslmode=require",
+            "postgres://me:‹redacted›@[::1]:6432/app?sslmode=require",
+        ),
+    ] {
+        let text = read(url);
+        assert!(
+            text.contains(&format!("= {shown}  (environment)")) && !text.contains("canary"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn links_begin_with_the_public_url_without_its_last_slash() {
     assert_eq!(read(&[], "").public_url, None);
     for (given, expected) in [
@@ -283,6 +302,15 @@ fn no_secret_is_shown() {
             ("MAIL_FROM", "a@b.example"),
             ("AFTERCOMMIT_ADMIN__TOKEN", "canary-token-0123456789"),
             ("AFTERCOMMIT_SEALING__KEYS", &key),
+            ("DATABASE_URL", "postgres://app:canary@localhost/app"),
+            (
+                "AFTERCOMMIT_POSTGRES__ENGINE_URL",
+                "postgres://engine:canary@localhost/app",
+            ),
+            (
+                "AFTERCOMMIT_POSTGRES__MIGRATE_URL",
+                "postgres://owner:canary@localhost/app",
+            ),
         ],
         "",
     );

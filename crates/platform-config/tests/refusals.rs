@@ -75,9 +75,6 @@ fn a_duration_in_another_form_is_refused_with_the_accepted_forms() {
 #[test]
 fn a_database_that_no_provider_serves_is_refused() {
     let values = [
-        "postgres://me:canary@db.example/app",
-        "postgresql:/x",
-        "postgres://me:p@ss%canary@db.example:99999/app",
         "mysql://db.example/app",
         "/var/lib/app.db",
         "sqlite::memory:",
@@ -91,6 +88,96 @@ fn a_database_that_no_provider_serves_is_refused() {
         "sqlite://app.db\n",
     ];
     insta::assert_snapshot!("databases", table(&values.map(|value| ("DATABASE_URL", value))));
+}
+
+#[test]
+fn the_url_of_a_postgresql_server_is_refused_unless_it_can_mean_only_one_thing() {
+    let values = [
+        "postgres:/x",
+        "postgres:///app",
+        "postgres://db.example",
+        "postgres://db.example/",
+        "postgres://db.example/app/canary",
+        "postgres://db.example/a%00b",
+        "postgres://db.example:99999/app",
+        "postgres://db.example:0/app",
+        "postgres://db.example:canary/app",
+        "postgres://me:can@ary@db.example/app",
+        "postgres://me:can%ary@db.example/app",
+        "postgres://me:canary%4@db.example/app",
+        "postgres://me:can/ary@db.example/app",
+        "postgres://me:can#ary@db.example/app",
+        "postgres://me:12?canary@db.example/app",
+        "postgres://me:%ff@db.example/app",
+        "postgres://me:%00@db.example/app",
+        "postgres://:canary@db.example/app",
+        "postgres://me:@db.example/app",
+        "postgres://a.example,b.example/app",
+        "postgres://d b.example/app",
+        "postgres://db%0a.example/app",
+        "postgres://db.example/app?sslmode=canary",
+        "postgres://db.example/app?canary=1",
+        "postgres://db.example/app?password=canary",
+        "postgres://db.example/app?host=/run/postgresql",
+        "postgres:///app?host=db.example",
+        "postgres://db.example/app#canary",
+        "postgres://db.example/app\n",
+        "postgres//db.example/app",
+        "postgre://db.example/app",
+    ];
+    insta::assert_snapshot!("postgres_urls", table(&values.map(|value| ("DATABASE_URL", value))));
+}
+
+#[test]
+fn another_machine_is_not_reached_in_plain_text_unless_it_is_allowed() {
+    let values =
+        ["disable", "allow", "prefer"].map(|mode| format!("postgres://me:canary@db.example/app?sslmode={mode}"));
+    let cases: Vec<_> = values.iter().map(|value| ("DATABASE_URL", value.as_str())).collect();
+    insta::assert_snapshot!("plain_text", table(&cases));
+    for key in ["AFTERCOMMIT_POSTGRES__ENGINE_URL", "AFTERCOMMIT_POSTGRES__MIGRATE_URL"] {
+        let pairs = [("DATABASE_URL", "postgres://localhost/app"), (key, values[0].as_str())];
+        let line = refusal(&pairs, None).to_string();
+        assert!(line.starts_with(key) && line.contains("plain text"), "{line}");
+    }
+}
+
+#[test]
+fn settings_of_postgresql_are_refused_out_of_range_and_in_another_form() {
+    let cases = [
+        ("AFTERCOMMIT_POSTGRES__HANDLER_CONNECTIONS", "0"),
+        ("AFTERCOMMIT_POSTGRES__ENGINE_CONNECTIONS", "1001"),
+        ("AFTERCOMMIT_POSTGRES__CONSOLE_CONNECTIONS", "two"),
+        ("AFTERCOMMIT_POSTGRES__ACQUIRE_TIMEOUT", "5"),
+        ("AFTERCOMMIT_POSTGRES__STATEMENT_TIMEOUT", "2h"),
+        ("AFTERCOMMIT_POSTGRES__NOTIFY", "yes"),
+        ("AFTERCOMMIT_POSTGRES__PGBOUNCER", "1"),
+        ("AFTERCOMMIT_POSTGRES__INSECURE_PLAIN_TEXT", "TRUE"),
+        ("AFTERCOMMIT_POSTGRES__MIGRATE_ON_START", ""),
+        ("AFTERCOMMIT_POSTGRES__ENGINE_URL", "sqlite://app.db"),
+        ("AFTERCOMMIT_POSTGRES__ENGINE_URL", "canary"),
+        (
+            "AFTERCOMMIT_POSTGRES__MIGRATE_URL",
+            "postgres://me:c@nary@db.example/app",
+        ),
+        ("AFTERCOMMIT_POSTGRES__POOL_SIZE", "10"),
+    ];
+    insta::assert_snapshot!("postgres_settings", table(&cases));
+    let file = "[postgres]\nnotify = 1\npgbouncer = \"no\"\nhandler_connections = true\n";
+    insta::assert_snapshot!("postgres_file", refusal(&[], Some(file)));
+}
+
+#[test]
+fn settings_of_postgresql_that_do_not_fit_together_are_refused() {
+    let (server, engine) = ("postgres://localhost/app", "AFTERCOMMIT_POSTGRES__ENGINE_URL");
+    let forgotten = refusal(&[(engine, server)], None);
+    let another = refusal(&[("DATABASE_URL", "sqlite://app.db"), (engine, server)], None);
+    let pooled = refusal(
+        &[("DATABASE_URL", server), ("AFTERCOMMIT_POSTGRES__PGBOUNCER", "true")],
+        None,
+    );
+    let mistyped = refusal(&[("DATABASE_URL", "postgres://localhost"), (engine, server)], None);
+    assert_eq!(mistyped.problems().len(), 1, "{mistyped}");
+    insta::assert_snapshot!("postgres_combinations", format!("{forgotten}\n{another}\n{pooled}"));
 }
 
 #[test]
