@@ -99,6 +99,8 @@ CREATE TABLE aftercommit.dead_letters (
     task            text        NOT NULL,
     organization_id text,
     project_id      text,
+    -- Of an ordered task: what it waits for when it is replayed.
+    order_key       bigint,
     attempts        integer     NOT NULL,
     code            text        NOT NULL,
     fingerprint     text        NOT NULL,

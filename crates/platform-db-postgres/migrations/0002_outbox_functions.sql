@@ -223,13 +223,20 @@ $$;
 -- very many.
 CREATE FUNCTION aftercommit.outbox_append(
     ids uuid[], kinds text[], order_texts text[], organizations text[], projects text[], names text[],
-    occurred timestamptz[], bodies bytea[]
+    occurred timestamptz[], bodies bytea[], scope text, organization text, project text
 ) RETURNS void
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    turn integer;
+    turn         integer;
+    has_no_scope boolean := aftercommit.current_scope() IS NULL;
 BEGIN
+    -- A transaction of the application's own says whose it is only here.
+    IF has_no_scope THEN
+        PERFORM set_config('aftercommit.scope', scope, true),
+            set_config('aftercommit.organization_id', coalesce(organization, ''), true),
+            set_config('aftercommit.project_id', coalesce(project, ''), true);
+    END IF;
     -- In one order for everybody, so that two writers of several keys do not wait for each other.
     FOR turn IN
         SELECT DISTINCT (hashtextextended(order_text, 0) & 4095)::integer FROM unnest(order_texts) AS line (order_text)
@@ -244,5 +251,8 @@ BEGIN
     FROM unnest(ids, kinds, order_texts, organizations, projects, names, occurred, bodies) WITH ORDINALITY
         AS line (id, kind, order_text, organization, project, name, occurred, body, ordinal)
     ORDER BY line.ordinal;
+    IF has_no_scope THEN
+        PERFORM set_config('aftercommit.scope', '', true);
+    END IF;
 END
 $$;

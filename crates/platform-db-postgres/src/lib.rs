@@ -1,1 +1,31 @@
-//! Every store port of Aftercommit on PostgreSQL.
+//! Every store port of Aftercommit on PostgreSQL: units of work, outbox, event log and dead letters.
+//!
+//! [`PostgresDatabase::open`] connects, brings the schema `aftercommit` to this version and offers the ports. The queue
+//! is a crate of its own, on the same database or on a broker.
+
+mod columns;
+mod connect_error;
+mod database;
+mod dead_letters;
+mod event_log;
+pub mod migrations;
+mod options;
+mod outbox;
+mod pools;
+mod statement;
+mod transaction;
+pub mod trouble;
+mod unit_of_work;
+mod wake;
+
+pub use connect_error::ConnectError;
+pub use database::PostgresDatabase;
+pub use dead_letters::{PostgresDeadLetters, ReplayInto};
+pub use event_log::PostgresEventLog;
+pub use options::{PostgresOptions, PostgresServices, RecordSuccesses};
+pub use outbox::{PostgresOutbox, PostgresOutboxWriter, create_outbox_writer};
+pub use pools::Pools;
+pub use statement::Statements;
+pub use transaction::PostgresTransaction;
+pub use unit_of_work::{PostgresUnitOfWork, PostgresUnitOfWorkFactory};
+pub use wake::Wake;

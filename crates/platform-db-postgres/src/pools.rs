@@ -1,0 +1,149 @@
+//! The pools: the only place that builds one.
+//!
+//! sqlx 0.9.0 loses track of a transaction whose `begin` was cancelled after the statement was sent: the connection goes
+//! back to its pool inside a transaction that nobody commits, and later writes through it are lost. So every connection
+//! is taken out through a `ROLLBACK`, which replaces sqlx's own ping and costs the same; units of work send theirs
+//! together with their `BEGIN`.
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
+use tokio::time::timeout;
+
+use crate::connect_error::ConnectError;
+use crate::options::PostgresOptions;
+use crate::trouble::told;
+
+/// A server of this version or newer.
+const OLDEST_SERVER: i32 = 130_000;
+/// Connections for leases: one renews while another rescues.
+const LEASE_CONNECTIONS: u32 = 2;
+/// A connection that did nothing for this long is closed.
+const IDLE: Duration = Duration::from_mins(5);
+
+/// The pools of one process, each for a purpose of its own, so that slow handlers never keep a lease from being renewed.
+#[derive(Debug, Clone)]
+pub struct Pools {
+    /// For units of work alone: they begin with a `ROLLBACK` of their own.
+    pub(crate) units: PgPool,
+    /// For reads and statements of handlers.
+    pub handlers: PgPool,
+    /// For relay and queue.
+    pub engine: PgPool,
+    /// For signs of life and rescue.
+    pub leases: PgPool,
+    /// For those who look.
+    pub console: PgPool,
+}
+
+impl Pools {
+    /// Builds them; connections are made when they are needed.
+    pub(crate) fn build(options: &PostgresOptions) -> Result<Self, ConnectError> {
+        let application = connect_options(&options.url, "DATABASE_URL", options)?;
+        let engine = connect_options(&options.engine_url, "AFTERCOMMIT_POSTGRES__ENGINE_URL", options)?;
+        let pool = |connections: u32| {
+            PgPoolOptions::new()
+                .min_connections(0)
+                .max_connections(connections.max(1))
+                .acquire_timeout(options.acquire_timeout)
+                .idle_timeout(IDLE)
+                .test_before_acquire(false)
+                .after_connect(|connection, _| Box::pin(refuse_standby(connection)))
+        };
+        let guarded = |connections: u32| {
+            pool(connections).before_acquire(|connection, _| {
+                Box::pin(async move {
+                    connection.execute("ROLLBACK").await?;
+                    Ok(true)
+                })
+            })
+        };
+        Ok(Self {
+            units: pool(options.handler_connections).connect_lazy_with(application.clone()),
+            handlers: guarded(options.handler_connections).connect_lazy_with(application),
+            engine: guarded(options.engine_connections).connect_lazy_with(engine.clone()),
+            leases: guarded(LEASE_CONNECTIONS).connect_lazy_with(engine.clone()),
+            console: guarded(options.console_connections).connect_lazy_with(engine),
+        })
+    }
+
+    /// Closes them all; connections in use are waited for.
+    pub(crate) async fn close(&self) {
+        tokio::join!(
+            self.units.close(),
+            self.handlers.close(),
+            self.engine.close(),
+            self.leases.close(),
+            self.console.close(),
+        );
+    }
+}
+
+/// A connection for migrations, past every pool. Refuses a server that is too old or only reads.
+pub(crate) async fn connect_directly(options: &PostgresOptions) -> Result<PgConnection, ConnectError> {
+    let connect = connect_options(&options.migrate_url, "AFTERCOMMIT_POSTGRES__MIGRATE_URL", options)?;
+    let place = format!("{}:{}", connect.get_host(), connect.get_port());
+    let unreachable = |reason: String| ConnectError::Unreachable {
+        place: place.clone(),
+        reason,
+    };
+    let mut connection = timeout(options.acquire_timeout, PgConnection::connect_with(&connect))
+        .await
+        .map_err(|_| unreachable(format!("no answer within {:?}", options.acquire_timeout)))?
+        .map_err(|error| unreachable(told(&error)))?;
+    let (version, shown, is_standby): (i32, String, bool) = sqlx::query_as(
+        "SELECT current_setting('server_version_num')::integer, current_setting('server_version'), pg_is_in_recovery()",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .map_err(|error| unreachable(told(&error)))?;
+    if version < OLDEST_SERVER {
+        return Err(ConnectError::OldServer { found: shown });
+    }
+    if is_standby {
+        return Err(ConnectError::Standby { place });
+    }
+    Ok(connection)
+}
+
+fn connect_options(
+    url: &SecretString,
+    which: &'static str,
+    options: &PostgresOptions,
+) -> Result<PgConnectOptions, ConnectError> {
+    let connect = PgConnectOptions::from_str(url.expose_secret()).map_err(|error| ConnectError::Url {
+        which,
+        reason: error.to_string(),
+    })?;
+    let connect = connect.application_name(&options.application_name);
+    if options.pgbouncer {
+        // It takes no parameters of a session, and a statement prepared on one server connection is unknown to the next.
+        return Ok(connect.statement_cache_capacity(0));
+    }
+    let millis = |duration: Duration| duration.as_millis().to_string();
+    Ok(connect.options([
+        // `ROLLBACK` outside a transaction is only a warning, and an expected one.
+        ("client_min_messages", "error".to_owned()),
+        ("statement_timeout", millis(options.statement_timeout)),
+        ("lock_timeout", millis(options.statement_timeout)),
+        ("idle_in_transaction_session_timeout", millis(options.statement_timeout)),
+        ("tcp_keepalives_idle", "30".to_owned()),
+        ("tcp_keepalives_interval", "10".to_owned()),
+        ("tcp_keepalives_count", "3".to_owned()),
+    ]))
+}
+
+/// After a failover the old primary may still answer, and would refuse every write.
+async fn refuse_standby(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let is_standby: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()")
+        .persistent(false)
+        .fetch_one(connection)
+        .await?;
+    if is_standby {
+        return Err(sqlx::Error::Configuration("the server is a standby, which cannot write".into()));
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! Statements with a deadline: a server that hangs, or a link that is half open, keeps no connection.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres};
+use tokio::time::timeout;
+
+/// Runs statements of one pool.
+#[derive(Debug, Clone)]
+pub struct Statements {
+    pool: PgPool,
+    limit: Duration,
+}
+
+/// More than the server's own limit, so that the server's answer comes first while it answers at all.
+const MARGIN: Duration = Duration::from_secs(2);
+
+impl Statements {
+    /// Statements of `pool`, each given up a little after the server's own `statement_timeout`.
+    pub fn new(pool: PgPool, statement_timeout: Duration) -> Self {
+        Self {
+            pool,
+            limit: statement_timeout.saturating_add(MARGIN),
+        }
+    }
+
+    /// Runs `run` on a connection. A connection whose statement was not answered in time, or not waited for, is closed
+    /// instead of going back.
+    ///
+    /// # Errors
+    /// What the server said; [`sqlx::Error::PoolTimedOut`] when it did not answer, and then it is not known what it did.
+    pub async fn run<T, F>(&self, run: F) -> Result<T, sqlx::Error>
+    where
+        F: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
+    {
+        let mut checkout = Checkout {
+            connection: self.pool.acquire().await?,
+            is_answered: false,
+        };
+        let answer = timeout(self.limit, run(&mut checkout.connection)).await;
+        if let Ok(answer) = answer {
+            // A link that failed is of no use to the next one.
+            checkout.is_answered = !matches!(answer, Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)));
+            answer
+        } else {
+            Err(sqlx::Error::PoolTimedOut)
+        }
+    }
+}
+
+/// A connection that is closed unless its statement was answered.
+struct Checkout {
+    connection: PoolConnection<Postgres>,
+    is_answered: bool,
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.connection.close_on_drop();
+        }
+    }
+}
