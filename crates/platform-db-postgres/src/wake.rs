@@ -1,14 +1,23 @@
 //! A wake-up that cannot be missed: whoever waits says what was seen last.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// For how long someone else's commit is looked for often, once it is expected.
+const EXPECTED_FOR: Duration = Duration::from_millis(500);
+/// How often it is looked for meanwhile.
+const OFTEN: Duration = Duration::from_millis(10);
 
 /// Rises with every change; waiters sleep until it differs from what they saw.
 #[derive(Debug, Default)]
 pub struct Wake {
     epoch: AtomicU64,
     notify: Notify,
+    expected_until: Mutex<Option<Instant>>,
 }
 
 impl Wake {
@@ -16,6 +25,23 @@ impl Wake {
     pub fn bump(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
         self.notify.notify_waiters();
+    }
+
+    /// Something will change soon, by a commit that this library does not see.
+    pub fn expect(&self) {
+        if let Ok(mut until) = self.expected_until.lock() {
+            *until = Some(Instant::now() + EXPECTED_FOR);
+        }
+        self.bump();
+    }
+
+    /// How long to sleep at most: `idle`, or little while a change is expected.
+    pub fn patience(&self, idle: Duration) -> Duration {
+        let until = self.expected_until.lock().ok().and_then(|until| *until);
+        match until {
+            Some(until) if Instant::now() < until => OFTEN.min(idle),
+            _ => idle,
+        }
     }
 
     /// What to say to [`changed`](Self::changed). Taken before looking at the state.
