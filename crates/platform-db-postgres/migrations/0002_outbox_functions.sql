@@ -25,12 +25,19 @@ DECLARE
     blocked       bigint[];
     held_keys     bigint[];
 BEGIN
-    UPDATE aftercommit.outbox SET state = 0, due_at = NULL
-    WHERE position IN (
-        SELECT waiting.position FROM aftercommit.outbox AS waiting
-        WHERE waiting.state = 2 AND waiting.due_at <= aftercommit.clock()
-        ORDER BY waiting.due_at LIMIT row_limit FOR UPDATE SKIP LOCKED
-    );
+    WITH due AS (
+        UPDATE aftercommit.outbox SET state = 0, due_at = NULL
+        WHERE position IN (
+            SELECT waiting.position FROM aftercommit.outbox AS waiting
+            WHERE waiting.state = 2 AND waiting.due_at <= aftercommit.clock()
+            ORDER BY waiting.due_at LIMIT row_limit FOR UPDATE SKIP LOCKED
+        )
+        RETURNING order_key
+    )
+    SELECT array_agg(DISTINCT due.order_key) FILTER (WHERE due.order_key IS NOT NULL) INTO order_keys FROM due;
+    IF order_keys IS NOT NULL THEN
+        PERFORM aftercommit.outbox_bring_forward(order_keys);
+    END IF;
 
     WHILE cardinality(buckets) < least(most_buckets, row_limit) LOOP
         SELECT ready.bucket INTO next_bucket FROM aftercommit.outbox AS ready
@@ -141,7 +148,12 @@ BEGIN
             (id, published_at, name, organization_id, project_id, occurred_at, sequence, body)
         SELECT gone.id, aftercommit.clock(), gone.name, gone.organization_id, gone.project_id, gone.occurred_at,
             gone.position, gone.body
-        FROM gone WHERE gone.kind = 'event'
+        FROM gone
+        -- The dispatcher may have recorded it a moment ago, when an earlier mark was lost.
+        WHERE gone.kind = 'event' AND NOT EXISTS (
+            SELECT FROM aftercommit.event_log AS known
+            WHERE known.id = gone.id AND known.published_at > aftercommit.clock() - interval '1 day'
+        )
     )
     SELECT count(*), array_agg(DISTINCT gone.order_key) FILTER (WHERE gone.order_key IS NOT NULL)
     INTO changed, keys FROM gone;

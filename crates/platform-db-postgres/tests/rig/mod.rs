@@ -1,0 +1,87 @@
+//! A fresh database on a throw-away server, with a clock the test sets.
+
+use std::time::Duration;
+
+use aftercommit_domain::contract::Limits;
+use aftercommit_domain::time::Clock as _;
+use aftercommit_platform_db_postgres::{PostgresDatabase, PostgresOptions, PostgresServices, migrations};
+use aftercommit_testkit::postgres_server::{PostgresServer, TestDatabase};
+use aftercommit_testkit::{TestServices, test_services};
+use sqlx::{Connection as _, PgConnection};
+
+/// A database of its own, brought to this version.
+pub(crate) struct Rig {
+    pub(crate) services: TestServices,
+    pub(crate) database: PostgresDatabase,
+    pub(crate) store: TestDatabase,
+}
+
+/// Puts a clock in place that a table sets.
+const TEST_CLOCK: &str = "CREATE TABLE public.test_clock (at timestamptz NOT NULL); \
+    CREATE OR REPLACE FUNCTION aftercommit.clock() RETURNS timestamptz LANGUAGE sql STABLE \
+    AS 'SELECT coalesce((SELECT at FROM public.test_clock), now())'";
+
+impl Rig {
+    pub(crate) async fn start() -> Self {
+        let store = fresh().await;
+        let services = test_services();
+        let options = PostgresOptions::new(store.url());
+        let database = PostgresDatabase::open(options, ports(&services)).await.unwrap();
+        let now = services.clock.now();
+        sqlx::query("INSERT INTO public.test_clock (at) VALUES ($1)")
+            .bind(now)
+            .execute(&database.pools().engine)
+            .await
+            .unwrap();
+        Self {
+            services,
+            database,
+            store,
+        }
+    }
+
+    /// Another process on the same database, as far as the database can tell.
+    #[expect(dead_code, reason = "not every test file has two processes")]
+    pub(crate) async fn another_process(&self, options: PostgresOptions) -> PostgresDatabase {
+        PostgresDatabase::open(options, ports(&test_services())).await.unwrap()
+    }
+
+    pub(crate) async fn advance(&self, by: Duration) {
+        let later = aftercommit_domain::time::after(self.services.clock.now(), by);
+        sqlx::query("UPDATE public.test_clock SET at = $1")
+            .bind(later)
+            .execute(&self.database.pools().engine)
+            .await
+            .unwrap();
+        self.services.clock.advance(by);
+        self.database.relay_wake().bump();
+    }
+
+    pub(crate) async fn stop(self) {
+        self.database.close().await.unwrap();
+        drop(self.store);
+    }
+}
+
+/// A database with this version's schema and the clock of the tests.
+async fn fresh() -> TestDatabase {
+    let server = PostgresServer::shared().await;
+    server
+        .template("aftercommit", async |urls| {
+            let mut connection = PgConnection::connect(&urls.url()).await.unwrap();
+            migrations::apply(&mut connection).await.unwrap();
+            sqlx::raw_sql(TEST_CLOCK).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        })
+        .await;
+    server.database(Some("aftercommit")).await
+}
+
+fn ports(services: &TestServices) -> PostgresServices {
+    PostgresServices {
+        clock: services.clock_port(),
+        ids: services.ids_port(),
+        randomness: services.randomness_port(),
+        limits: Limits::default(),
+    }
+}
