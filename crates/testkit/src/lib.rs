@@ -3,6 +3,7 @@
 //! - [`conformance`]: one scenario for each sentence of the ports' contracts; any provider runs them all.
 //! - [`memory`]: the provider without a store, which the others are compared with.
 //! - [`fakes`]: time, ids, randomness, sealing and e-mail that a test holds in its hands.
+//! - `postgres_server` (feature `postgres-server`): a throw-away PostgreSQL, and a fresh database for each test.
 //! - [`TaskContextBuilder`]: runs one handler as a worker would.
 
 #![warn(missing_docs)]
@@ -11,6 +12,8 @@ pub mod conformance;
 pub mod fakes;
 pub mod faults;
 pub mod memory;
+#[cfg(all(unix, feature = "postgres-server"))]
+pub mod postgres_server;
 #[cfg(feature = "reference")]
 pub mod reference;
 pub mod smtp_server;

@@ -1,0 +1,414 @@
+//! One server of the test's own: its directory, its process, and what is done to it. Everything here blocks.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::account::Account;
+use super::processes::{self, Pid, Signal};
+use super::trouble::{Outcome, Trouble, secret};
+use super::watcher::Watcher;
+use super::{PostgresOptions, binaries};
+
+/// How long a server may take to accept connections or to end. Recovery after a crash is part of it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often its state is looked at meanwhile.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// Ports that no system hands out by itself, so that none is taken while a server is down.
+const PORTS: std::ops::Range<u16> = 15_000..32_000;
+
+/// How many ports are tried when others take the same at the same time.
+const PORTS_TRIED: usize = 5;
+
+#[derive(Debug)]
+pub(super) struct Cluster {
+    directory: PathBuf,
+    binaries: PathBuf,
+    account: Account,
+    port: u16,
+    password: String,
+    server: Option<Child>,
+    paused: Vec<Pid>,
+    watcher: Watcher,
+}
+
+impl Cluster {
+    /// Makes a directory with an empty cluster and starts a server on it. `Ok`: it accepts connections.
+    pub(super) fn start(options: &PostgresOptions) -> Outcome<Self> {
+        let binaries = binaries::directory()?;
+        let account = Account::to_run_as()?;
+        let password = secret().map_err(Trouble::while_doing("cannot read /dev/urandom"))?;
+        let directory = tempfile::Builder::new()
+            .prefix("aftercommit-postgres-")
+            .tempdir()
+            .map_err(Trouble::while_doing("cannot make a directory for the test server"))?;
+        let watcher = Watcher::start(directory.path()).map_err(Trouble::while_doing(
+            "cannot start /bin/sh to watch over the test server",
+        ))?;
+        let mut cluster = Self {
+            // From here on the watcher deletes it.
+            directory: directory.keep(),
+            binaries,
+            account,
+            port: 0,
+            password,
+            server: None,
+            paused: Vec::new(),
+            watcher,
+        };
+        cluster.initialize(options)?;
+        cluster.first_start()?;
+        Ok(cluster)
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    pub(super) fn password(&self) -> &str {
+        &self.password
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.server.is_some() && self.paused.is_empty()
+    }
+
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.server.as_ref().map(Child::id)
+    }
+
+    pub(super) fn log(&self) -> String {
+        fs::read(self.log_file())
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.directory.join("server.log")
+    }
+
+    fn initialize(&self, options: &PostgresOptions) -> Outcome<()> {
+        // The server's socket is in it, and whoever finds that still needs the password.
+        fs::set_permissions(&self.directory, fs::Permissions::from_mode(0o755))
+            .map_err(Trouble::while_doing("cannot open the directory of the test server"))?;
+        self.account.own(&self.directory)?;
+        let password_file = self.directory.join("password");
+        self.write(&password_file, &self.password)?;
+        let mut initdb = self.command("initdb");
+        initdb
+            .arg("--pgdata")
+            .arg(self.data())
+            .args([
+                "--username",
+                super::server::SUPERUSER,
+                "--encoding",
+                "UTF8",
+                "--no-locale",
+                "--no-sync",
+            ])
+            // A plain password on the loopback interface: secret enough, and it costs a connection next to nothing.
+            .args(["--auth", "password", "--pwfile"])
+            .arg(&password_file);
+        let output = initdb.output().map_err(Trouble::while_doing(&format!(
+            "cannot start {}/initdb",
+            self.binaries.display()
+        )))?;
+        if !output.status.success() {
+            return Err(Trouble::new(format!(
+                "initdb failed ({}): {}{}",
+                output.status,
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            )));
+        }
+        let config = self.data().join("postgresql.conf");
+        let lines = format!(
+            "\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n{}",
+            self.directory.display(),
+            options.config_lines()
+        );
+        OpenOptions::new()
+            .append(true)
+            .open(&config)
+            .and_then(|mut file| file.write_all(lines.as_bytes()))
+            .map_err(Trouble::while_doing("cannot write postgresql.conf"))?;
+        for (name, text) in &options.files {
+            self.write(&self.data().join(name), text)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a file only the server can read.
+    fn write(&self, path: &Path, text: &str) -> Outcome<()> {
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(Trouble::while_doing(&format!("cannot write {}", path.display())))?;
+        self.account.own(path)
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.binaries.join(program));
+        command
+            .current_dir(&self.directory)
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null());
+        // What the person's own clients use must not reach this server.
+        for name in [
+            "PGDATA",
+            "PGPORT",
+            "PGHOST",
+            "PGUSER",
+            "PGPASSWORD",
+            "PGDATABASE",
+            "PGOPTIONS",
+        ] {
+            command.env_remove(name);
+        }
+        self.account.apply(&mut command);
+        command
+    }
+
+    fn first_start(&mut self) -> Outcome<()> {
+        let mut tried = 0;
+        loop {
+            self.port = free_port()?;
+            match self.launch() {
+                Err(_) if tried + 1 < PORTS_TRIED && self.log().contains("could not bind") => tried += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Starts the process once and waits until it accepts connections.
+    fn launch(&mut self) -> Outcome<()> {
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_file())
+            .map_err(Trouble::while_doing("cannot write the log of the test server"))?;
+        let output = |log: &File| {
+            log.try_clone()
+                .map_err(Trouble::while_doing("cannot share the log of the test server"))
+        };
+        let mut postgres = self.command("postgres");
+        postgres
+            .arg("-D")
+            .arg(self.data())
+            .args(["-p", &self.port.to_string()])
+            .stdout(output(&log)?)
+            .stderr(output(&log)?)
+            // An interrupt from the keyboard is for the tests.
+            .process_group(0);
+        let child = postgres.spawn().map_err(Trouble::while_doing(&format!(
+            "cannot start {}/postgres",
+            self.binaries.display()
+        )))?;
+        let pid = pid_of(&child);
+        self.server = Some(child);
+        self.watcher.running(pid).map_err(Trouble::while_doing(
+            "the process that watches over the test server is gone",
+        ))?;
+        self.wait_until_ready()
+    }
+
+    fn wait_until_ready(&mut self) -> Outcome<()> {
+        let started = Instant::now();
+        loop {
+            let Some(server) = &mut self.server else {
+                return Err(Trouble::new("the test server is not running"));
+            };
+            if let Ok(Some(status)) = server.try_wait() {
+                self.forget_server();
+                return Err(Trouble::new(format!(
+                    "the test server ended at its start ({status}); its log ends with:\n{}",
+                    self.log_tail()
+                )));
+            }
+            let pid = server.id();
+            if says_ready(&self.data(), pid) {
+                return Ok(());
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(Trouble::new(format!(
+                    "the test server does not accept connections after {} s; its log ends with:\n{}",
+                    PATIENCE.as_secs(),
+                    self.log_tail()
+                )));
+            }
+            sleep(GLANCE);
+        }
+    }
+
+    /// Ends the process of the server at once, without a chance to do anything. Its backends end when they notice.
+    pub(super) fn kill9(&mut self) -> Outcome<()> {
+        let server = self.running_pid()?;
+        processes::signal(server, Signal::KILL);
+        self.reap();
+        Ok(())
+    }
+
+    /// Ends all processes at once.
+    pub(super) fn kill9_all(&mut self) -> Outcome<()> {
+        let server = self.running_pid()?;
+        // Stopped first, so that it starts no more of them.
+        processes::signal(server, Signal::STOP);
+        let children = processes::children_of(server)?;
+        processes::signal(server, Signal::KILL);
+        for child in children {
+            processes::signal(child, Signal::KILL);
+        }
+        self.reap();
+        Ok(())
+    }
+
+    pub(super) fn pause(&mut self) -> Outcome<()> {
+        let server = self.running_pid()?;
+        // The server first, so that it starts no more of them.
+        processes::signal(server, Signal::STOP);
+        self.paused = vec![server];
+        self.paused.extend(processes::children_of(server)?);
+        self.watcher.paused(&self.paused).map_err(Trouble::while_doing(
+            "the process that watches over the test server is gone",
+        ))?;
+        for child in &self.paused {
+            processes::signal(*child, Signal::STOP);
+        }
+        Ok(())
+    }
+
+    pub(super) fn resume(&mut self) {
+        // The server last, so that it finds its backends alive.
+        for process in self.paused.drain(..).rev() {
+            processes::signal(process, Signal::CONT);
+        }
+        // The watcher is only told less than is true when this fails.
+        let _told = self.watcher.paused(&[]);
+    }
+
+    /// Ends sessions with an error, then the server. Nothing is lost.
+    pub(super) fn stop(&mut self) -> Outcome<()> {
+        self.end_by(Signal::INT, PATIENCE)
+    }
+
+    /// Ends all at once, but in order: what is shared with other processes is given back.
+    fn end(&mut self) {
+        // When even that fails, the watcher tries again.
+        let _ended = self.end_by(Signal::QUIT, Duration::from_secs(10));
+    }
+
+    fn end_by(&mut self, how: Signal, patience: Duration) -> Outcome<()> {
+        self.resume();
+        let Some(server) = &mut self.server else {
+            return Ok(());
+        };
+        if let Some(pid) = pid_of(server) {
+            processes::signal(pid, how);
+        }
+        let asked = Instant::now();
+        while !matches!(server.try_wait(), Ok(Some(_)) | Err(_)) {
+            if asked.elapsed() > patience {
+                return Err(Trouble::new(format!(
+                    "the test server did not stop within {} s; its log ends with:\n{}",
+                    patience.as_secs(),
+                    self.log_tail()
+                )));
+            }
+            sleep(GLANCE);
+        }
+        self.forget_server();
+        Ok(())
+    }
+
+    /// Starts it on the same port with the same data, after a stop if it runs. The backends of a killed server may hold
+    /// its shared memory for some time, so a start that fails is tried again.
+    pub(super) fn restart(&mut self) -> Outcome<()> {
+        self.stop()?;
+        let began = Instant::now();
+        loop {
+            match self.launch() {
+                // Of a server that is up but never ready, a second one would say less.
+                Err(_) if self.server.is_none() && began.elapsed() < PATIENCE => sleep(Duration::from_millis(100)),
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn running_pid(&self) -> Outcome<Pid> {
+        self.server
+            .as_ref()
+            .and_then(pid_of)
+            .ok_or_else(|| Trouble::new("the test server is not running"))
+    }
+
+    /// Takes note that the server is gone.
+    fn reap(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let _status = server.wait();
+        }
+        self.paused.clear();
+        self.forget_server();
+    }
+
+    fn forget_server(&mut self) {
+        self.server = None;
+        // Its process id may be another's from now on, but the watcher also asks the pid file.
+        let _told = self.watcher.running(None);
+    }
+
+    fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.end();
+        self.watcher.end();
+    }
+}
+
+fn pid_of(child: &Child) -> Option<Pid> {
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
+}
+
+/// The last line of the pid file says it. A file that a killed server left has another process id.
+fn says_ready(data: &Path, pid: u32) -> bool {
+    let Ok(file) = fs::read_to_string(data.join("postmaster.pid")) else {
+        return false;
+    };
+    let lines: Vec<&str> = file.lines().map(str::trim).collect();
+    lines.first().is_some_and(|written| *written == pid.to_string()) && lines.get(7) == Some(&"ready")
+}
+
+fn free_port() -> Outcome<u16> {
+    let random = secret().map_err(Trouble::while_doing("cannot read /dev/urandom"))?;
+    let first = u16::from_str_radix(&random[..4], 16).unwrap_or_default() % (PORTS.end - PORTS.start);
+    let start = PORTS.start + first;
+    (start..PORTS.end)
+        .chain(PORTS.start..start)
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .ok_or_else(|| Trouble::new(format!("no port between {} and {} is free", PORTS.start, PORTS.end)))
+}
