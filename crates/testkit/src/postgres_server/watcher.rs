@@ -12,7 +12,7 @@ use super::processes::Pid;
 /// the same.
 ///
 /// A stopped process ignores all but two signals, so what is paused goes on first. The server gets five seconds to
-/// remove its shared memory; a killed one cannot, so its segment is removed here.
+/// remove its shared memory and, last, its pid file; a killed one cannot, so its segment is removed here.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
 directory=$1
@@ -31,7 +31,7 @@ if [ -r "$file" ]; then
         kill -CONT $pid $paused
         kill -QUIT "$pid"
         tries=0
-        while kill -0 "$pid" && [ $tries -lt 100 ]; do
+        while [ -e "$file" ] && kill -0 "$pid" && [ $tries -lt 100 ]; do
             sleep 0.05
             tries=$((tries + 1))
         done
