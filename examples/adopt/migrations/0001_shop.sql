@@ -13,6 +13,7 @@ create table orders (
     customer_id  bigint not null references customers,
     status       text   not null default 'placed' check (status in ('placed', 'paid', 'cancelled')),
     total_cents  bigint not null check (total_cents > 0),
+    currency     text   not null,
     placed_at    timestamptz not null default now(),
     paid_at      timestamptz,
     cancelled_at timestamptz

@@ -13,6 +13,8 @@ use sqlx::PgPool;
 #[derive(Clone)]
 pub struct Shop {
     pub pool: PgPool,
+    /// What prices are in.
+    pub currency: String,
 }
 
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();

@@ -16,9 +16,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await?;
     MIGRATIONS.run(&pool).await?;
 
+    let shop = Shop {
+        pool: pool.clone(),
+        currency: config.currency,
+    };
     let listener = TcpListener::bind(&config.address).await?;
     tracing::info!(address = %listener.local_addr()?, "the shop is open");
-    axum::serve(listener, router(Shop { pool: pool.clone() }))
+    axum::serve(listener, router(shop))
         .with_graceful_shutdown(terminated())
         .await?;
     pool.close().await;

@@ -16,6 +16,7 @@ pub struct Order {
     pub customer_id: i64,
     pub status: String,
     pub total_cents: i64,
+    pub currency: String,
 }
 
 #[derive(Deserialize)]
@@ -47,13 +48,14 @@ pub async fn place(
     ))?;
     let mut tx = shop.pool.begin().await?;
     let order: Order = sqlx::query_as(
-        "insert into orders (shop_id, store_id, customer_id, total_cents) values ($1, $2, $3, $4)
-         returning id, shop_id, store_id, customer_id, status, total_cents",
+        "insert into orders (shop_id, store_id, customer_id, total_cents, currency) values ($1, $2, $3, $4, $5)
+         returning id, shop_id, store_id, customer_id, status, total_cents, currency",
     )
     .bind(shop_id)
     .bind(store_id)
     .bind(customer.id)
     .bind(total)
+    .bind(&shop.currency)
     .fetch_one(&mut *tx)
     .await?;
     for line in new.lines {
@@ -109,7 +111,7 @@ pub async fn cancel(State(shop): State<Shop>, Path(path): OrderPath) -> Result<J
 
 pub async fn find(pool: &PgPool, (shop_id, store_id, id): (i64, i64, i64)) -> sqlx::Result<Option<Order>> {
     sqlx::query_as(
-        "select id, shop_id, store_id, customer_id, status, total_cents from orders
+        "select id, shop_id, store_id, customer_id, status, total_cents, currency from orders
          where shop_id = $1 and store_id = $2 and id = $3",
     )
     .bind(shop_id)
@@ -122,7 +124,7 @@ pub async fn find(pool: &PgPool, (shop_id, store_id, id): (i64, i64, i64)) -> sq
 /// Whoever changes an order holds it, so that it is not paid and cancelled at once.
 async fn lock(tx: &mut PgConnection, (shop_id, store_id, id): (i64, i64, i64)) -> sqlx::Result<Option<Order>> {
     sqlx::query_as(
-        "select id, shop_id, store_id, customer_id, status, total_cents from orders
+        "select id, shop_id, store_id, customer_id, status, total_cents, currency from orders
          where shop_id = $1 and store_id = $2 and id = $3 for update",
     )
     .bind(shop_id)
@@ -138,7 +140,7 @@ async fn change(tx: &mut PgConnection, id: i64, status: &str) -> sqlx::Result<Or
              paid_at = case when $2 = 'paid' then now() end,
              cancelled_at = case when $2 = 'cancelled' then now() end
          where id = $1
-         returning id, shop_id, store_id, customer_id, status, total_cents",
+         returning id, shop_id, store_id, customer_id, status, total_cents, currency",
     )
     .bind(id)
     .bind(status)

@@ -9,7 +9,10 @@ use sqlx::PgPool;
 use tower::ServiceExt as _;
 
 pub async fn shop(pool: &PgPool) -> Router {
-    router(Shop { pool: pool.clone() })
+    router(Shop {
+        pool: pool.clone(),
+        currency: "EUR".to_owned(),
+    })
 }
 
 pub async fn post(shop: &Router, path: &str, body: Value) -> (StatusCode, Value) {
