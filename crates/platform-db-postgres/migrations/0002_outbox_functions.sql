@@ -11,6 +11,7 @@ CREATE FUNCTION aftercommit.outbox_claim(
 )
     LANGUAGE plpgsql
     SET enable_seqscan = off
+    SET jit = off
     SET enable_bitmapscan = off
     AS $$
 DECLARE
@@ -114,6 +115,7 @@ $$;
 CREATE FUNCTION aftercommit.outbox_bring_forward(keys bigint[]) RETURNS void
     LANGUAGE plpgsql
     SET enable_seqscan = off
+    SET jit = off
     AS $$
 BEGIN
     UPDATE aftercommit.outbox SET state = 0
@@ -133,6 +135,7 @@ $$;
 CREATE FUNCTION aftercommit.outbox_mark_published(positions bigint[], tokens bigint[]) RETURNS bigint
     LANGUAGE plpgsql
     SET enable_seqscan = off
+    SET jit = off
     AS $$
 DECLARE
     changed bigint;
@@ -170,6 +173,7 @@ CREATE FUNCTION aftercommit.outbox_release(
 ) RETURNS bigint
     LANGUAGE plpgsql
     SET enable_seqscan = off
+    SET jit = off
     AS $$
 DECLARE
     changed bigint;
@@ -202,6 +206,7 @@ $$;
 CREATE FUNCTION aftercommit.outbox_rescue(row_limit integer) RETURNS bigint
     LANGUAGE plpgsql
     SET enable_seqscan = off
+    SET jit = off
     AS $$
 DECLARE
     changed bigint;

@@ -82,6 +82,7 @@ $$;
 CREATE FUNCTION aftercommit.tasks_bring_forward(keys bigint[]) RETURNS void
     LANGUAGE plpgsql
     SET enable_seqscan = off
+    SET jit = off
     AS $$
 BEGIN
     UPDATE aftercommit.tasks AS front SET state = 0
@@ -102,6 +103,7 @@ CREATE FUNCTION aftercommit.tasks_insert(
 ) RETURNS uuid[]
     LANGUAGE plpgsql
     SET enable_seqscan = off
+    SET jit = off
     AS $$
 DECLARE
     keys  bigint[];
@@ -178,6 +180,7 @@ CREATE FUNCTION aftercommit.tasks_claim(
     LANGUAGE plpgsql
     -- Whatever the statistics say of a table that was empty a moment ago.
     SET enable_seqscan = off
+    SET jit = off
     SET enable_bitmapscan = off
     SET enable_sort = off
     AS $$
@@ -222,6 +225,7 @@ CREATE FUNCTION aftercommit.tasks_end(
 ) RETURNS bigint[]
     LANGUAGE plpgsql
     SET enable_seqscan = off
+    SET jit = off
     AS $$
 DECLARE
     done bigint[];
@@ -273,6 +277,7 @@ CREATE FUNCTION aftercommit.tasks_settle(
 ) RETURNS bigint[]
     LANGUAGE plpgsql
     SET enable_seqscan = off
+    SET jit = off
     AS $$
 DECLARE
     settled bigint[] := '{}';
@@ -359,6 +364,7 @@ CREATE FUNCTION aftercommit.tasks_lose(
 ) RETURNS TABLE (freed bigint, freed_topics text[])
     LANGUAGE plpgsql
     SET enable_seqscan = off
+    SET jit = off
     AS $$
 DECLARE
     hopeless        bigint[];
@@ -412,6 +418,7 @@ CREATE FUNCTION aftercommit.tasks_rescue(
 ) RETURNS TABLE (freed bigint, freed_topics text[])
     LANGUAGE plpgsql
     SET enable_seqscan = off
+    SET jit = off
     AS $$
 DECLARE
     gone        bigint[];
@@ -472,6 +479,7 @@ $$;
 CREATE FUNCTION aftercommit.tasks_due(topics text[]) RETURNS TABLE (due_topic text, due_in bigint)
     LANGUAGE sql STABLE
     SET enable_seqscan = off
+    SET jit = off
     AS $$
         SELECT line.topic, (extract(epoch FROM first.due_at - aftercommit.clock()) * 1000000)::bigint
         FROM unnest(topics) AS line (topic)

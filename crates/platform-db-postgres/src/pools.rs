@@ -127,6 +127,8 @@ fn connect_options(
     Ok(connect.options([
         // `ROLLBACK` outside a transaction is only a warning, and an expected one.
         ("client_min_messages", "error".to_owned()),
+        // Short statements by index: compiling one costs more than it ever takes.
+        ("jit", "off".to_owned()),
         ("statement_timeout", millis(options.statement_timeout)),
         ("lock_timeout", millis(options.statement_timeout)),
         ("idle_in_transaction_session_timeout", millis(options.statement_timeout)),
