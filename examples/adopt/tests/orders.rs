@@ -1,9 +1,9 @@
 //! What an order goes through. Each test has a database of its own on the server of `DATABASE_URL`.
 
-mod common;
+mod rig;
 
 use axum::http::StatusCode;
-use common::{placed_order, post, shop};
+use rig::{placed_order, post, shop};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
