@@ -1,0 +1,67 @@
+//! Lanes: a few workers that take what waits, many at a time, and write it together.
+//!
+//! One flush of the disk costs as much as hundreds of rows. While one lane waits for its commit, the next gathers.
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, mpsc};
+use tokio_util::sync::CancellationToken;
+
+/// How many jobs may wait; more wait to be taken in.
+const WAITING: usize = 4096;
+/// The most of one batch: nobody else's rows of the same keys are written meanwhile.
+const BATCH_JOBS: usize = 1024;
+const BATCH_ROWS: usize = 4096;
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// Something to write.
+pub(crate) trait Job: Send + 'static {
+    fn rows(&self) -> usize;
+    fn bytes(&self) -> usize;
+}
+
+/// The end of a lane that gathers. Clones share what waits.
+pub(crate) struct Gathering<J> {
+    waiting: Arc<Mutex<mpsc::Receiver<J>>>,
+    /// Nothing more is taken in; what waits is still written.
+    closing: CancellationToken,
+}
+
+impl<J> Clone for Gathering<J> {
+    fn clone(&self) -> Self {
+        Self {
+            waiting: Arc::clone(&self.waiting),
+            closing: self.closing.clone(),
+        }
+    }
+}
+
+/// Where jobs are handed in, and where lanes take them.
+pub(crate) fn lanes<J: Job>(closing: CancellationToken) -> (mpsc::Sender<J>, Gathering<J>) {
+    let (jobs, waiting) = mpsc::channel(WAITING);
+    let waiting = Arc::new(Mutex::new(waiting));
+    (jobs, Gathering { waiting, closing })
+}
+
+impl<J: Job> Gathering<J> {
+    /// Waits for a job and takes what waits beside it. `None` when nothing comes any more.
+    pub(crate) async fn next(&self) -> Option<Vec<J>> {
+        let mut waiting = self.waiting.lock().await;
+        let first = loop {
+            tokio::select! {
+                biased;
+                first = waiting.recv() => break first?,
+                () = self.closing.cancelled(), if !waiting.is_closed() => waiting.close(),
+            }
+        };
+        let (mut rows, mut bytes) = (first.rows(), first.bytes());
+        let mut batch = vec![first];
+        while batch.len() < BATCH_JOBS && rows < BATCH_ROWS && bytes < BATCH_BYTES {
+            let Ok(job) = waiting.try_recv() else { break };
+            rows += job.rows();
+            bytes += job.bytes();
+            batch.push(job);
+        }
+        Some(batch)
+    }
+}

@@ -1,0 +1,20 @@
+//! The queue of Aftercommit on PostgreSQL: topics of tasks in a table.
+//!
+//! A claim, a batch of new tasks and a batch of settled ones are one round trip each: functions of the database do the
+//! rest. What a process publishes or settles at the same time goes into one transaction, so that one flush of the disk
+//! serves many. A process renews all its leases with one statement, and looks for work it was not told of with one, too.
+
+#![warn(missing_docs)]
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests"))]
+
+mod columns;
+mod leases;
+mod options;
+mod queue;
+mod statement;
+mod task_inspector;
+mod topics;
+mod watch;
+
+pub use options::PostgresQueueOptions;
+pub use queue::PostgresQueue;

@@ -1,0 +1,22 @@
+//! How a queue works.
+
+use std::time::Duration;
+
+/// How a queue works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostgresQueueOptions {
+    /// A task that lost this many runs on its own is given up: its lease expired, or its process died while it had nothing
+    /// else like it. Defaults to 3.
+    pub max_lost_runs: u32,
+    /// How long it may take until a process that waits notices what another one published. Defaults to 1 s.
+    pub poll_interval: Duration,
+}
+
+impl Default for PostgresQueueOptions {
+    fn default() -> Self {
+        Self {
+            max_lost_runs: 3,
+            poll_interval: Duration::from_secs(1),
+        }
+    }
+}

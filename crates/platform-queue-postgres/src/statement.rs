@@ -1,0 +1,157 @@
+//! Statements with a deadline, and what their failures mean to a queue.
+
+use std::fmt;
+use std::time::Duration;
+
+use aftercommit_platform_db_postgres::trouble;
+use futures::future::BoxFuture;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres};
+use tokio::time::timeout;
+
+/// More than the server's own limit, so that the server's answer comes first while it answers at all.
+const MARGIN: Duration = Duration::from_secs(2);
+/// The database's own word for a consumer that has lost its lease.
+const LEASE_LOST: &str = "AC001";
+
+/// Runs statements of one pool.
+#[derive(Debug, Clone)]
+pub(crate) struct Statements {
+    pool: PgPool,
+    limit: Duration,
+}
+
+/// Why a statement failed.
+#[derive(Debug, Clone)]
+pub(crate) struct Trouble {
+    pub(crate) kind: TroubleKind,
+    pub(crate) reason: String,
+}
+
+/// What can be done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TroubleKind {
+    /// Not done: away, too slow, or out of room. The same statement may work later.
+    Away,
+    /// Not done, because of someone else's at the same moment. The same statement may work at once.
+    Conflict,
+    /// Done or not done: the answer was lost.
+    Unknown,
+    /// Not done: the statement itself.
+    Refused,
+    /// Not done: the consumer has lost its lease.
+    LeaseLost,
+}
+
+impl Statements {
+    /// Statements of `pool`, each given up a little after the server's own `statement_timeout`.
+    pub(crate) fn new(pool: PgPool, statement_timeout: Duration) -> Self {
+        Self {
+            pool,
+            limit: statement_timeout.saturating_add(MARGIN),
+        }
+    }
+
+    /// Runs `run` on a connection of its own. A connection whose statement was not answered in time, or not waited for, is
+    /// closed instead of going back.
+    ///
+    /// `run` reads the answer to its end: a row may come before its transaction is committed.
+    pub(crate) async fn run<T, F>(&self, run: F) -> Result<T, Trouble>
+    where
+        F: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
+    {
+        let connection = self.pool.acquire().await.map_err(|error| Trouble {
+            kind: TroubleKind::Away,
+            reason: trouble::told(&error),
+        })?;
+        let mut checkout = Checkout {
+            connection,
+            is_answered: false,
+        };
+        match timeout(self.limit, run(&mut checkout.connection)).await {
+            Ok(Ok(value)) => {
+                checkout.is_answered = true;
+                Ok(value)
+            }
+            Ok(Err(error)) => {
+                let trouble = Trouble::of(&error);
+                checkout.is_answered = trouble.kind != TroubleKind::Unknown;
+                Err(trouble)
+            }
+            Err(_) => Err(Trouble {
+                kind: TroubleKind::Unknown,
+                reason: format!("no answer within {:?}", self.limit),
+            }),
+        }
+    }
+}
+
+/// A connection that is closed unless its statement was answered.
+struct Checkout {
+    connection: PoolConnection<Postgres>,
+    is_answered: bool,
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+impl Trouble {
+    /// The answer once the queue is closed.
+    pub(crate) fn closed() -> Self {
+        Self {
+            kind: TroubleKind::Away,
+            reason: "the queue is closed".into(),
+        }
+    }
+
+    fn of(error: &sqlx::Error) -> Self {
+        Self {
+            kind: kind(error),
+            reason: trouble::told(error),
+        }
+    }
+
+    /// Whether the same may be done when it is tried again.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self.kind {
+            TroubleKind::Away | TroubleKind::Conflict | TroubleKind::Unknown => true,
+            TroubleKind::Refused | TroubleKind::LeaseLost => false,
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+fn kind(error: &sqlx::Error) -> TroubleKind {
+    if let sqlx::Error::Database(database) = error {
+        let code = database.code();
+        if code.as_deref() == Some(LEASE_LOST) {
+            return TroubleKind::LeaseLost;
+        }
+        // A cancelled statement was rolled back; a connection that was ended, perhaps after its commit.
+        if code.as_deref().is_some_and(is_in_doubt) {
+            return TroubleKind::Unknown;
+        }
+    }
+    match trouble::trouble(error) {
+        trouble::Trouble::Conflict => TroubleKind::Conflict,
+        trouble::Trouble::Refused | trouble::Trouble::Duplicate => TroubleKind::Refused,
+        trouble::Trouble::Away => match error {
+            sqlx::Error::Database(_) => TroubleKind::Away,
+            _ => TroubleKind::Unknown,
+        },
+    }
+}
+
+fn is_in_doubt(code: &str) -> bool {
+    code != "57014" && matches!(code.get(..2), Some("08" | "57" | "58" | "XX"))
+}

@@ -1,0 +1,152 @@
+//! The topics of this process: who waits for their tasks, and what wakes them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aftercommit_domain::contract::TopicName;
+use aftercommit_platform_db_postgres::Wake;
+use tokio::time::Instant;
+
+/// A task that lost this many runs runs alone among its like, so that the next loss tells which one it was.
+pub(crate) const SUSPECT_AFTER: i32 = 2;
+
+/// The topics of this process.
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    topics: Mutex<HashMap<String, Arc<Topic>>>,
+    /// Bumped when the watch has another time to wait for: someone began to wait, or a time was noted.
+    pub(crate) changed: Wake,
+    /// Bumped when tasks came past the publisher, nobody knows for which topics.
+    pub(crate) look: Arc<Wake>,
+    /// Whether a suspect is in this process's hands.
+    has_suspect: AtomicBool,
+}
+
+/// A topic.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: TopicName,
+    /// Bumped when a task may have become claimable.
+    pub(crate) wake: Wake,
+    /// How many consumers wait for a task.
+    waiting: AtomicUsize,
+    /// When its next task is due, as far as it is known here.
+    due: Mutex<Option<Instant>>,
+}
+
+impl Topics {
+    /// The topic of this name.
+    pub(crate) fn topic(&self, name: &TopicName) -> Arc<Topic> {
+        let mut topics = lock(&self.topics);
+        let topic = topics.entry(name.as_str().to_owned()).or_insert_with(|| {
+            Arc::new(Topic {
+                name: name.clone(),
+                wake: Wake::default(),
+                waiting: AtomicUsize::new(0),
+                due: Mutex::default(),
+            })
+        });
+        Arc::clone(topic)
+    }
+
+    /// The topic of this name, if this process has ever taken from it.
+    pub(crate) fn known(&self, name: &str) -> Option<Arc<Topic>> {
+        lock(&self.topics).get(name).cloned()
+    }
+
+    /// Wakes every consumer.
+    pub(crate) fn wake_all(&self) {
+        lock(&self.topics).values().for_each(|topic| topic.wake.bump());
+    }
+
+    /// The topics whose tasks someone waits for.
+    pub(crate) fn waited_for(&self) -> Vec<Arc<Topic>> {
+        lock(&self.topics)
+            .values()
+            .filter(|topic| topic.waiting.load(Ordering::SeqCst) > 0)
+            .cloned()
+            .collect()
+    }
+
+    /// Notes that a task of the topic is due after this long.
+    pub(crate) fn note_due(&self, topic: &Topic, wait: Duration) {
+        let Some(at) = Instant::now().checked_add(wait) else {
+            return;
+        };
+        let mut due = lock(&topic.due);
+        if due.is_none_or(|due| at < due) {
+            *due = Some(at);
+            drop(due);
+            self.changed.bump();
+        }
+    }
+
+    /// The turn to run a suspect, if no other has it.
+    pub(crate) fn suspect_turn(self: &Arc<Self>) -> Option<SuspectTurn> {
+        let was_taken = self.has_suspect.swap(true, Ordering::SeqCst);
+        (!was_taken).then(|| SuspectTurn {
+            topics: Arc::clone(self),
+            was_used: false,
+        })
+    }
+}
+
+impl Topic {
+    /// A consumer waits from here until the guard is dropped.
+    pub(crate) fn begin_waiting<'t>(&'t self, topics: &Topics) -> WaitingConsumer<'t> {
+        if self.waiting.fetch_add(1, Ordering::SeqCst) == 0 {
+            topics.changed.bump();
+        }
+        WaitingConsumer(self)
+    }
+
+    /// When its next task is due, as far as it is known.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        *lock(&self.due)
+    }
+
+    /// What the database said of it, or that the time has come.
+    pub(crate) fn set_due(&self, due: Option<Instant>) {
+        *lock(&self.due) = due;
+    }
+}
+
+/// A consumer that waits for a task.
+pub(crate) struct WaitingConsumer<'t>(&'t Topic);
+
+impl Drop for WaitingConsumer<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Whoever has it may run a suspect. Given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct SuspectTurn {
+    topics: Arc<Topics>,
+    was_used: bool,
+}
+
+impl SuspectTurn {
+    /// A suspect was taken, so others may wait for the end of this turn.
+    pub(crate) fn used(mut self) -> Self {
+        self.was_used = true;
+        self
+    }
+}
+
+impl Drop for SuspectTurn {
+    fn drop(&mut self) {
+        self.topics.has_suspect.store(false, Ordering::SeqCst);
+        if self.was_used {
+            self.topics.wake_all();
+        }
+    }
+}
+
+/// A panic elsewhere leaves what is noted as it is: each change is one assignment.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

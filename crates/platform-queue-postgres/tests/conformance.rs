@@ -1,0 +1,81 @@
+//! PostgreSQL, as store and as queue, keeps every sentence of the ports' contracts.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod rig;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aftercommit_domain::contract::TopicName;
+use aftercommit_domain::events::{EventLog, Outbox};
+use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
+use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
+use aftercommit_platform_db_postgres::ReplayInto;
+use aftercommit_testkit::TestServices;
+use aftercommit_testkit::conformance::Provider;
+
+use rig::Rig;
+
+struct Postgres(Rig);
+
+impl Provider for Postgres {
+    async fn start() -> Self {
+        Self(Rig::start().await)
+    }
+
+    fn services(&self) -> &TestServices {
+        &self.0.services
+    }
+
+    fn units_of_work(&self) -> Arc<dyn UnitOfWorkFactory> {
+        Arc::new(self.0.database.units_of_work(self.0.services.envelopes.clone()))
+    }
+
+    fn outbox(&self) -> Arc<dyn Outbox> {
+        Arc::new(self.0.database.outbox())
+    }
+
+    fn event_log(&self) -> Arc<dyn EventLog> {
+        Arc::new(self.0.database.event_log())
+    }
+
+    fn queue_publisher(&self) -> Arc<dyn QueuePublisher> {
+        Arc::new(self.0.queue.clone())
+    }
+
+    fn queue_consumer(&self) -> Arc<dyn QueueConsumer> {
+        Arc::new(self.0.queue.clone())
+    }
+
+    fn queue_maintenance(&self) -> Arc<dyn QueueMaintenance> {
+        Arc::new(self.0.queue.clone())
+    }
+
+    fn dead_letters(&self) -> Arc<dyn DeadLetters> {
+        Arc::new(self.0.database.dead_letters(ReplayInto::Tasks(self.0.queue.look())))
+    }
+
+    fn task_inspector(&self) -> Arc<dyn TaskInspector> {
+        Arc::new(self.0.queue.clone())
+    }
+
+    async fn publish_raw(&self, topic: &TopicName, body: &[u8]) {
+        self.0.publish_raw(topic, body).await;
+    }
+
+    async fn advance(&self, by: Duration) {
+        self.0.advance(by).await;
+    }
+
+    async fn stop(self) {
+        self.0.stop().await;
+    }
+}
+
+aftercommit_testkit::outbox_conformance!(Postgres);
+aftercommit_testkit::unit_of_work_conformance!(Postgres);
+aftercommit_testkit::queue_conformance!(Postgres);
+aftercommit_testkit::event_log_conformance!(Postgres);
+aftercommit_testkit::dead_letters_conformance!(Postgres);
+aftercommit_testkit::task_inspector_conformance!(Postgres);
