@@ -24,6 +24,7 @@ mod binaries;
 mod cluster;
 mod database;
 mod external;
+mod installation;
 mod options;
 mod processes;
 mod server;
@@ -138,7 +139,7 @@ impl PostgresServer {
 
     /// Where a server of the tests' own keeps its files; `None` of one that the environment names.
     pub fn directory(&self) -> Option<PathBuf> {
-        self.server.read(|cluster| cluster.directory().to_path_buf())
+        self.server.read(|cluster| cluster.files().directory().to_path_buf())
     }
 
     /// The process id of a server of the tests' own while it runs.
@@ -148,7 +149,7 @@ impl PostgresServer {
 
     /// What a server of the tests' own has logged so far; empty of one that the environment names.
     pub fn log(&self) -> String {
-        self.server.read(Cluster::log).unwrap_or_default()
+        self.server.read(|cluster| cluster.files().log()).unwrap_or_default()
     }
 
     /// Kills the server's main process with SIGKILL. Its backends go on until they notice, so a statement under way may

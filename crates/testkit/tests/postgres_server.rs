@@ -1,13 +1,16 @@
 //! The throw-away server itself, against real PostgreSQL.
 #![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::io::{BufRead, BufReader};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use aftercommit_testkit::postgres_server::{PostgresOptions, PostgresServer};
+use futures::FutureExt;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 async fn connect(url: &str) -> PgConnection {
@@ -82,11 +85,8 @@ async fn a_template_is_made_once_for_tests_that_ask_at_the_same_time() {
 #[tokio::test]
 async fn a_template_that_failed_is_made_by_the_next_who_asks() {
     let server = PostgresServer::shared().await;
-    let failed = tokio::spawn({
-        let server = server.clone();
-        async move { server.template("fails-once", async |_urls| panic!("on purpose")).await }
-    });
-    assert!(failed.await.unwrap_err().is_panic());
+    let failing = server.template("fails-once", async |_urls| panic!("on purpose"));
+    assert!(AssertUnwindSafe(failing).catch_unwind().await.is_err());
     server.template("fails-once", async |_urls| {}).await;
     server.database(Some("fails-once")).await;
 }
@@ -227,7 +227,7 @@ async fn waits_to_be_killed() {
     // One that cannot act on a signal is the harder one to clear up.
     server.pause().await;
     println!("\n{READY}");
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 const STARTED: &str = "started: ";
@@ -263,6 +263,32 @@ fn a_killed_test_process_leaves_neither_servers_nor_directories() {
         std::thread::sleep(Duration::from_millis(20));
     }
 }
+
+#[tokio::test]
+async fn the_server_of_the_environment_is_used_and_left_clean() {
+    let server = PostgresServer::start(PostgresOptions::default().without_fsync()).await;
+    let mut superuser = connect(&server.superuser_url()).await;
+    let databases = "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database";
+    let before = text(&mut superuser, databases).await;
+    let run = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "the_owner_is_an_ordinary_role_that_row_level_security_holds"])
+        .args(["says_where_its_server_is", "--include-ignored", "--nocapture"])
+        .env("AFTERCOMMIT_TEST_DATABASE_URL", server.superuser_url())
+        .output()
+        .unwrap();
+    let output = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && output.contains("2 passed"), "{output}");
+    assert!(output.contains(&format!("{ADDRESS}{}", server.address())), "{output}");
+    assert_eq!(text(&mut superuser, databases).await, before);
+}
+
+#[tokio::test]
+#[ignore = "run by the test of the server that the environment names"]
+async fn says_where_its_server_is() {
+    println!("\n{ADDRESS}{}", PostgresServer::shared().await.address());
+}
+
+const ADDRESS: &str = "address: ";
 
 /// A process that has ended and that nobody has asked about yet does not run either.
 fn runs(pid: u32) -> bool {

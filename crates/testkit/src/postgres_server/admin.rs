@@ -9,7 +9,7 @@ use url::Url;
 use super::trouble::{Outcome, Trouble};
 
 /// How long one conversation may take, with the copy of a template in it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Runs statements one after the other on one connection and answers the texts in the first column of the last one.
 ///

@@ -1,23 +1,21 @@
 //! One server of the test's own: its directory, its process, and what is done to it. Everything here blocks.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::account::Account;
+use super::PostgresOptions;
+use super::installation::Installation;
 use super::processes::{self, Pid, Signal};
 use super::trouble::{Outcome, Trouble, secret};
 use super::watcher::Watcher;
-use super::{PostgresOptions, binaries};
 
 /// How long a server may take to accept connections or to end. Recovery after a crash is part of it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often its state is looked at meanwhile.
 const GLANCE: Duration = Duration::from_millis(10);
@@ -30,9 +28,7 @@ const PORTS_TRIED: usize = 5;
 
 #[derive(Debug)]
 pub(super) struct Cluster {
-    directory: PathBuf,
-    binaries: PathBuf,
-    account: Account,
+    files: Installation,
     port: u16,
     password: String,
     server: Option<Child>,
@@ -43,28 +39,26 @@ pub(super) struct Cluster {
 impl Cluster {
     /// Makes a directory with an empty cluster and starts a server on it. `Ok`: it accepts connections.
     pub(super) fn start(options: &PostgresOptions) -> Outcome<Self> {
-        let binaries = binaries::directory()?;
-        let account = Account::to_run_as()?;
         let password = secret().map_err(Trouble::while_doing("cannot read /dev/urandom"))?;
         let directory = tempfile::Builder::new()
             .prefix("aftercommit-postgres-")
             .tempdir()
             .map_err(Trouble::while_doing("cannot make a directory for the test server"))?;
+        let files = Installation::at(directory.path())?;
         let watcher = Watcher::start(directory.path()).map_err(Trouble::while_doing(
             "cannot start /bin/sh to watch over the test server",
         ))?;
+        // From here on the watcher deletes it.
+        let _directory = directory.keep();
         let mut cluster = Self {
-            // From here on the watcher deletes it.
-            directory: directory.keep(),
-            binaries,
-            account,
+            files,
             port: 0,
             password,
             server: None,
             paused: Vec::new(),
             watcher,
         };
-        cluster.initialize(options)?;
+        cluster.files.initialize(options, &cluster.password)?;
         cluster.first_start()?;
         Ok(cluster)
     }
@@ -77,8 +71,8 @@ impl Cluster {
         &self.password
     }
 
-    pub(super) fn directory(&self) -> &Path {
-        &self.directory
+    pub(super) const fn files(&self) -> &Installation {
+        &self.files
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -89,112 +83,12 @@ impl Cluster {
         self.server.as_ref().map(Child::id)
     }
 
-    pub(super) fn log(&self) -> String {
-        fs::read(self.log_file())
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .unwrap_or_default()
-    }
-
-    fn data(&self) -> PathBuf {
-        self.directory.join("data")
-    }
-
-    fn log_file(&self) -> PathBuf {
-        self.directory.join("server.log")
-    }
-
-    fn initialize(&self, options: &PostgresOptions) -> Outcome<()> {
-        // The server's socket is in it, and whoever finds that still needs the password.
-        fs::set_permissions(&self.directory, fs::Permissions::from_mode(0o755))
-            .map_err(Trouble::while_doing("cannot open the directory of the test server"))?;
-        self.account.own(&self.directory)?;
-        let password_file = self.directory.join("password");
-        self.write(&password_file, &self.password)?;
-        let mut initdb = self.command("initdb");
-        initdb
-            .arg("--pgdata")
-            .arg(self.data())
-            .args([
-                "--username",
-                super::server::SUPERUSER,
-                "--encoding",
-                "UTF8",
-                "--no-locale",
-                "--no-sync",
-            ])
-            // A plain password on the loopback interface: secret enough, and it costs a connection next to nothing.
-            .args(["--auth", "password", "--pwfile"])
-            .arg(&password_file);
-        let output = initdb.output().map_err(Trouble::while_doing(&format!(
-            "cannot start {}/initdb",
-            self.binaries.display()
-        )))?;
-        if !output.status.success() {
-            return Err(Trouble::new(format!(
-                "initdb failed ({}): {}{}",
-                output.status,
-                String::from_utf8_lossy(&output.stdout),
-                String::from_utf8_lossy(&output.stderr)
-            )));
-        }
-        let config = self.data().join("postgresql.conf");
-        let lines = format!(
-            "\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\n{}",
-            self.directory.display(),
-            options.config_lines()
-        );
-        OpenOptions::new()
-            .append(true)
-            .open(&config)
-            .and_then(|mut file| file.write_all(lines.as_bytes()))
-            .map_err(Trouble::while_doing("cannot write postgresql.conf"))?;
-        for (name, text) in &options.files {
-            self.write(&self.data().join(name), text)?;
-        }
-        Ok(())
-    }
-
-    /// Writes a file only the server can read.
-    fn write(&self, path: &Path, text: &str) -> Outcome<()> {
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(path)
-            .and_then(|mut file| file.write_all(text.as_bytes()))
-            .map_err(Trouble::while_doing(&format!("cannot write {}", path.display())))?;
-        self.account.own(path)
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.binaries.join(program));
-        command
-            .current_dir(&self.directory)
-            .env("LC_ALL", "C")
-            .stdin(Stdio::null());
-        // What the person's own clients use must not reach this server.
-        for name in [
-            "PGDATA",
-            "PGPORT",
-            "PGHOST",
-            "PGUSER",
-            "PGPASSWORD",
-            "PGDATABASE",
-            "PGOPTIONS",
-        ] {
-            command.env_remove(name);
-        }
-        self.account.apply(&mut command);
-        command
-    }
-
     fn first_start(&mut self) -> Outcome<()> {
         let mut tried = 0;
         loop {
             self.port = free_port()?;
             match self.launch() {
-                Err(_) if tried + 1 < PORTS_TRIED && self.log().contains("could not bind") => tried += 1,
+                Err(_) if tried + 1 < PORTS_TRIED && self.files.log().contains("could not bind") => tried += 1,
                 outcome => return outcome,
             }
         }
@@ -205,25 +99,24 @@ impl Cluster {
         let log = OpenOptions::new()
             .create(true)
             .append(true)
-            .open(self.log_file())
+            .open(self.files.log_file())
             .map_err(Trouble::while_doing("cannot write the log of the test server"))?;
         let output = |log: &File| {
             log.try_clone()
                 .map_err(Trouble::while_doing("cannot share the log of the test server"))
         };
-        let mut postgres = self.command("postgres");
+        let mut postgres = self.files.command("postgres");
         postgres
             .arg("-D")
-            .arg(self.data())
+            .arg(self.files.data())
             .args(["-p", &self.port.to_string()])
             .stdout(output(&log)?)
             .stderr(output(&log)?)
             // An interrupt from the keyboard is for the tests.
             .process_group(0);
-        let child = postgres.spawn().map_err(Trouble::while_doing(&format!(
-            "cannot start {}/postgres",
-            self.binaries.display()
-        )))?;
+        let child = postgres
+            .spawn()
+            .map_err(Trouble::while_doing("cannot start `postgres`"))?;
         let pid = pid_of(&child);
         self.server = Some(child);
         self.watcher.running(pid).map_err(Trouble::while_doing(
@@ -242,18 +135,18 @@ impl Cluster {
                 self.forget_server();
                 return Err(Trouble::new(format!(
                     "the test server ended at its start ({status}); its log ends with:\n{}",
-                    self.log_tail()
+                    self.files.log_tail()
                 )));
             }
             let pid = server.id();
-            if says_ready(&self.data(), pid) {
+            if says_ready(&self.files.data(), pid) {
                 return Ok(());
             }
             if started.elapsed() > PATIENCE {
                 return Err(Trouble::new(format!(
                     "the test server does not accept connections after {} s; its log ends with:\n{}",
                     PATIENCE.as_secs(),
-                    self.log_tail()
+                    self.files.log_tail()
                 )));
             }
             sleep(GLANCE);
@@ -331,7 +224,7 @@ impl Cluster {
                 return Err(Trouble::new(format!(
                     "the test server did not stop within {} s; its log ends with:\n{}",
                     patience.as_secs(),
-                    self.log_tail()
+                    self.files.log_tail()
                 )));
             }
             sleep(GLANCE);
@@ -374,12 +267,6 @@ impl Cluster {
         self.server = None;
         // Its process id may be another's from now on, but the watcher also asks the pid file.
         let _told = self.watcher.running(None);
-    }
-
-    fn log_tail(&self) -> String {
-        let log = self.log();
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(20)..].join("\n")
     }
 }
 

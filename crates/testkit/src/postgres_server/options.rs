@@ -45,10 +45,9 @@ impl PostgresOptions {
     }
 
     pub(super) fn config_lines(&self) -> String {
-        self.settings
-            .iter()
-            .map(|(name, value)| format!("{name} = '{}'\n", value.replace('\'', "''")))
-            .collect()
+        let lines = self.settings.iter();
+        let lines = lines.map(|(name, value)| format!("{name} = '{}'", value.replace('\'', "''")));
+        lines.collect::<Vec<_>>().join("\n") + "\n"
     }
 }
 
