@@ -17,7 +17,9 @@ use aftercommit_platform_config::Settings;
 use aftercommit_runtime::worker::TaskInputs;
 use aftercommit_runtime::{EnginePorts, Health};
 
+use crate::foreign_transaction::OutboxTransaction;
 use crate::providers::{Providers, Store, System};
+use crate::startup::StartupError;
 
 /// What an application's own code uses. Cheap to clone.
 #[derive(Clone)]
@@ -100,21 +102,40 @@ impl Kit {
     }
 
     /// The embedded database, for an application that keeps its own tables in the same file.
+    ///
+    /// # Errors
+    /// [`StartupError::OtherDatabase`] when `DATABASE_URL` names another one.
     #[cfg(feature = "sqlite")]
-    pub fn sqlite(&self) -> &crate::sqlite::SqliteDatabase {
-        let Store::Sqlite(database) = &self.inner.providers.store;
-        database
+    pub fn sqlite(&self) -> Result<&crate::sqlite::SqliteDatabase, StartupError> {
+        match &self.inner.providers.store {
+            Store::Sqlite(database) => Ok(database),
+            #[cfg(feature = "postgres")]
+            Store::Postgres(_) => Err(StartupError::OtherDatabase { wanted: "SQLite" }),
+        }
     }
 
-    /// Writes events and tasks into an open transaction of [`Kit::sqlite`].
-    #[cfg(feature = "sqlite")]
-    pub fn create_outbox_writer<'t>(
+    /// The PostgreSQL database, for an application that keeps its own tables beside the kit's.
+    ///
+    /// # Errors
+    /// [`StartupError::OtherDatabase`] when `DATABASE_URL` names another one.
+    #[cfg(feature = "postgres")]
+    pub fn postgres(&self) -> Result<&crate::postgres::PostgresDatabase, StartupError> {
+        match &self.inner.providers.store {
+            Store::Postgres(opened) => Ok(&opened.database),
+            #[cfg(feature = "sqlite")]
+            Store::Sqlite(_) => Err(StartupError::OtherDatabase { wanted: "PostgreSQL" }),
+        }
+    }
+
+    /// Writes events and tasks into an open transaction: one of [`Kit::sqlite`] or [`Kit::postgres`], or one of the
+    /// application's own pool on the same PostgreSQL database. They leave when it commits, and vanish when it does not.
+    pub fn create_outbox_writer<'t, T: OutboxTransaction>(
         &self,
-        transaction: &'t mut crate::sqlite::SqliteTransaction,
+        transaction: &'t mut T,
         tenant: &Tenant,
         cause: &Cause,
-    ) -> crate::sqlite::SqliteOutboxWriter<'t> {
-        crate::sqlite::create_outbox_writer(transaction, self.envelopes().clone(), tenant.clone(), cause.clone())
+    ) -> T::Writer<'t> {
+        transaction.outbox_writer(self, tenant, cause)
     }
 
     /// What sends e-mail: the configured server, or files in the data directory.
@@ -122,7 +143,7 @@ impl Kit {
     /// # Errors
     /// The sender's address or the folder.
     #[cfg(feature = "smtp")]
-    pub fn email_sender(&self) -> Result<Arc<dyn aftercommit_domain::effects::EmailSender>, crate::StartupError> {
+    pub fn email_sender(&self) -> Result<Arc<dyn aftercommit_domain::effects::EmailSender>, StartupError> {
         crate::providers::email_sender(self.settings(), self.clock())
     }
 
@@ -131,7 +152,7 @@ impl Kit {
     /// # Errors
     /// The database.
     #[cfg(feature = "reference")]
-    pub async fn reference_ports(&self) -> Result<aftercommit_domain::reference::ReferencePorts, crate::StartupError> {
+    pub async fn reference_ports(&self) -> Result<aftercommit_domain::reference::ReferencePorts, StartupError> {
         crate::providers::reference_ports(self).await
     }
 
@@ -148,6 +169,17 @@ impl Kit {
             envelopes: self.envelopes().clone(),
             clock: self.clock(),
             randomness: self.randomness(),
+        }
+    }
+
+    /// What wakes the relay of this process when someone else's transaction commits.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn relay_wake(&self) -> Arc<crate::postgres::Wake> {
+        match &self.inner.providers.store {
+            Store::Postgres(opened) => opened.database.relay_wake(),
+            // Nobody listens; the rows would be refused by the other database anyhow.
+            #[cfg(feature = "sqlite")]
+            Store::Sqlite(_) => Arc::default(),
         }
     }
 

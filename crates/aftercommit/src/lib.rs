@@ -42,7 +42,7 @@
 
 #![warn(missing_docs)]
 
-#[cfg(not(feature = "sqlite"))]
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
 compile_error!(
     "`aftercommit` needs a database: enable the feature of at least one provider, such as \
      `aftercommit = { version = \"…\", default-features = false, features = [\"sqlite\"] }`"
@@ -53,6 +53,7 @@ pub mod http;
 mod application;
 mod data_directory;
 mod engine_options;
+mod foreign_transaction;
 mod kit;
 mod opened;
 mod providers;
@@ -66,11 +67,14 @@ pub use aftercommit_platform_config as config;
 pub use aftercommit_platform_telemetry as telemetry;
 pub use aftercommit_runtime as runtime;
 pub use application::Aftercommit;
+pub use foreign_transaction::OutboxTransaction;
 pub use kit::{Kit, Operations};
 pub use opened::{Opened, Running};
 pub use run_file::{RunFile, RunFileError};
 pub use startup::{StartupError, report};
 
+#[cfg(feature = "postgres")]
+pub use providers::postgres;
 #[cfg(feature = "sqlite")]
 pub use providers::sqlite;
 

@@ -1,5 +1,10 @@
 //! Which adapter serves which port: the one place of the library that names them, chosen by the URL's scheme.
 
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
 use std::sync::Arc;
 
 use aftercommit_domain::contract::{Codec, EnvelopeFactory, Limits, Sealer};
@@ -51,6 +56,8 @@ pub(crate) struct Providers {
 pub(crate) enum Store {
     #[cfg(feature = "sqlite")]
     Sqlite(sqlite::SqliteDatabase),
+    #[cfg(feature = "postgres")]
+    Postgres(postgres::OpenedPostgres),
 }
 
 impl Providers {
@@ -63,6 +70,8 @@ impl Providers {
                     tracing::warn!(%error, "the database was not closed cleanly; nothing committed is lost");
                 }
             }
+            #[cfg(feature = "postgres")]
+            Store::Postgres(ref opened) => opened.close().await,
         }
     }
 }
@@ -112,8 +121,15 @@ pub(crate) async fn open(
     match &settings.database {
         #[cfg(feature = "sqlite")]
         Database::Sqlite(path) => sqlite::open(path, settings, system, envelopes).await,
+        #[cfg(feature = "postgres")]
+        Database::Postgres(postgres) => postgres::open(postgres, settings, system, envelopes).await,
         other => Err(StartupError::NotBuiltIn {
-            provider: format!("{other:?}"),
+            provider: match other {
+                Database::Sqlite(_) => "SQLite".into(),
+                Database::Postgres(_) => "PostgreSQL".into(),
+                // The debug text of settings leaves secrets out.
+                unknown => format!("{unknown:?}"),
+            },
         }),
     }
 }
@@ -157,6 +173,13 @@ pub(crate) async fn reference_ports(kit: &crate::Kit) -> Result<ReferencePorts, 
                     .map_err(|error| StartupError::Database(error.to_string()))?;
                 (Arc::new(stores.clone()), Arc::new(stores))
             }
+            #[cfg(feature = "postgres")]
+            Store::Postgres(opened) => {
+                let stores = postgres::PostgresReference::open(&opened.database, kit.envelopes().clone())
+                    .await
+                    .map_err(|error| StartupError::Database(error.to_string()))?;
+                (Arc::new(stores.clone()), Arc::new(stores))
+            }
         };
     Ok(ReferencePorts {
         units,
@@ -167,55 +190,4 @@ pub(crate) async fn reference_ports(kit: &crate::Kit) -> Result<ReferencePorts, 
         randomness: kit.randomness(),
         settings: Arc::new(ProductSettings::at(kit.public_url())),
     })
-}
-
-/// The embedded database, for applications that keep their own tables in its file.
-#[cfg(feature = "sqlite")]
-pub mod sqlite {
-    use std::path::Path;
-
-    use super::{Arc, EnvelopeFactory, Providers, Settings, StartupError, Store, System};
-    use aftercommit_platform_config as config;
-    pub use aftercommit_platform_embedded_sqlite::*;
-
-    pub(super) async fn open(
-        path: &Path,
-        settings: &Settings,
-        system: &System,
-        envelopes: &EnvelopeFactory,
-    ) -> Result<Providers, StartupError> {
-        let mut options = SqliteOptions::new(path);
-        options.synchronous = match settings.sqlite.synchronous {
-            config::Synchronous::Full => Synchronous::Full,
-            config::Synchronous::Normal => Synchronous::Normal,
-        };
-        options.reader_connections = settings.sqlite.reader_connections;
-        options.acquire_timeout = settings.sqlite.acquire_timeout;
-        options.record_successes = match settings.history.successes {
-            config::Successes::All => RecordSuccesses::All,
-            config::Successes::Sampled => RecordSuccesses::Sampled,
-            config::Successes::None => RecordSuccesses::None,
-        };
-        let services = SqliteServices {
-            clock: Arc::clone(&system.clock),
-            ids: Arc::clone(&system.ids),
-            randomness: Arc::clone(&system.randomness),
-            limits: *envelopes.codec().limits(),
-        };
-        let database = SqliteDatabase::open(options, services)
-            .await
-            .map_err(|error| StartupError::Database(error.to_string()))?;
-        let queue = Arc::new(database.queue());
-        Ok(Providers {
-            units_of_work: Arc::new(database.units_of_work(envelopes.clone())),
-            outbox: Arc::new(database.outbox()),
-            queue_publisher: queue.clone(),
-            queue_consumer: queue.clone(),
-            queue_maintenance: queue.clone(),
-            inspector: queue,
-            event_log: Arc::new(database.event_log()),
-            dead_letters: Arc::new(database.dead_letters()),
-            store: Store::Sqlite(database),
-        })
-    }
 }

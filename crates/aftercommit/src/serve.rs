@@ -180,8 +180,10 @@ fn first_screen(kit: &Kit, next_steps: Option<&str>) -> String {
 }
 
 fn database(settings: &aftercommit_platform_config::Settings) -> String {
+    use aftercommit_platform_config::Database;
     match &settings.database {
-        aftercommit_platform_config::Database::Sqlite(path) => format!("SQLite, {}", path.display()),
+        Database::Sqlite(path) => format!("SQLite, {}", path.display()),
+        Database::Postgres(postgres) => format!("PostgreSQL, {}", postgres.url),
         other => format!("{other:?}"),
     }
 }

@@ -33,6 +33,12 @@ pub enum StartupError {
         /// Which.
         provider: String,
     },
+    /// The application needs another kind of database than the configured one.
+    #[error("DATABASE_URL: this application keeps its tables in {wanted}, and the URL names another kind of database")]
+    OtherDatabase {
+        /// What it needs.
+        wanted: &'static str,
+    },
     /// The address cannot be listened on.
     #[error("HTTP_ADDR: cannot listen on {address}: {reason}; stop what uses it or set another address")]
     Listen {
@@ -63,7 +69,8 @@ impl StartupError {
             | Self::Declaration(_)
             | Self::Sealing(_)
             | Self::Email(_)
-            | Self::NotBuiltIn { .. } => CONFIG_EXIT_CODE,
+            | Self::NotBuiltIn { .. }
+            | Self::OtherDatabase { .. } => CONFIG_EXIT_CODE,
             Self::Database(_) | Self::Listen { .. } | Self::File { .. } | Self::Application(_) => 1,
         }
     }

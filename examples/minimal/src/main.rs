@@ -58,7 +58,7 @@ impl TaskHandler<SendReceipt> for Receipts {
 
 /// The application's own table, and one invoice paid in one transaction with its event.
 async fn pay_an_invoice(kit: Kit) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let mut tx = kit.sqlite().begin().await?;
+    let mut tx = kit.sqlite()?.begin().await?;
     sqlx::query("create table if not exists invoices (id integer primary key, total integer not null) strict")
         .execute(&mut *tx)
         .await?;
@@ -84,7 +84,7 @@ async fn main() -> ExitCode {
         .routes(routes())
         .topics(async |kit| {
             Ok(vec![Topic::named("receipts").handle(Receipts {
-                database: kit.sqlite().clone(),
+                database: kit.sqlite()?.clone(),
             })])
         })
         .on_start(pay_an_invoice)

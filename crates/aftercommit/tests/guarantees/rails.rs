@@ -8,7 +8,7 @@ use crate::place::{OpenedPlace, Place};
 
 /// Writes an event in a transaction of the application's own.
 async fn pay(place: &OpenedPlace, invoice_id: i64, commits: bool) {
-    let mut tx = place.kit().sqlite().begin().await.unwrap();
+    let mut tx = place.kit().sqlite().unwrap().begin().await.unwrap();
     place
         .kit()
         .create_outbox_writer(&mut tx, &Tenant::project(1, 2), &Cause::root())

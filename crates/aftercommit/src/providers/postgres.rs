@@ -1,0 +1,78 @@
+//! PostgreSQL, for applications that keep their own tables in the same database.
+
+use std::sync::Arc;
+
+use aftercommit_domain::contract::EnvelopeFactory;
+use aftercommit_platform_config::{PostgresSettings, Settings, Successes};
+pub use aftercommit_platform_db_postgres::*;
+use aftercommit_platform_queue_postgres::{PostgresQueue, PostgresQueueOptions};
+
+use crate::providers::{Providers, Store, System};
+use crate::startup::StartupError;
+
+/// The database, and the queue that is to be closed before it.
+#[derive(Clone)]
+pub(crate) struct OpenedPostgres {
+    pub(crate) database: PostgresDatabase,
+    pub(crate) queue: PostgresQueue,
+}
+
+impl OpenedPostgres {
+    pub(crate) async fn close(&self) {
+        for closed in [self.queue.close().await, self.database.close().await] {
+            if let Err(error) = closed {
+                tracing::warn!(%error, "the database was not closed cleanly; nothing committed is lost");
+            }
+        }
+    }
+}
+
+pub(super) async fn open(
+    postgres: &PostgresSettings,
+    settings: &Settings,
+    system: &System,
+    envelopes: &EnvelopeFactory,
+) -> Result<Providers, StartupError> {
+    let services = PostgresServices {
+        clock: Arc::clone(&system.clock),
+        ids: Arc::clone(&system.ids),
+        randomness: Arc::clone(&system.randomness),
+        limits: *envelopes.codec().limits(),
+    };
+    let database = PostgresDatabase::open(options(postgres, settings), services)
+        .await
+        .map_err(|error| StartupError::Database(error.to_string()))?;
+    let queue = PostgresQueue::new(&database, PostgresQueueOptions::default());
+    let shared = Arc::new(queue.clone());
+    Ok(Providers {
+        units_of_work: Arc::new(database.units_of_work(envelopes.clone())),
+        outbox: Arc::new(database.outbox()),
+        queue_publisher: shared.clone(),
+        queue_consumer: shared.clone(),
+        queue_maintenance: shared.clone(),
+        inspector: shared,
+        event_log: Arc::new(database.event_log()),
+        dead_letters: Arc::new(database.dead_letters(ReplayInto::Tasks(queue.look()))),
+        store: Store::Postgres(OpenedPostgres { database, queue }),
+    })
+}
+
+/// How the settings open a database.
+pub(crate) fn options(postgres: &PostgresSettings, settings: &Settings) -> PostgresOptions {
+    let mut options = PostgresOptions::new(postgres.url.secret().clone());
+    options.engine_url = postgres.engine_url.secret().clone();
+    options.migrate_url = postgres.migrate_url.secret().clone();
+    options.handler_connections = postgres.handler_connections;
+    options.engine_connections = postgres.engine_connections;
+    options.console_connections = postgres.console_connections;
+    options.acquire_timeout = postgres.acquire_timeout;
+    options.statement_timeout = postgres.statement_timeout;
+    options.pgbouncer = postgres.pgbouncer;
+    options.migrate = postgres.migrate_on_start;
+    options.record_successes = match settings.history.successes {
+        Successes::All => RecordSuccesses::All,
+        Successes::Sampled => RecordSuccesses::Sampled,
+        Successes::None => RecordSuccesses::None,
+    };
+    options
+}
