@@ -12,7 +12,6 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::columns::{micros, text};
 use crate::queue::delivery::PostgresDelivery;
 use crate::queue::pump::{Pump, Taken};
 use crate::queue::{Inner, PostgresQueue};
@@ -109,9 +108,9 @@ impl QueueConsumer for PostgresQueue {
         if inner.closing.is_cancelled() {
             return Err(unavailable("consume", &"the queue is closed"));
         }
-        let from = Instant::now();
-        let id = inner
-            .register(topic, &options)
+        let (id, from) = inner
+            .leases
+            .register(inner.process, topic, &options)
             .await
             .map_err(|error| unavailable("consume", &error))?;
         let consumer = Arc::new(Consumer {
@@ -151,35 +150,6 @@ impl QueueConsumer for PostgresQueue {
             ended,
             was_stopped: false,
         }))
-    }
-}
-
-impl Inner {
-    async fn register(
-        &self,
-        topic: &TopicName,
-        options: &ConsumeOptions,
-    ) -> Result<i64, crate::statement::Trouble> {
-        let (process, worker, topic) = (self.process, options.worker.to_string(), topic.clone());
-        let lease = micros(options.lease);
-        let ids: Vec<i64> = self
-            .maintenance
-            .run(move |connection| {
-                Box::pin(async move {
-                    sqlx::query_scalar(
-                        "INSERT INTO aftercommit.consumers (process, worker, topic, lease_until) \
-                         VALUES ($1, $2, $3, aftercommit.clock() + $4 * interval '1 microsecond') RETURNING id",
-                    )
-                    .bind(process)
-                    .bind(text(&worker))
-                    .bind(topic.as_str())
-                    .bind(lease)
-                    .fetch_all(connection)
-                    .await
-                })
-            })
-            .await?;
-        ids.first().copied().ok_or_else(crate::statement::Trouble::closed)
     }
 }
 
