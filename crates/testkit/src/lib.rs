@@ -4,6 +4,7 @@
 //! - [`memory`]: the provider without a store, which the others are compared with.
 //! - [`fakes`]: time, ids, randomness, sealing and e-mail that a test holds in its hands.
 //! - `postgres_server` (feature `postgres-server`): a throw-away PostgreSQL, and a fresh database for each test.
+//! - `proxy` (feature `proxy`): stands between a client and a server, and delays, cuts and holds what passes.
 //! - [`TaskContextBuilder`]: runs one handler as a worker would.
 
 #![warn(missing_docs)]
@@ -14,6 +15,8 @@ pub mod faults;
 pub mod memory;
 #[cfg(all(unix, feature = "postgres-server"))]
 pub mod postgres_server;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 #[cfg(feature = "reference")]
 pub mod reference;
 pub mod smtp_server;
