@@ -1,9 +1,14 @@
 //! Workloads on the real engine over a real provider, with outcomes, metrics and logs on. Each prints one JSON line last.
 //!
-//! `cargo run --release -p bench -- drain|rail|latency|enqueue --provider sqlite --n N [--keep]`
+//! `cargo run --release -p bench -- drain|rail|latency|enqueue|relay|commit --provider sqlite|postgres --n N [--keep]`
+//!
+//! PostgreSQL is the server of `DATABASE_URL`; a database of its own is made there, and dropped unless it is kept.
 
+mod commits;
 mod contracts;
 mod measured;
+mod postgres;
+mod relaying;
 mod report;
 mod rig;
 mod workloads;
@@ -30,6 +35,10 @@ enum Workload {
     Latency(Options),
     /// N tasks, each its own durable write, 16 producers at once: tasks/s.
     Enqueue(Options),
+    /// N waiting events, one relay, a publisher that only says yes: events/s, the clock stopped at the last durable mark.
+    Relay(Options),
+    /// 16 producers commit a business row and its event in one transaction, on PostgreSQL: commits/s.
+    Commit(Options),
 }
 
 /// What every workload takes.
@@ -50,11 +59,27 @@ pub(crate) struct Options {
     /// Leaves the data for others to count.
     #[arg(long)]
     keep: bool,
+    /// Events in the log before the relay starts (`relay` on PostgreSQL).
+    #[arg(long, default_value_t = 0)]
+    logged: u64,
+    /// Keeps a transaction open that pins the horizon of the vacuum meanwhile (`relay` on PostgreSQL).
+    #[arg(long)]
+    pinned: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Provider {
     Sqlite,
+    Postgres,
+}
+
+impl Provider {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -70,6 +95,8 @@ async fn main() -> ExitCode {
         Workload::Rail(options) => workloads::rail(options).await,
         Workload::Latency(options) => workloads::latency(options).await,
         Workload::Enqueue(options) => workloads::enqueue(options).await,
+        Workload::Relay(options) => relaying::relay(options).await,
+        Workload::Commit(options) => commits::commit(options).await,
     };
     match result {
         Ok(line) => {

@@ -12,6 +12,7 @@ use aftercommit_platform_telemetry::{LogFormat, LogOptions, MetricsHandle};
 
 use crate::contracts::{self, BenchHappened};
 use crate::measured::{Measured, Settled};
+use crate::postgres::BenchDatabase;
 use crate::{Options, Provider, Synchronous};
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -23,6 +24,7 @@ pub(crate) const HANDLERS: usize = 50;
 pub(crate) struct Rig {
     pub(crate) kit: Kit,
     pub(crate) directory: PathBuf,
+    database: Option<BenchDatabase>,
     synchronous: Synchronous,
     metrics: MetricsHandle,
     /// Removes the directory at the end, unless it is kept.
@@ -42,8 +44,11 @@ impl Rig {
             (None, Some(temporary)) => temporary.path().to_owned(),
             (None, None) => return Err("no directory".into()),
         };
-        let Provider::Sqlite = options.provider;
-        let environment = [
+        let database = match options.provider {
+            Provider::Sqlite => None,
+            Provider::Postgres => Some(BenchDatabase::create().await?),
+        };
+        let mut environment = vec![
             (
                 "AFTERCOMMIT_DATA_DIR".to_owned(),
                 directory.join("data").display().to_string(),
@@ -53,6 +58,11 @@ impl Rig {
                 word(options.synchronous).to_owned(),
             ),
         ];
+        if let Some(database) = &database {
+            environment.push(("DATABASE_URL".to_owned(), database.url.clone()));
+            // As many as the raw limit and the peers use.
+            environment.push(("AFTERCOMMIT_POSTGRES__HANDLER_CONNECTIONS".to_owned(), "16".to_owned()));
+        }
         let settings = Settings::from_sources(environment, None)?;
         aftercommit_platform_telemetry::init(&LogOptions::new(settings.log.filter.clone(), LogFormat::Pretty))?;
         let metrics = aftercommit_platform_telemetry::install_metrics()?;
@@ -66,6 +76,7 @@ impl Rig {
         Ok(Self {
             kit,
             directory,
+            database,
             synchronous: options.synchronous,
             metrics,
             temporary,
@@ -100,6 +111,11 @@ impl Rig {
             .sum())
     }
 
+    /// Where its PostgreSQL database is.
+    pub(crate) fn database_url(&self) -> Option<&str> {
+        self.database.as_ref().map(|database| database.url.as_str())
+    }
+
     pub(crate) fn synchronous(&self) -> &'static str {
         word(self.synchronous)
     }
@@ -113,6 +129,15 @@ impl Rig {
         self.kit.close().await;
         // Rendered once, so that the cost of recording was not for nothing.
         let _ = self.metrics.render();
+        match self.database {
+            Some(database) if self.keep => eprintln!("bench: the data is in {}", database.url),
+            Some(database) => {
+                if let Err(error) = database.drop().await {
+                    eprintln!("bench: the database was not dropped: {error}");
+                }
+            }
+            None => {}
+        }
         if let Some(temporary) = self.temporary
             && self.keep
         {

@@ -44,7 +44,7 @@ pub(crate) async fn drain(options: Options) -> Result<String, BoxError> {
     settled.all().await;
     let elapsed = started.elapsed();
     let line = json!({
-        "system": "aftercommit", "workload": "drain", "provider": "sqlite", "n": options.n, "handlers": HANDLERS,
+        "system": "aftercommit", "workload": "drain", "provider": options.provider.name(), "n": options.n, "handlers": HANDLERS,
         "drain_per_s": per_second(options.n, elapsed), "rows_left": rig.rows_left().await?,
         "synchronous": rig.synchronous(), "fsync_p50_ms": fsync_p50_ms(rig.disk())?,
     });
@@ -102,7 +102,7 @@ pub(crate) async fn enqueue(options: Options) -> Result<String, BoxError> {
     }
     let elapsed = started.elapsed();
     let line = json!({
-        "system": "aftercommit", "workload": "enqueue", "provider": "sqlite", "n": options.n, "producers": PRODUCERS,
+        "system": "aftercommit", "workload": "enqueue", "provider": options.provider.name(), "n": options.n, "producers": PRODUCERS,
         "enqueue_per_s": per_second(options.n, elapsed), "rows": rig.rows_left().await?,
         "synchronous": rig.synchronous(), "fsync_p50_ms": fsync_p50_ms(rig.disk())?,
     });
@@ -138,7 +138,7 @@ pub(crate) async fn rail(options: Options) -> Result<String, BoxError> {
     settled.all().await;
     let elapsed = started.elapsed();
     let line = json!({
-        "system": "aftercommit", "workload": "rail", "provider": "sqlite", "n": options.n, "producers": PRODUCERS,
+        "system": "aftercommit", "workload": "rail", "provider": options.provider.name(), "n": options.n, "producers": PRODUCERS,
         "rail_per_s": per_second(options.n, elapsed), "commit_per_s": per_second(options.n, committed),
         "rows_left": rig.rows_left().await?,
         "synchronous": rig.synchronous(), "fsync_p50_ms": fsync_p50_ms(rig.disk())?,
@@ -241,7 +241,7 @@ pub(crate) async fn latency(options: Options) -> Result<String, BoxError> {
     settled.all().await;
     let mut direct = sent.take();
     let line = json!({
-        "system": "aftercommit", "workload": "latency", "provider": "sqlite", "n": n,
+        "system": "aftercommit", "workload": "latency", "provider": options.provider.name(), "n": n,
         "p50_ms": percentile_ms(&mut direct, 0.5), "p99_ms": percentile_ms(&mut direct, 0.99),
         "event_p50_ms": percentile_ms(&mut events, 0.5), "event_p99_ms": percentile_ms(&mut events, 0.99),
         "measured": { "direct": "write of the task to handler start", "event": "answer of the commit to handler start" },
