@@ -7,6 +7,7 @@ mod check;
 mod example;
 mod expected;
 mod kit;
+mod postgres;
 mod step;
 mod tally;
 mod test;

@@ -37,7 +37,7 @@ impl Step {
         let status = self
             .command
             .status()
-            .map_err(|error| format!("{}: cannot start cargo: {error}", self.name))?;
+            .map_err(|error| format!("{}: cannot start the command: {error}", self.name))?;
         let verdict = if status.success() { "ok" } else { "FAILED" };
         println!("   {verdict}: {} ({:.1} s)", self.name, started.elapsed().as_secs_f64());
         Ok(status.success())

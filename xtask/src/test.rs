@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::example;
 use crate::expected::ExpectedTests;
 use crate::kit::Workspace;
+use crate::postgres;
 use crate::step::{Problem, Step, heading};
 use crate::tally::Tally;
 
@@ -50,6 +51,7 @@ impl fmt::Display for Pass {
 pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
     let workspace = Workspace::load()?;
     let expected = ExpectedTests::load()?;
+    postgres::provide()?;
     let mut total = Tally::default();
     let mut complaints = Vec::new();
     let mut hints = Vec::new();
