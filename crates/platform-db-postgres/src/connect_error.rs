@@ -35,28 +35,48 @@ pub enum ConnectError {
         place: String,
     },
     /// A migration is missing and may not be applied here.
-    #[error("the schema aftercommit lacks migration {version}; run `aftercommit migrate`")]
+    #[error("the schema {schema} lacks migration {version}; run `aftercommit migrate`")]
     OlderSchema {
+        /// Which schema.
+        schema: &'static str,
         /// The first that is missing.
         version: i64,
     },
     /// A newer version of this program changed the schema.
-    #[error("the schema aftercommit was changed by a newer version (migration {version}); run that version")]
+    #[error("the schema {schema} was changed by a newer version (migration {version}); run that version")]
     NewerSchema {
+        /// Which schema.
+        schema: &'static str,
         /// The first migration unknown here.
         version: i64,
     },
     /// A migration is not the one that was applied.
-    #[error("migration {version} of the schema aftercommit is not the one this version knows; run the version that made it")]
+    #[error(
+        "migration {version} of the schema {schema} is not the one this version knows; run the version that made it"
+    )]
     ChangedMigration {
+        /// Which schema.
+        schema: &'static str,
         /// Which.
         version: i64,
     },
     /// A migration was not finished.
-    #[error("migration {version} of the schema aftercommit was not finished; look at aftercommit.migrations, mend it by hand, and delete that row")]
+    #[error(
+        "migration {version} of the schema {schema} was not finished; look at {schema}.migrations, mend it by hand, and delete that row"
+    )]
     DirtyMigration {
+        /// Which schema.
+        schema: &'static str,
         /// Which.
         version: i64,
+    },
+    /// A role cannot be the application's.
+    #[error("the role {role} {reason}")]
+    Role {
+        /// Which.
+        role: String,
+        /// What is wrong, and what to do.
+        reason: &'static str,
     },
     /// The server refused.
     #[error("cannot {operation} in PostgreSQL: {reason}")]
@@ -78,6 +98,7 @@ impl Classified for ConnectError {
             | Self::NewerSchema { .. }
             | Self::ChangedMigration { .. }
             | Self::DirtyMigration { .. }
+            | Self::Role { .. }
             | Self::Refused { .. } => ErrorClass::Permanent,
         }
     }
@@ -92,6 +113,7 @@ impl Classified for ConnectError {
             Self::NewerSchema { .. } => "database.newer_schema",
             Self::ChangedMigration { .. } => "database.changed_migration",
             Self::DirtyMigration { .. } => "database.dirty_migration",
+            Self::Role { .. } => "database.role",
             Self::Refused { .. } => "database.refused",
         }
     }

@@ -67,7 +67,7 @@ impl PostgresDatabase {
                 tracing::info!(?applied, "the schema aftercommit was brought to this version");
             }
         } else {
-            migrations::check(&mut direct).await?;
+            migrations::aftercommit().check(&mut direct).await?;
         }
         // Nothing more is asked of it; a failure to say goodbye changes nothing.
         let _ = direct.close().await;

@@ -12,6 +12,8 @@ pub mod migrations;
 mod options;
 mod outbox;
 mod pools;
+#[cfg(feature = "reference")]
+mod reference;
 mod statement;
 mod transaction;
 pub mod trouble;
@@ -25,6 +27,8 @@ pub use event_log::PostgresEventLog;
 pub use options::{PostgresOptions, PostgresServices, RecordSuccesses};
 pub use outbox::{PostgresOutbox, PostgresOutboxWriter, create_outbox_writer};
 pub use pools::Pools;
+#[cfg(feature = "reference")]
+pub use reference::PostgresReference;
 pub use statement::Statements;
 pub use transaction::PostgresTransaction;
 pub use unit_of_work::{PostgresUnitOfWork, PostgresUnitOfWorkFactory};

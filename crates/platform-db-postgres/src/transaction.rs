@@ -180,7 +180,7 @@ impl PostgresTransaction {
     }
 
     /// It is not known what the server is doing for it: nobody else gets it.
-    fn give_up_connection(&mut self) {
+    pub(crate) fn give_up_connection(&mut self) {
         self.is_over = true;
         self.connection.close_on_drop();
     }

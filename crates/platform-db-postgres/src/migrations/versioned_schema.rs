@@ -1,0 +1,163 @@
+//! A schema with migrations of its own.
+
+use std::fmt;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::connect_error::ConnectError;
+use crate::trouble::told;
+
+/// A schema with migrations of its own, which notes in its table `migrations` what was applied.
+pub struct VersionedSchema {
+    name: &'static str,
+    migrator: Migrator,
+}
+
+/// One migration, and whether the database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationState {
+    /// Its schema.
+    pub schema: &'static str,
+    /// Its number.
+    pub version: i64,
+    /// What it does.
+    pub description: String,
+    /// Its SQL.
+    pub sql: String,
+    /// Whether it was applied.
+    pub is_applied: bool,
+}
+
+impl VersionedSchema {
+    /// `name` needs no quotes.
+    pub(super) fn new(name: &'static str, mut migrator: Migrator) -> Self {
+        migrator.dangerous_set_table_name(format!("{name}.migrations"));
+        migrator.create_schema(name);
+        Self { name, migrator }
+    }
+
+    /// The schema's name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Brings the schema to this version, one process at a time. Answers the numbers it applied. Needs a direct
+    /// connection: the lock belongs to the session.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; a migration is applied whole or not at all.
+    pub async fn apply(&self, connection: &mut PgConnection) -> Result<Vec<i64>, ConnectError> {
+        let before = self.notes(connection).await?;
+        // `run` takes any lender of connections, and a future that holds one cannot be sent to another thread.
+        self.migrator
+            .run_direct(None, &mut *connection, false)
+            .await
+            .map_err(|error| self.not_applied(error))?;
+        let after = self.notes(connection).await?;
+        let is_new = |version: &i64| !before.iter().any(|note| note.version == *version);
+        Ok(after.iter().map(|note| note.version).filter(is_new).collect())
+    }
+
+    /// Every migration this version knows, and whether the database has it.
+    ///
+    /// # Errors
+    /// [`ConnectError::NewerSchema`], [`ConnectError::ChangedMigration`], [`ConnectError::DirtyMigration`], or the
+    /// server.
+    pub async fn status(&self, connection: &mut PgConnection) -> Result<Vec<MigrationState>, ConnectError> {
+        let schema = self.name;
+        let notes = self.notes(connection).await?;
+        if let Some(&Note { version, .. }) = notes.iter().find(|note| !note.success) {
+            return Err(ConnectError::DirtyMigration { schema, version });
+        }
+        for note in &notes {
+            let version = note.version;
+            match self.migrator.iter().find(|migration| migration.version == version) {
+                None => return Err(ConnectError::NewerSchema { schema, version }),
+                Some(migration) if *migration.checksum != *note.checksum => {
+                    return Err(ConnectError::ChangedMigration { schema, version });
+                }
+                Some(_) => {}
+            }
+        }
+        let states = self.migrator.iter().map(|migration| MigrationState {
+            schema,
+            version: migration.version,
+            description: migration.description.to_string(),
+            sql: migration.sql.as_str().to_owned(),
+            is_applied: notes.iter().any(|note| note.version == migration.version),
+        });
+        Ok(states.collect())
+    }
+
+    /// Refuses a schema that is not of this version.
+    ///
+    /// # Errors
+    /// [`ConnectError::OlderSchema`], and those of [`status`](Self::status).
+    pub async fn check(&self, connection: &mut PgConnection) -> Result<(), ConnectError> {
+        let states = self.status(connection).await?;
+        match states.iter().find(|state| !state.is_applied) {
+            Some(state) => Err(ConnectError::OlderSchema {
+                schema: self.name,
+                version: state.version,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    async fn notes(&self, connection: &mut PgConnection) -> Result<Vec<Note>, ConnectError> {
+        let refused = |error: sqlx::Error| ConnectError::Refused {
+            operation: "read which migrations were applied",
+            reason: told(&error),
+        };
+        let table = format!("{}.migrations", self.name);
+        let exists: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
+            .bind(&table)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(refused)?;
+        if !exists {
+            return Ok(Vec::new());
+        }
+        let select = format!("SELECT version, checksum, success FROM {table} ORDER BY version");
+        sqlx::query_as(AssertSqlSafe(select))
+            .fetch_all(connection)
+            .await
+            .map_err(refused)
+    }
+
+    fn not_applied(&self, error: MigrateError) -> ConnectError {
+        let schema = self.name;
+        match error {
+            MigrateError::VersionMissing(version) | MigrateError::VersionTooNew(version, _) => {
+                ConnectError::NewerSchema { schema, version }
+            }
+            MigrateError::VersionMismatch(version) => ConnectError::ChangedMigration { schema, version },
+            MigrateError::Dirty(version) => ConnectError::DirtyMigration { schema, version },
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => ConnectError::Refused {
+                operation: "migrate",
+                reason: told(&error),
+            },
+            other => ConnectError::Refused {
+                operation: "migrate",
+                reason: other.to_string(),
+            },
+        }
+    }
+}
+
+/// What is noted of an applied migration.
+#[derive(sqlx::FromRow)]
+struct Note {
+    version: i64,
+    checksum: Vec<u8>,
+    success: bool,
+}
+
+impl fmt::Debug for VersionedSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VersionedSchema")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}

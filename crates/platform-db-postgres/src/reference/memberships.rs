@@ -1,0 +1,44 @@
+//! Memberships.
+
+use aftercommit_domain::reference::identity::{Membership, MembershipRepository};
+use aftercommit_domain::reference::{UserId, Wrong};
+use aftercommit_domain::time::Timestamp;
+use aftercommit_domain::unit_of_work::StoreError;
+use async_trait::async_trait;
+
+use super::rows::{Rows, corrupt, organization_id};
+
+#[async_trait]
+impl MembershipRepository for Rows<'_> {
+    async fn ensure(&mut self, membership: &Membership) -> Result<bool, StoreError> {
+        let insert = sqlx::query(
+            "INSERT INTO reference.memberships (organization_id, user_id, role, joined_at) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (organization_id, user_id) DO NOTHING",
+        )
+        .bind(membership.organization_id.as_str())
+        .bind(membership.user_id.uuid())
+        .bind(membership.role.as_str())
+        .bind(membership.joined_at);
+        Ok(self.run("memberships.ensure", insert).await? == 1)
+    }
+
+    async fn find(&mut self, user_id: UserId) -> Result<Option<Membership>, StoreError> {
+        const WHAT: &str = "membership";
+        let select = sqlx::query_as::<_, (String, String, Timestamp)>(
+            "SELECT organization_id, role, joined_at FROM reference.memberships \
+             WHERE organization_id = $1 AND user_id = $2",
+        )
+        .bind(self.organization)
+        .bind(user_id.uuid());
+        let row = self.optional("memberships.find", select).await?;
+        row.map(|(organization, role, joined_at)| {
+            Ok(Membership {
+                organization_id: organization_id(&organization, WHAT)?,
+                user_id,
+                role: role.parse().map_err(|error: Wrong| corrupt(WHAT, &error))?,
+                joined_at,
+            })
+        })
+        .transpose()
+    }
+}

@@ -1,0 +1,77 @@
+//! Records.
+
+use aftercommit_domain::contract::{ProjectId, StorageKey};
+use aftercommit_domain::reference::RecordId;
+use aftercommit_domain::reference::records::{NewRecord, RecordRepository};
+use aftercommit_domain::time::Timestamp;
+use aftercommit_domain::unit_of_work::StoreError;
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::rows::Rows;
+
+/// The whole batch in one statement. A key that comes twice in it is one record, with the first of its ids and the last
+/// of its bodies. Sorted, so that two batches with the same keys take turns instead of waiting for each other.
+const UPSERT: &str = "\
+    WITH line AS ( \
+        SELECT * FROM unnest($3::text[], $4::uuid[], $5::text[]) WITH ORDINALITY AS line (key, new_id, body, place) \
+    ), stored AS ( \
+        INSERT INTO reference.records (organization_id, project_id, key, id, body, batch, received_at) \
+        SELECT $1, $2, key, (array_agg(new_id ORDER BY place))[1], (array_agg(body ORDER BY place DESC))[1], $6, $7 \
+        FROM line GROUP BY key ORDER BY key \
+        ON CONFLICT (organization_id, project_id, key) DO UPDATE \
+        SET body = excluded.body, batch = excluded.batch, received_at = excluded.received_at \
+        RETURNING key, id \
+    ) \
+    SELECT stored.id FROM line JOIN stored USING (key) ORDER BY line.place";
+
+#[async_trait]
+impl RecordRepository for Rows<'_> {
+    async fn upsert(
+        &mut self,
+        project: &ProjectId,
+        batch: &StorageKey,
+        records: &[NewRecord],
+        new_ids: &[RecordId],
+        at: Timestamp,
+    ) -> Result<Vec<RecordId>, StoreError> {
+        let keys: Vec<&str> = records.iter().map(|record| record.key.as_str()).collect();
+        let bodies: Vec<&str> = records.iter().map(|record| record.body.as_str()).collect();
+        let new_ids: Vec<Uuid> = new_ids.iter().map(|id| id.uuid()).collect();
+        let upsert = sqlx::query_as::<_, (Uuid,)>(UPSERT)
+            .bind(self.organization)
+            .bind(project.as_str())
+            .bind(keys)
+            .bind(new_ids)
+            .bind(bodies)
+            .bind(batch.as_str())
+            .bind(at);
+        let ids = self.all("records.upsert", upsert).await?;
+        Ok(ids.into_iter().map(|(id,)| RecordId::from(id)).collect())
+    }
+
+    async fn any(&mut self, project: &ProjectId) -> Result<bool, StoreError> {
+        let select = sqlx::query_as::<_, (bool,)>(
+            "SELECT EXISTS (SELECT FROM reference.records WHERE organization_id = $1 AND project_id = $2)",
+        )
+        .bind(self.organization)
+        .bind(project.as_str());
+        let (any,) = self.one("records.any", select).await?;
+        Ok(any)
+    }
+
+    async fn purge(&mut self, project: &ProjectId, limit: u32) -> Result<u64, StoreError> {
+        // Locked first: one that another purge takes does not count against the limit. An array, because a subselect
+        // with a limit may be run again for each row.
+        let delete = sqlx::query(
+            "DELETE FROM reference.records WHERE organization_id = $1 AND project_id = $2 AND key = ANY (ARRAY( \
+                SELECT key FROM reference.records WHERE organization_id = $1 AND project_id = $2 \
+                ORDER BY key LIMIT $3 FOR UPDATE \
+             ))",
+        )
+        .bind(self.organization)
+        .bind(project.as_str())
+        .bind(i64::from(limit));
+        self.run("records.purge", delete).await
+    }
+}
