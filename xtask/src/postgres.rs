@@ -24,7 +24,8 @@ config=/etc/postgresql-common/createcluster.conf
 before=$(mktemp)
 restore() {
     if [ -s "$before" ]; then cp -p "$before" "$config"
-    elif [ -e "$config.dpkg-dist" ]; then mv -f "$config.dpkg-dist" "$config"
+    # The package has put its own beside ours.
+    elif [ -e "$config.ucf-dist" ]; then mv -f "$config.ucf-dist" "$config"
     else rm -f "$config"
     fi
     rm -f "$before"
@@ -34,7 +35,7 @@ mkdir -p "${config%/*}"
 [ ! -e "$config" ] || cp -p "$config" "$before"
 echo 'create_main_cluster = false' > "$config"
 apt-get update
-apt-get install --yes --no-install-recommends -o Dpkg::Options::=--force-confold postgresql
+UCF_FORCE_CONFFOLD=1 apt-get install --yes --no-install-recommends postgresql
 "#;
 
 /// What this machine is like.
