@@ -22,10 +22,14 @@ DECLARE
     has_wrapped   boolean := after_bucket = '';
     share         integer;
     candidates    bigint[];
-    order_keys    bigint[];
+    candidate_keys bigint[];
+    due_keys      bigint[];
     blocked       bigint[];
     held_keys     bigint[];
 BEGIN
+    -- A claim that a crash forgets was never made; nothing waits for the disk.
+    PERFORM set_config('synchronous_commit', 'off', true);
+
     WITH due AS (
         UPDATE aftercommit.outbox SET state = 0, due_at = NULL
         WHERE position IN (
@@ -35,9 +39,9 @@ BEGIN
         )
         RETURNING order_key
     )
-    SELECT array_agg(DISTINCT due.order_key) FILTER (WHERE due.order_key IS NOT NULL) INTO order_keys FROM due;
-    IF order_keys IS NOT NULL THEN
-        PERFORM aftercommit.outbox_bring_forward(order_keys);
+    SELECT array_agg(DISTINCT due.order_key) FILTER (WHERE due.order_key IS NOT NULL) INTO due_keys FROM due;
+    IF due_keys IS NOT NULL THEN
+        PERFORM aftercommit.outbox_bring_forward(due_keys);
     END IF;
 
     WHILE cardinality(buckets) < least(most_buckets, row_limit) LOOP
@@ -58,8 +62,8 @@ BEGIN
     END IF;
     share := ceil(row_limit::numeric / cardinality(buckets));
 
-    SELECT array_agg(taken.position), array_agg(DISTINCT taken.order_key) FILTER (WHERE taken.order_key IS NOT NULL)
-    INTO candidates, order_keys
+    SELECT array_agg(taken.position), array_agg(taken.order_key)
+    INTO candidates, candidate_keys
     FROM unnest(buckets) AS turn (bucket)
     CROSS JOIN LATERAL (
         SELECT ready.position, ready.order_key FROM aftercommit.outbox AS ready
@@ -70,19 +74,24 @@ BEGIN
         RETURN;
     END IF;
 
-    IF order_keys IS NOT NULL THEN
+    IF array_remove(candidate_keys, NULL) <> '{}' THEN
         -- Whatever comes after a row of its key that is not among the candidates waits for it.
         SELECT array_agg(mine.position) INTO blocked
         FROM (
-            SELECT earlier.order_key, min(earlier.position) AS position
-            FROM aftercommit.outbox AS earlier
-            LEFT JOIN unnest(candidates) AS mine (position) ON mine.position = earlier.position
-            WHERE earlier.order_key = ANY (order_keys) AND earlier.state <> 3 AND mine.position IS NULL
-            GROUP BY earlier.order_key
+            SELECT last.order_key, (
+                SELECT earlier.position FROM aftercommit.outbox AS earlier
+                WHERE earlier.order_key = last.order_key AND earlier.position < last.position AND earlier.state <> 3
+                    AND NOT earlier.position = ANY (candidates)
+                ORDER BY earlier.position LIMIT 1
+            ) AS position
+            FROM (
+                SELECT candidate.order_key, max(candidate.position) AS position
+                FROM unnest(candidates, candidate_keys) AS candidate (position, order_key)
+                WHERE candidate.order_key IS NOT NULL GROUP BY candidate.order_key
+            ) AS last
         ) AS first_other
-        JOIN aftercommit.outbox AS mine
-            ON mine.order_key = first_other.order_key AND mine.position > first_other.position
-        WHERE mine.position = ANY (candidates);
+        JOIN unnest(candidates, candidate_keys) AS mine (position, order_key)
+            ON mine.order_key = first_other.order_key AND mine.position > first_other.position;
 
         IF blocked IS NOT NULL THEN
             -- Put behind, so that the next claim does not walk over it. Only while the row in front is held: whoever

@@ -1,5 +1,5 @@
-//! PostgreSQL keeps every sentence of the stores' contracts. The queue's sentences, and those that need one, are in the
-//! queue's crate; here a queue in memory stands in.
+//! PostgreSQL keeps every sentence of the stores' contracts. The queue's sentences are shown in the queue's own crate; here
+//! it only serves.
 
 mod rig;
 
@@ -10,20 +10,22 @@ use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
+use aftercommit_platform_db_postgres::ReplayInto;
+use aftercommit_platform_queue_postgres::{PostgresQueue, PostgresQueueOptions};
 use aftercommit_testkit::conformance::Provider;
-use aftercommit_testkit::{InMemory, TestServices};
+use aftercommit_testkit::TestServices;
 
 use rig::Rig;
 
 struct Postgres {
     rig: Rig,
-    queue: InMemory,
+    queue: PostgresQueue,
 }
 
 impl Provider for Postgres {
     async fn start() -> Self {
         let rig = Rig::start().await;
-        let queue = InMemory::for_tests(&rig.services);
+        let queue = PostgresQueue::new(&rig.database, PostgresQueueOptions::default());
         Self { rig, queue }
     }
 
@@ -56,7 +58,7 @@ impl Provider for Postgres {
     }
 
     fn dead_letters(&self) -> Arc<dyn DeadLetters> {
-        Arc::new(self.queue.clone())
+        Arc::new(self.rig.database.dead_letters(ReplayInto::Tasks(self.queue.look())))
     }
 
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
@@ -64,14 +66,27 @@ impl Provider for Postgres {
     }
 
     async fn publish_raw(&self, topic: &TopicName, body: &[u8]) {
-        self.queue.publish_raw(topic, body);
+        let id = aftercommit_domain::ids::Ids::next(&*self.rig.services.ids);
+        sqlx::query(
+            "INSERT INTO aftercommit.tasks (id, topic, task, state, due_at, enqueued_at, body) \
+             VALUES ($1, $2, '', 0, aftercommit.clock(), aftercommit.clock(), $3)",
+        )
+        .bind(id)
+        .bind(topic.as_str())
+        .bind(body)
+        .execute(&self.rig.database.pools().engine)
+        .await
+        .unwrap();
+        self.queue.clock_changed();
     }
 
     async fn advance(&self, by: Duration) {
         self.rig.advance(by).await;
+        self.queue.clock_changed();
     }
 
     async fn stop(self) {
+        self.queue.close().await.unwrap();
         self.rig.stop().await;
     }
 }
@@ -79,3 +94,4 @@ impl Provider for Postgres {
 aftercommit_testkit::outbox_conformance!(Postgres);
 aftercommit_testkit::unit_of_work_conformance!(Postgres);
 aftercommit_testkit::event_log_conformance!(Postgres);
+aftercommit_testkit::dead_letters_conformance!(Postgres);
