@@ -86,9 +86,37 @@ Examples:
   aftercommit routes
   aftercommit routes --format mermaid > routes.mmd")]
     Routes(Routes),
+    /// Bring the tables of a PostgreSQL database to this version. The embedded database does it by itself.
+    #[command(after_help = "\
+Uses AFTERCOMMIT_POSTGRES__MIGRATE_URL if it is set: a role that may create tables, past every pooler.
+
+Examples:
+  aftercommit migrate status
+  aftercommit migrate --dry-run > migrations.sql
+  aftercommit migrate --grant-to shop_app")]
+    Migrate(Migrate),
     /// Check the configuration, or list all its keys.
     #[command(subcommand)]
     Config(Config),
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Migrate {
+    #[command(subcommand)]
+    pub(crate) question: Option<MigrateQuestion>,
+    /// Print the SQL that would be applied, and apply nothing.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Afterwards let this role use the tables, each tenant's rows for itself: the role of the application.
+    #[arg(long, value_name = "ROLE", conflicts_with = "dry_run")]
+    pub(crate) grant_to: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MigrateQuestion {
+    /// List every migration and whether it is applied.
+    Status(Output),
 }
 
 /// How an answer is printed.

@@ -54,10 +54,13 @@ mod application;
 mod data_directory;
 mod engine_options;
 mod foreign_transaction;
+mod idle;
 mod kit;
 mod opened;
 mod providers;
 mod run_file;
+#[cfg(feature = "postgres")]
+pub mod schema;
 mod serve;
 mod startup;
 
@@ -68,6 +71,7 @@ pub use aftercommit_platform_telemetry as telemetry;
 pub use aftercommit_runtime as runtime;
 pub use application::Aftercommit;
 pub use foreign_transaction::OutboxTransaction;
+pub use idle::{Backlog, StillBusy};
 pub use kit::{Kit, Operations};
 pub use opened::{Opened, Running};
 pub use run_file::{RunFile, RunFileError};

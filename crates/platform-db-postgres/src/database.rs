@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::connect_error::ConnectError;
 use crate::dead_letters::{PostgresDeadLetters, ReplayInto};
 use crate::event_log::PostgresEventLog;
-use crate::migrations::{self, MigrationState};
+use crate::migrations;
 use crate::options::{PostgresOptions, PostgresServices};
 use crate::outbox::{Look, PostgresOutbox};
 use crate::pools::{Pools, connect_directly};
@@ -101,17 +101,6 @@ impl PostgresDatabase {
                 services,
             }),
         })
-    }
-
-    /// What [`open`](Self::open) would apply, and what is applied, without changing anything.
-    ///
-    /// # Errors
-    /// [`ConnectError`].
-    pub async fn migration_status(options: &PostgresOptions) -> Result<Vec<MigrationState>, ConnectError> {
-        let mut direct = connect_directly(options).await?;
-        let states = migrations::status(&mut direct).await;
-        let _ = direct.close().await;
-        states
     }
 
     /// Closes every connection. What comes afterwards is refused as unavailable. Closing twice is closing once.

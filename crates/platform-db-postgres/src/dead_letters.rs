@@ -187,7 +187,11 @@ async fn insert(connection: &mut PgConnection, letter: DeadLetter) -> Result<(),
         .bind(letter.id.uuid())
         .bind(letter.topic.as_str())
         .bind(task.map_or("", |task| task.task.as_str()))
-        .bind(tenant.and_then(|tenant| tenant.organization_id()).map(OrganizationId::as_str))
+        .bind(
+            tenant
+                .and_then(|tenant| tenant.organization_id())
+                .map(OrganizationId::as_str),
+        )
         .bind(tenant.and_then(|tenant| tenant.project_id()).map(ProjectId::as_str))
         .bind(order_text(task))
         .bind(attempts_column(letter.attempts))

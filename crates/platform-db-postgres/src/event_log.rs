@@ -60,7 +60,12 @@ impl EventLog for PostgresEventLog {
         let names: Vec<String> = events.iter().map(|event| event.name.as_str().to_owned()).collect();
         let organizations: Vec<Option<String>> = events
             .iter()
-            .map(|event| event.tenant.organization_id().map(|id| OrganizationId::as_str(id).to_owned()))
+            .map(|event| {
+                event
+                    .tenant
+                    .organization_id()
+                    .map(|id| OrganizationId::as_str(id).to_owned())
+            })
             .collect();
         let projects: Vec<Option<String>> = events
             .iter()
@@ -169,10 +174,12 @@ impl EventLog for PostgresEventLog {
             .console
             .run(move |connection| {
                 Box::pin(async move {
-                    sqlx::query_as("SELECT published_at, sequence, body FROM aftercommit.event_log WHERE id = $1 LIMIT 1")
-                        .bind(id.uuid())
-                        .fetch_optional(connection)
-                        .await
+                    sqlx::query_as(
+                        "SELECT published_at, sequence, body FROM aftercommit.event_log WHERE id = $1 LIMIT 1",
+                    )
+                    .bind(id.uuid())
+                    .fetch_optional(connection)
+                    .await
                 })
             })
             .await

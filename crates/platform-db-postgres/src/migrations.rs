@@ -10,6 +10,8 @@ mod versioned_schema;
 use sqlx::PgConnection;
 
 use crate::connect_error::ConnectError;
+use crate::options::PostgresOptions;
+use crate::pools::connect_directly;
 
 pub use grants::{grant_to, grants_for};
 pub use versioned_schema::{MigrationState, VersionedSchema};
@@ -23,6 +25,14 @@ pub fn aftercommit() -> VersionedSchema {
 #[cfg(feature = "reference")]
 pub fn reference() -> VersionedSchema {
     VersionedSchema::new("reference", sqlx::migrate!("./migrations-reference"))
+}
+
+/// A connection for the functions of this module, past every pool: as the role of [`PostgresOptions::migrate_url`].
+///
+/// # Errors
+/// [`ConnectError`]: no answer, or a server that is too old or only reads.
+pub async fn connect(options: &PostgresOptions) -> Result<PgConnection, ConnectError> {
+    connect_directly(options).await
 }
 
 /// [`VersionedSchema::apply`] of the schema `aftercommit`.

@@ -72,7 +72,8 @@ impl Outbox for PostgresOutbox {
             .map_err(|error| outbox_error("claim", &error))?;
         let is_full = rows.len() >= limit;
         look.note_claimed(
-            rows.iter().map(|row| (row.claimed_bucket.as_str(), row.claimed_position)),
+            rows.iter()
+                .map(|row| (row.claimed_bucket.as_str(), row.claimed_position)),
             is_full,
         );
         Ok(rows
@@ -123,7 +124,11 @@ impl Outbox for PostgresOutbox {
         let given = claims.len();
         let (positions, tokens) = columns(claims.iter().map(|(claim, _)| claim));
         let releases: Vec<Released> = claims.into_iter().map(|(_, release)| release.into()).collect();
-        let soonest = releases.iter().filter(|release| release.state == WAITS).map(|release| release.delay).min();
+        let soonest = releases
+            .iter()
+            .filter(|release| release.state == WAITS)
+            .map(|release| release.delay)
+            .min();
         let states: Vec<i16> = releases.iter().map(|release| release.state).collect();
         let delays: Vec<PgInterval> = releases.iter().map(|release| interval(release.delay)).collect();
         let counted: Vec<bool> = releases.iter().map(|release| release.is_counted).collect();

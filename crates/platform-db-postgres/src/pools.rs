@@ -145,7 +145,9 @@ async fn refuse_standby(connection: &mut PgConnection) -> Result<(), sqlx::Error
         .fetch_one(connection)
         .await?;
     if is_standby {
-        return Err(sqlx::Error::Configuration("the server is a standby, which cannot write".into()));
+        return Err(sqlx::Error::Configuration(
+            "the server is a standby, which cannot write".into(),
+        ));
     }
     Ok(())
 }

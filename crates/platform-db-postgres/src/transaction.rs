@@ -95,7 +95,10 @@ impl Beginner {
         }
         if self.limits_per_transaction {
             let millis = self.limit.as_millis();
-            let _ = write!(sql, "; SET LOCAL statement_timeout = {millis}; SET LOCAL lock_timeout = {millis}");
+            let _ = write!(
+                sql,
+                "; SET LOCAL statement_timeout = {millis}; SET LOCAL lock_timeout = {millis}"
+            );
         }
         AssertSqlSafe(sql)
     }

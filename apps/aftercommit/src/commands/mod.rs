@@ -3,6 +3,7 @@
 mod config;
 mod dead_letters;
 mod events;
+mod migrate;
 mod outbox;
 mod routes;
 mod run;
@@ -24,6 +25,7 @@ pub(crate) async fn execute(cli: Cli) -> ExitCode {
         Command::Run => return Box::pin(run::run()).await,
         Command::Config(Config::Check(output)) => config::check(output),
         Command::Config(Config::Reference(output)) => Ok(config::reference(output)),
+        Command::Migrate(command) => migrate::execute(command).await,
         Command::Events(command) => events::execute(command).await,
         Command::Tasks(command) => tasks::execute(command).await,
         Command::DeadLetters(command) => dead_letters::execute(command).await,

@@ -56,7 +56,10 @@ impl Look {
             let end = ends.entry(bucket).or_insert(position);
             *end = position.max(*end);
         }
-        state.after_bucket = ends.keys().max().map_or_else(String::new, |bucket| (*bucket).to_owned());
+        state.after_bucket = ends
+            .keys()
+            .max()
+            .map_or_else(String::new, |bucket| (*bucket).to_owned());
         if is_full && state.short_claims < SHORT_CLAIMS {
             state.short_claims += 1;
             state.from_position = ends.values().min().copied().unwrap_or(0);

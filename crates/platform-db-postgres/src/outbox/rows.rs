@@ -46,7 +46,8 @@ impl NewRows {
             self.orders.push(message.ordering());
             self.organizations
                 .push(of.organization_id().map(|id| OrganizationId::as_str(id).to_owned()));
-            self.projects.push(of.project_id().map(|id| ProjectId::as_str(id).to_owned()));
+            self.projects
+                .push(of.project_id().map(|id| ProjectId::as_str(id).to_owned()));
             self.names.push(name);
             self.occurred.push(occurred_at);
             self.bytes += raw.body.len();
