@@ -12,8 +12,8 @@ use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, Qu
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_platform_db_postgres::ReplayInto;
 use aftercommit_platform_queue_postgres::{PostgresQueue, PostgresQueueOptions};
-use aftercommit_testkit::conformance::Provider;
 use aftercommit_testkit::TestServices;
+use aftercommit_testkit::conformance::Provider;
 
 use rig::Rig;
 

@@ -2,7 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod acts;
+mod isolation;
 mod rig;
+mod side;
+mod sight;
+mod statements;
 
 use aftercommit_testkit::reference::conformance::ReferenceStores;
 

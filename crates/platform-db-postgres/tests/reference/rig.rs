@@ -39,6 +39,11 @@ impl Rig {
         Self::open(fresh().await, |_| {}).await
     }
 
+    /// As the owner of the tables, with one connection for units of work, so that everybody uses the same.
+    pub(crate) async fn owner_on_one_connection() -> Self {
+        Self::open(fresh().await, |options| options.handler_connections = 1).await
+    }
+
     /// As the restricted role, with one connection for units of work and one for reads, so that everybody uses the same.
     pub(crate) async fn application() -> Self {
         let store = fresh().await;

@@ -1,0 +1,10 @@
+//! What only a server can show: sentences of the stores that hold on PostgreSQL.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod cancelled_begins;
+mod days;
+mod relays;
+#[path = "../rig/mod.rs"]
+mod rig;
+mod transactions;
+mod write_event;

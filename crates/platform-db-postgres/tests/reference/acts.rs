@@ -1,0 +1,165 @@
+//! What a tenant does through the repositories, to what belongs to it or to another.
+
+use aftercommit_domain::contract::StorageKey;
+use aftercommit_domain::events::{OutboxError, OutboxWriterExt as _, WriteError};
+use aftercommit_domain::ids::{Ids as _, MessageId};
+use aftercommit_domain::reference::projects::{Project, ProjectCreated};
+use aftercommit_domain::reference::records::{NewRecord, RecordBody, RecordKey};
+use aftercommit_domain::reference::requests::KeptAnswer;
+use aftercommit_domain::reference::{ApiKeyId, Digest, InvitationId, RecordId, ReferenceUnitOfWork, RequestId};
+use aftercommit_domain::time;
+use aftercommit_domain::unit_of_work::StoreError;
+
+use crate::rig::Rig;
+use crate::side::Side;
+
+/// What a tenant does through the repositories.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Act {
+    AddProject,
+    FindProject,
+    DeleteProject,
+    MarkProvisioned,
+    Ingest,
+    AnyRecord,
+    Purge,
+    AddKey,
+    FindKey,
+    RevokeKey,
+    Join,
+    FindMember,
+    Invite,
+    FindInvitation,
+    Accept,
+    Revoke,
+    Expire,
+    ClaimEmail,
+    RecordEmailed,
+    AddToken,
+    HasToken,
+    ClaimRequest,
+    ForgetRequests,
+    WriteEvent,
+}
+
+impl Act {
+    pub(crate) const ALL: [Self; 24] = [
+        Self::AddProject,
+        Self::FindProject,
+        Self::DeleteProject,
+        Self::MarkProvisioned,
+        Self::Ingest,
+        Self::AnyRecord,
+        Self::Purge,
+        Self::AddKey,
+        Self::FindKey,
+        Self::RevokeKey,
+        Self::Join,
+        Self::FindMember,
+        Self::Invite,
+        Self::FindInvitation,
+        Self::Accept,
+        Self::Revoke,
+        Self::Expire,
+        Self::ClaimEmail,
+        Self::RecordEmailed,
+        Self::AddToken,
+        Self::HasToken,
+        Self::ClaimRequest,
+        Self::ForgetRequests,
+        Self::WriteEvent,
+    ];
+}
+
+/// Does it to what belongs to `to`. Answers whether anything was found or changed.
+pub(crate) async fn act(
+    rig: &Rig,
+    uow: &mut dyn ReferenceUnitOfWork,
+    act: Act,
+    to: &Side,
+) -> Result<bool, StoreError> {
+    let next = || rig.services.ids.next();
+    let task = MessageId::from(next());
+    match act {
+        Act::AddProject => {
+            let project = Project::new(next().into(), to.organization.clone(), to.name(), to.now);
+            uow.projects().insert(&project).await?;
+            Ok(true)
+        }
+        Act::FindProject => Ok(uow.projects().find(&to.project).await?.is_some()),
+        Act::DeleteProject => uow.projects().mark_deleted(&to.project, to.now).await,
+        Act::MarkProvisioned => uow.projects().mark_provisioned(&to.project, to.now).await,
+        Act::Ingest => {
+            let batch = StorageKey::new("records/batch").unwrap();
+            let records = ["a", "b", "a"].map(|key| NewRecord {
+                key: RecordKey::new(key).unwrap(),
+                body: RecordBody::new("1").unwrap(),
+            });
+            let ids = [(); 3].map(|()| RecordId::from(next()));
+            let stored = uow.records().upsert(&to.project, &batch, &records, &ids, to.now).await?;
+            Ok(!stored.is_empty())
+        }
+        Act::AnyRecord => uow.records().any(&to.project).await,
+        Act::Purge => Ok(uow.records().purge(&to.project, 10).await? > 0),
+        Act::AddKey => {
+            uow.api_keys().insert(&to.key(ApiKeyId::from(next()))).await?;
+            Ok(true)
+        }
+        Act::FindKey => Ok(uow.api_keys().find(to.api_key).await?.is_some()),
+        Act::RevokeKey => uow.api_keys().revoke(to.api_key, to.now).await,
+        Act::Join => uow.memberships().ensure(&to.membership()).await,
+        Act::FindMember => Ok(uow.memberships().find(to.user).await?.is_some()),
+        Act::Invite => {
+            let invitation = to.invitation(InvitationId::from(next()));
+            uow.invitations().insert(&invitation).await?;
+            Ok(true)
+        }
+        Act::FindInvitation => Ok(uow.invitations().find(to.invitation).await?.is_some()),
+        Act::Accept => uow.invitations().accept(to.invitation, to.user, to.now).await,
+        Act::Revoke => uow.invitations().revoke(to.invitation, to.now).await,
+        Act::Expire => uow.invitations().expire(to.invitation, to.now).await,
+        Act::ClaimEmail => {
+            uow.invitations().claim_email(to.invitation, task, to.now, to.now).await?;
+            Ok(true)
+        }
+        Act::RecordEmailed => uow.invitations().record_emailed(to.invitation, to.now).await,
+        Act::AddToken => {
+            let token = Digest::of(next());
+            uow.invitations().add_token(to.invitation, &token, to.now, 3).await?;
+            Ok(true)
+        }
+        Act::HasToken => uow.invitations().has_token(to.invitation, &Digest::of("unknown")).await,
+        Act::ClaimRequest => {
+            let (id, request) = (RequestId::from(next()), to.request(next()));
+            uow.requests().claim(id, &request, to.now, to.now).await?;
+            let answer = KeptAnswer {
+                key_id: "k1".into(),
+                bytes: vec![1],
+            };
+            uow.requests().keep_answer(id, &answer).await?;
+            Ok(true)
+        }
+        Act::ForgetRequests => {
+            uow.requests().forget(time::after(to.now, time::days(1)), 100).await?;
+            // Whose they were, is seen afterwards.
+            Ok(false)
+        }
+        Act::WriteEvent => write_event(uow, to).await,
+    }
+}
+
+async fn write_event(uow: &mut dyn ReferenceUnitOfWork, to: &Side) -> Result<bool, StoreError> {
+    let event = ProjectCreated {
+        organization_id: to.organization.clone(),
+        project_id: to.project.clone(),
+    };
+    match uow.outbox().write(event).await {
+        Ok(_) => Ok(true),
+        // Refused before it is a statement.
+        Err(WriteError::Outbox(OutboxError::Tenant(_))) => Ok(false),
+        Err(error) => Err(StoreError::Refused {
+            operation: "outbox.append",
+            reason: error.to_string(),
+        }),
+    }
+}
