@@ -19,6 +19,7 @@ mod canary;
 mod database;
 mod eventually;
 mod figures;
+pub mod ledger;
 mod mail_ports;
 mod product;
 mod setup;

@@ -1,0 +1,52 @@
+//! The handler: each delivery as it comes, and the effect once.
+
+use aftercommit::StartupError;
+use aftercommit::postgres::PostgresDatabase;
+use aftercommit::prelude::*;
+use std::time::Duration;
+
+use crate::contract::RecordStep;
+
+pub(crate) const TOPIC: &str = "steps";
+
+struct Recorder {
+    database: PostgresDatabase,
+    worker: String,
+}
+
+pub(crate) fn topic(kit: &Kit, worker: &str) -> Result<Topic, StartupError> {
+    Ok(Topic::named(TOPIC).handle(Recorder {
+        database: kit.postgres()?.clone(),
+        worker: worker.to_owned(),
+    }))
+}
+
+#[async_trait]
+impl TaskHandler<RecordStep> for Recorder {
+    async fn handle(&self, task: RecordStep, ctx: &TaskContext) -> TaskResult {
+        let event = ctx.found(ctx.cause().causation, "no event has caused this")?;
+        // Outside the transaction of the effect, so that it counts whatever becomes of that.
+        sqlx::query("INSERT INTO deliveries (event_id, worker) VALUES ($1, $2)")
+            .bind(event.uuid())
+            .bind(&self.worker)
+            .execute(&self.database.pools().handlers)
+            .await
+            .retryable()?;
+        let mut transaction = self.database.begin(ctx.tenant()).await?;
+        sqlx::query(
+            "INSERT INTO effects (event_id, handler, aggregate, seq, worker) VALUES ($1, 'record', $2, $3, $4)
+            ON CONFLICT (event_id, handler) DO NOTHING",
+        )
+        .bind(event.uuid())
+        .bind(task.aggregate)
+        .bind(task.seq)
+        .bind(&self.worker)
+        .execute(&mut *transaction)
+        .await
+        .retryable()?;
+        // A real one takes its time, and a kill should find some between two statements.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        transaction.commit().await?;
+        completed()
+    }
+}
