@@ -10,7 +10,7 @@ use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, Unit
 use async_trait::async_trait;
 
 use crate::database::Inner;
-use crate::outbox::rows::NewRows;
+use crate::outbox::rows::{NewRows, Scope};
 use crate::transaction::PostgresTransaction;
 
 /// Messages that wait in memory for the commit; more are written before it.
@@ -81,7 +81,7 @@ impl PostgresUnitOfWork {
         self.transaction.wake_relay_after_commit();
         let messages = std::mem::take(&mut self.messages);
         messages
-            .insert(&mut self.transaction, &self.tenant)
+            .insert(&mut self.transaction, &self.tenant, Scope::Set)
             .await
             .map_err(not_written)?;
         self.transaction.commit_checked().await
@@ -118,7 +118,7 @@ impl OutboxWriter for BufferedOutboxWriter<'_> {
         if unit.messages.len() >= MOST_ROWS || unit.messages.bytes() >= MOST_BYTES {
             unit.transaction.wake_relay_after_commit();
             let rows = std::mem::take(&mut unit.messages);
-            rows.insert(&mut unit.transaction, &unit.tenant).await?;
+            rows.insert(&mut unit.transaction, &unit.tenant, Scope::Set).await?;
         }
         Ok(ids)
     }

@@ -9,7 +9,7 @@ use aftercommit_domain::ids::MessageId;
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
-use crate::outbox::rows::NewRows;
+use crate::outbox::rows::{NewRows, Scope};
 use crate::wake::Wake;
 
 /// A writer for an open transaction of the application's own, on whatever pool, of `tenant`, which happens because of
@@ -45,7 +45,7 @@ impl OutboxWriter for PostgresOutboxWriter<'_> {
     async fn append(&mut self, messages: Vec<OutboxMessage>) -> Result<Vec<MessageId>, OutboxError> {
         let mut rows = NewRows::default();
         let ids = rows.add(&messages, &self.tenant, self.envelopes.codec().limits())?;
-        rows.insert(self.connection, &self.tenant).await?;
+        rows.insert(self.connection, &self.tenant, Scope::Unknown).await?;
         self.relay.expect();
         Ok(ids)
     }

@@ -9,6 +9,23 @@ use uuid::Uuid;
 
 use crate::outbox::outbox_error;
 
+/// The same as `aftercommit.outbox_append` for one row of a transaction that knows its tenant. The turn is taken before the
+/// position is drawn, because the inner row is made first.
+const INSERT_ONE: &str = "INSERT INTO aftercommit.outbox \
+       (id, kind, written_at, order_key, organization_id, project_id, name, occurred_at, body) \
+     SELECT $1, $2, aftercommit.clock(), turn.order_key, $4, $5, $6, $7, $8 \
+     FROM (SELECT hashtextextended($3, 0) AS order_key, \
+             pg_advisory_xact_lock(1634036835, (hashtextextended($3, 0) & 4095)::integer) OFFSET 0) AS turn";
+
+/// Whether the transaction knows its tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// It began with it.
+    Set,
+    /// It is the application's own, and the statement says it.
+    Unknown,
+}
+
 /// Rows to add, column by column, as one statement takes them.
 #[derive(Debug, Default)]
 pub(crate) struct NewRows {
@@ -70,9 +87,17 @@ impl NewRows {
     }
 
     /// Writes them into the transaction of `connection`, in one statement.
-    pub(crate) async fn insert(self, connection: &mut PgConnection, tenant: &Tenant) -> Result<(), OutboxError> {
+    pub(crate) async fn insert(
+        self,
+        connection: &mut PgConnection,
+        tenant: &Tenant,
+        scope: Scope,
+    ) -> Result<(), OutboxError> {
         if self.is_empty() {
             return Ok(());
+        }
+        if self.len() == 1 && scope == Scope::Set {
+            return self.insert_one(connection).await;
         }
         let scope = match tenant {
             Tenant::System => "system",
@@ -91,6 +116,23 @@ impl NewRows {
             .bind(scope)
             .bind(tenant.organization_id().map(OrganizationId::as_str))
             .bind(tenant.project_id().map(ProjectId::as_str))
+            .execute(connection)
+            .await
+            .map_err(|error| outbox_error("append", &error))?;
+        Ok(())
+    }
+
+    /// Most transactions write one message, and without a function's detour that costs half.
+    async fn insert_one(mut self, connection: &mut PgConnection) -> Result<(), OutboxError> {
+        sqlx::query(INSERT_ONE)
+            .bind(self.ids.pop())
+            .bind(self.kinds.pop())
+            .bind(self.orders.pop().flatten())
+            .bind(self.organizations.pop().flatten())
+            .bind(self.projects.pop().flatten())
+            .bind(self.names.pop().flatten())
+            .bind(self.occurred.pop().flatten())
+            .bind(self.bodies.pop())
             .execute(connection)
             .await
             .map_err(|error| outbox_error("append", &error))?;

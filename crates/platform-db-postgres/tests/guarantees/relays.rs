@@ -218,3 +218,33 @@ async fn a_claim_finds_its_rows_by_the_partial_index() {
     let _ = SOON;
     rig.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_of_one_aggregate_take_turns_so_that_positions_rise_in_commit_order() {
+    let rig = Rig::start().await;
+    let messages = Messages::new(&rig.services);
+    let units = rig.database.units_of_work(rig.services.envelopes.clone());
+    for rows in [1, 2] {
+        // The first writer has its position and is not committed yet; it is a transaction of the application's own.
+        let mut first = rig.database.begin(&Tenant::System).await.unwrap();
+        let mut writer = aftercommit_platform_db_postgres::create_outbox_writer(
+            &mut first,
+            rig.services.envelopes.clone(),
+            Tenant::System,
+            Cause::root(),
+            rig.database.relay_wake(),
+        );
+        aftercommit_domain::events::OutboxWriter::append(&mut writer, vec![messages.row("shared")]).await.unwrap();
+        let mut second = units.begin(&Tenant::System, &Cause::root()).await.unwrap();
+        second.outbox().append((0..rows).map(|_| messages.row("shared")).collect()).await.unwrap();
+        let mut committing = tokio::spawn(second.commit());
+        // Another aggregate's writer is not held up meanwhile.
+        write(&rig, vec![messages.row("another")]).await;
+        assert!(!committing.is_finished());
+        let waits = tokio::time::timeout(Duration::from_millis(200), &mut committing).await;
+        assert!(waits.is_err(), "the second writer waits for the first");
+        first.commit().await.unwrap();
+        tokio::time::timeout(SOON, committing).await.unwrap().unwrap().unwrap();
+    }
+    rig.stop().await;
+}

@@ -72,12 +72,7 @@ impl Act {
 }
 
 /// Does it to what belongs to `to`. Answers whether anything was found or changed.
-pub(crate) async fn act(
-    rig: &Rig,
-    uow: &mut dyn ReferenceUnitOfWork,
-    act: Act,
-    to: &Side,
-) -> Result<bool, StoreError> {
+pub(crate) async fn act(rig: &Rig, uow: &mut dyn ReferenceUnitOfWork, act: Act, to: &Side) -> Result<bool, StoreError> {
     let next = || rig.services.ids.next();
     let task = MessageId::from(next());
     match act {
@@ -96,7 +91,10 @@ pub(crate) async fn act(
                 body: RecordBody::new("1").unwrap(),
             });
             let ids = [(); 3].map(|()| RecordId::from(next()));
-            let stored = uow.records().upsert(&to.project, &batch, &records, &ids, to.now).await?;
+            let stored = uow
+                .records()
+                .upsert(&to.project, &batch, &records, &ids, to.now)
+                .await?;
             Ok(!stored.is_empty())
         }
         Act::AnyRecord => uow.records().any(&to.project).await,
@@ -119,7 +117,9 @@ pub(crate) async fn act(
         Act::Revoke => uow.invitations().revoke(to.invitation, to.now).await,
         Act::Expire => uow.invitations().expire(to.invitation, to.now).await,
         Act::ClaimEmail => {
-            uow.invitations().claim_email(to.invitation, task, to.now, to.now).await?;
+            uow.invitations()
+                .claim_email(to.invitation, task, to.now, to.now)
+                .await?;
             Ok(true)
         }
         Act::RecordEmailed => uow.invitations().record_emailed(to.invitation, to.now).await,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod acts;
+mod grants;
 mod isolation;
 mod rig;
 mod side;

@@ -1,6 +1,8 @@
 //! The product on a fresh database of a throw-away server: as the owner of the tables, and as a role that may no more
 //! than an application needs.
 
+use std::sync::Arc;
+
 use aftercommit_domain::contract::Limits;
 use aftercommit_platform_db_postgres::{
     PostgresDatabase, PostgresOptions, PostgresReference, PostgresServices, migrations,
@@ -8,8 +10,7 @@ use aftercommit_platform_db_postgres::{
 use aftercommit_testkit::postgres_server::{PostgresServer, TestDatabase};
 use aftercommit_testkit::reference::conformance::ReferenceStores;
 use aftercommit_testkit::{TestServices, test_services};
-use sqlx::{Connection as _, PgConnection};
-use std::sync::Arc;
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
 /// A role that can log in, is held by row-level security, and owns nothing.
 pub(crate) const APPLICATION: &str = "aftercommit_test_application";
@@ -25,6 +26,10 @@ const CREATE_ROLE: &str = "\
     END $$; \
     ALTER ROLE aftercommit_test_application \
         LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD 'aftercommit-test'";
+
+/// To [`APPLICATION`].
+const EVERYTHING: &str = "\
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA aftercommit TO aftercommit_test_application";
 
 pub(crate) struct Rig {
     pub(crate) services: TestServices,
@@ -83,6 +88,11 @@ impl Rig {
             units: Arc::new(self.reference.clone()),
             reader: Arc::new(self.reference.clone()),
         }
+    }
+
+    /// More than an application needs, so that policies alone decide what it sees.
+    pub(crate) async fn grant_everything(&self) {
+        self.superuser().await.execute(EVERYTHING).await.unwrap();
     }
 
     /// Whom nothing is hidden from.

@@ -7,9 +7,10 @@ use aftercommit_domain::reference::identity::{ApiKey, Membership, Role, SignInLi
 use aftercommit_domain::reference::invitations::Invitation;
 use aftercommit_domain::reference::organizations::Organization;
 use aftercommit_domain::reference::projects::Project;
-use aftercommit_domain::reference::requests::IdempotentRequest;
+use aftercommit_domain::reference::requests::{IdempotentRequest, KeptAnswer};
 use aftercommit_domain::reference::{
-    ApiKeyId, Digest, InvitationId, Name, ReferenceUnitOfWork, ReferenceUnitOfWorkFactory as _, SignInLinkId, UserId,
+    ApiKeyId, Digest, InvitationId, Name, ReferenceUnitOfWork, ReferenceUnitOfWorkFactory as _, RequestId,
+    SignInLinkId, UserId,
 };
 use aftercommit_domain::time::{self, Clock as _, Timestamp};
 use uuid::Uuid;
@@ -59,7 +60,13 @@ impl Side {
     }
 
     async fn fill(&self, rig: &Rig, uow: &mut dyn ReferenceUnitOfWork) {
-        for one in [Act::Join, Act::AddToken, Act::Ingest, Act::ClaimRequest, Act::WriteEvent] {
+        for one in [
+            Act::Join,
+            Act::AddToken,
+            Act::Ingest,
+            Act::ClaimRequest,
+            Act::WriteEvent,
+        ] {
             assert!(act(rig, uow, one, self).await.unwrap(), "{one:?}");
         }
     }
@@ -132,6 +139,15 @@ impl Side {
     pub(crate) fn request(&self, key: Uuid) -> IdempotentRequest {
         let organization = Some(self.organization.clone());
         IdempotentRequest::new(organization, "POST /things", &key.to_string(), Digest::of("body")).unwrap()
+    }
+
+    /// The id of a request that is to be claimed, and its answer.
+    pub(crate) fn claimed_request(&self) -> (RequestId, KeptAnswer) {
+        let answer = KeptAnswer {
+            key_id: "k1".into(),
+            bytes: vec![1],
+        };
+        (RequestId::from(self.user.uuid()), answer)
     }
 
     fn link(&self, id: Uuid) -> SignInLink {

@@ -23,7 +23,9 @@ pub(crate) struct Sight {
 
 impl Sight {
     pub(crate) async fn of(rig: &Rig) -> Self {
-        let tables = sqlx::query_as(TENANT_TABLES).fetch_all(&mut rig.superuser().await).await;
+        let tables = sqlx::query_as(TENANT_TABLES)
+            .fetch_all(&mut rig.superuser().await)
+            .await;
         Self {
             tables: tables.unwrap(),
         }
@@ -67,9 +69,15 @@ impl Sight {
         let rows = self.tables.iter().map(|(table, organization)| {
             format!("SELECT '{table}' || line::text AS line FROM {table} AS line WHERE {organization} = '{mine}'")
         });
-        let person = format!("SELECT line::text FROM reference.users AS line WHERE id = '{}'", side.user);
+        let person = format!(
+            "SELECT line::text FROM reference.users AS line WHERE id = '{}'",
+            side.user
+        );
         let rows = rows.chain([person]).collect::<Vec<_>>().join(" UNION ALL ");
         let all = format!("SELECT string_agg(line, chr(10) ORDER BY line) FROM ({rows}) AS every (line)");
-        sqlx::query_scalar(AssertSqlSafe(all)).fetch_one(superuser).await.unwrap()
+        sqlx::query_scalar(AssertSqlSafe(all))
+            .fetch_one(superuser)
+            .await
+            .unwrap()
     }
 }

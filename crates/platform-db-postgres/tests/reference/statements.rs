@@ -3,7 +3,7 @@
 use crate::side::Side;
 
 /// `:mine` and `:theirs` are organizations, `:my_project` and `:their_project` projects of theirs.
-pub(crate) const STATEMENTS: [&str; 34] = [
+pub(crate) const STATEMENTS: [&str; 35] = [
     "UPDATE reference.organizations SET name = 'x'",
     "DELETE FROM reference.organizations",
     "UPDATE reference.organizations SET name = 'x' WHERE id = ':theirs'",
@@ -35,6 +35,8 @@ pub(crate) const STATEMENTS: [&str; 34] = [
     "INSERT INTO reference.records (organization_id, project_id, key, id, body, batch, received_at) \
      VALUES (':theirs', ':their_project', 'a', gen_random_uuid(), '2', 'x', now()) \
      ON CONFLICT (organization_id, project_id, key) DO UPDATE SET body = excluded.body",
+    "INSERT INTO reference.records (organization_id, project_id, key, id, body, batch, received_at) \
+     VALUES (':theirs', ':their_project', gen_random_uuid()::text, gen_random_uuid(), '2', 'x', now())",
     "INSERT INTO reference.requests (organization_id, route, key, id, fingerprint, claimed_at) \
      VALUES (':theirs', 'x', gen_random_uuid()::text, gen_random_uuid(), '', now())",
     "INSERT INTO aftercommit.outbox (id, kind, written_at, organization_id, project_id, body) \
