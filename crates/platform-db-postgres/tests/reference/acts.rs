@@ -77,7 +77,7 @@ pub(crate) async fn act(rig: &Rig, uow: &mut dyn ReferenceUnitOfWork, act: Act, 
     let task = MessageId::from(next());
     match act {
         Act::AddProject => {
-            let project = Project::new(next().into(), to.organization.clone(), to.name(), to.now);
+            let project = Project::new(next().into(), to.organization.clone(), Side::name(), to.now);
             uow.projects().insert(&project).await?;
             Ok(true)
         }

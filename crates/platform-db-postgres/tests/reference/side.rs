@@ -83,7 +83,7 @@ impl Side {
     fn its_organization(&self) -> Organization {
         Organization {
             id: self.organization.clone(),
-            name: self.name(),
+            name: Self::name(),
             created_at: self.now,
         }
     }
@@ -92,7 +92,7 @@ impl Side {
         Project::default_of(&self.its_organization(), self.project.clone())
     }
 
-    pub(crate) fn name(&self) -> Name {
+    pub(crate) fn name() -> Name {
         Name::new("Acme").unwrap()
     }
 
