@@ -93,7 +93,7 @@ async fn killed_servers_relays_and_workers_lose_repeat_and_reorder_nothing() {
             continue;
         };
         tokio::time::sleep(wait).await;
-        println!("{:6.1?} {committed:6} committed: {fault:?}", started.elapsed());
+        println!("{:6.1} s, {committed:5} committed: {fault:?}", started.elapsed().as_secs_f64());
         match fault {
             Fault::KillMember { name, pause } => fleet.kill9(&name, pause),
             Fault::KillServer {

@@ -59,7 +59,7 @@ impl Fleet {
         };
         fleet
             .set("DATABASE_URL", database_url)
-            .set("AFTERCOMMIT_LOG__FILTER", "warn")
+            .set("AFTERCOMMIT_LOG__FILTER", "warn,sqlx_core=error")
             .set("AFTERCOMMIT_POSTGRES__ACQUIRE_TIMEOUT", "2s")
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom as _;
+use rand::seq::SliceRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 
 /// Something bad.
@@ -45,19 +45,26 @@ impl Schedule {
                 .map(|(from, to)| random.random_range(from..to.max(from + 1)))
                 .collect()
         };
+        // Everybody's turn comes before anybody's second.
+        let mut turns: Vec<&str> = Vec::new();
+        let mut victim = |random: &mut StdRng| {
+            if turns.is_empty() {
+                turns.extend(members);
+                turns.shuffle(random);
+            }
+            turns.pop().unwrap().to_owned()
+        };
         for moment in moments(&mut random, server_kills) {
             let fault = Fault::KillServer {
                 all_processes: random.random_bool(0.5),
                 pause: Duration::from_millis(random.random_range(0..=2000)),
-                meanwhile: random
-                    .random_bool(0.5)
-                    .then(|| (*members.choose(&mut random).unwrap()).to_owned()),
+                meanwhile: random.random_bool(0.5).then(|| victim(&mut random)),
             };
             faults.push((moment, Duration::from_millis(random.random_range(0..=100)), fault));
         }
         for moment in moments(&mut random, member_kills) {
             let fault = Fault::KillMember {
-                name: (*members.choose(&mut random).unwrap()).to_owned(),
+                name: victim(&mut random),
                 pause: Duration::from_millis(random.random_range(0..=500)),
             };
             faults.push((moment, Duration::from_millis(random.random_range(0..=100)), fault));

@@ -1,9 +1,11 @@
 //! The handler: each delivery as it comes, and the effect once.
 
+use std::time::Duration;
+
 use aftercommit::StartupError;
+use aftercommit::domain::ids::MessageId;
 use aftercommit::postgres::PostgresDatabase;
 use aftercommit::prelude::*;
-use std::time::Duration;
 
 use crate::contract::RecordStep;
 
@@ -24,7 +26,10 @@ pub(crate) fn topic(kit: &Kit, worker: &str) -> Result<Topic, StartupError> {
 #[async_trait]
 impl TaskHandler<RecordStep> for Recorder {
     async fn handle(&self, task: RecordStep, ctx: &TaskContext) -> TaskResult {
-        let event = ctx.found(ctx.cause().causation, "no event has caused this")?;
+        // Every event here is the first of its tree, which bears its id.
+        let event = ctx.cause().correlation.as_ref();
+        let event = event.and_then(|id| id.as_str().parse::<MessageId>().ok());
+        let event = ctx.found(event, "no event has caused this")?;
         // Outside the transaction of the effect, so that it counts whatever becomes of that.
         sqlx::query("INSERT INTO deliveries (event_id, worker) VALUES ($1, $2)")
             .bind(event.uuid())
