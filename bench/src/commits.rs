@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use aftercommit::postgres::sqlx::query;
 use aftercommit::prelude::*;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -23,7 +24,7 @@ const ROW: &str = "INSERT INTO public.bench_orders VALUES ($1, 'org', 'project',
 pub(crate) async fn commit(options: Options) -> Result<String, BoxError> {
     let rig = Rig::open(&options).await?;
     let database = rig.kit.postgres()?.clone();
-    sqlx::query(TABLE).execute(&database.pools().handlers).await?;
+    query(TABLE).execute(&database.pools().handlers).await?;
     let started = Instant::now();
     let mut producers = JoinSet::new();
     for producer in 0..PRODUCERS {
@@ -32,7 +33,7 @@ pub(crate) async fn commit(options: Options) -> Result<String, BoxError> {
         producers.spawn(async move {
             for number in numbers {
                 let mut unit = units.begin_postgres(&tenant(), &Cause::root()).await?;
-                sqlx::query(ROW)
+                query(ROW)
                     .bind(kit.ids().next())
                     .execute(&mut **unit.transaction())
                     .await?;

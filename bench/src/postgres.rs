@@ -1,6 +1,6 @@
 //! A database of the benchmark's own on the server of `DATABASE_URL`.
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use aftercommit::postgres::sqlx::{AssertSqlSafe, Connection as _, PgConnection, raw_sql};
 
 use crate::rig::BoxError;
 
@@ -24,7 +24,7 @@ impl BenchDatabase {
             format!("{base}/{name}?{query}")
         };
         let mut connection = PgConnection::connect(&server).await?;
-        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}")))
             .execute(&mut connection)
             .await?;
         connection.close().await?;
@@ -33,7 +33,7 @@ impl BenchDatabase {
 
     pub(crate) async fn drop(self) -> Result<(), BoxError> {
         let mut connection = PgConnection::connect(&self.server).await?;
-        sqlx::raw_sql(AssertSqlSafe(format!("DROP DATABASE {} WITH (FORCE)", self.name)))
+        raw_sql(AssertSqlSafe(format!("DROP DATABASE {} WITH (FORCE)", self.name)))
             .execute(&mut connection)
             .await?;
         connection.close().await?;

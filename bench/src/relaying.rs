@@ -8,10 +8,10 @@ use aftercommit::catalogue;
 use aftercommit::domain::contract::TaskEnvelope;
 use aftercommit::domain::events::{Claim, Claimed, Marked, Outbox, OutboxError, OutboxStats, Release};
 use aftercommit::domain::tasks::{PublishError, Published, QueueCapabilities};
+use aftercommit::postgres::sqlx::{Connection as _, Executor as _, PgConnection, query};
 use aftercommit::prelude::*;
 use aftercommit::runtime::{Engine, EngineOptions, Health};
 use serde_json::json;
-use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::sync::Notify;
 
 use crate::contracts::{self, BenchHappened, tenant};
@@ -76,7 +76,7 @@ pub(crate) async fn relay(options: Options) -> Result<String, BoxError> {
 async fn prepare_history(rig: &Rig, options: &Options) -> Result<PgConnection, BoxError> {
     let mut connection = PgConnection::connect(rig.database_url().ok_or("no database")?).await?;
     let logged = i64::try_from(options.logged)?;
-    sqlx::query(
+    query(
         "INSERT INTO aftercommit.event_log (id, published_at, name, organization_id, project_id, occurred_at, sequence, body) \
          SELECT gen_random_uuid(), now(), 'BenchHappened', '1', '1', now(), number, convert_to(repeat('x', 300), 'UTF8') \
          FROM generate_series(1, $1) AS number",

@@ -28,8 +28,8 @@ impl OutboxTransaction for crate::sqlite::SqliteTransaction {
 #[cfg(feature = "postgres")]
 mod postgres {
     use super::{Cause, Kit, OutboxTransaction, Tenant};
+    use crate::postgres::sqlx::{PgConnection, Postgres, Transaction};
     use crate::postgres::{PostgresOutboxWriter, PostgresTransaction, create_outbox_writer};
-    use sqlx::{PgConnection, Postgres, Transaction};
 
     fn writer<'t>(
         connection: &'t mut PgConnection,

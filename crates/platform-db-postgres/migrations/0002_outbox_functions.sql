@@ -32,11 +32,11 @@ BEGIN
 
     WITH due AS (
         UPDATE aftercommit.outbox SET state = 0, due_at = NULL
-        WHERE position IN (
+        WHERE position = ANY (ARRAY(
             SELECT waiting.position FROM aftercommit.outbox AS waiting
             WHERE waiting.state = 2 AND waiting.due_at <= aftercommit.clock()
             ORDER BY waiting.due_at LIMIT row_limit FOR UPDATE SKIP LOCKED
-        )
+        ))
         RETURNING order_key
     )
     SELECT array_agg(DISTINCT due.order_key) FILTER (WHERE due.order_key IS NOT NULL) INTO due_keys FROM due;
@@ -128,14 +128,14 @@ CREATE FUNCTION aftercommit.outbox_bring_forward(keys bigint[]) RETURNS void
     AS $$
 BEGIN
     UPDATE aftercommit.outbox SET state = 0
-    WHERE position IN (
+    WHERE position = ANY (ARRAY(
         SELECT behind.position
         FROM unnest(keys) AS key (order_key)
         CROSS JOIN LATERAL (
             SELECT row_behind.position FROM aftercommit.outbox AS row_behind
             WHERE row_behind.order_key = key.order_key AND row_behind.state = 4
             ORDER BY row_behind.position LIMIT 500 FOR UPDATE
-        ) AS behind
+        )) AS behind
     );
 END
 $$;
@@ -222,11 +222,11 @@ DECLARE
     keys    bigint[];
 BEGIN
     UPDATE aftercommit.outbox SET state = 0, lease_token = NULL, lease_until = NULL
-    WHERE position IN (
+    WHERE position = ANY (ARRAY(
         SELECT expired.position FROM aftercommit.outbox AS expired
         WHERE expired.state = 1 AND expired.lease_until <= aftercommit.clock()
         ORDER BY expired.lease_until LIMIT row_limit FOR UPDATE SKIP LOCKED
-    );
+    ));
     GET DIAGNOSTICS changed = ROW_COUNT;
     SELECT array_agg(DISTINCT behind.order_key) INTO keys
     FROM (

@@ -60,4 +60,8 @@ BEGIN
 END
 $$;
 
+-- They run as the owner of the tables, so only those it is granted to may call them.
+REVOKE EXECUTE ON FUNCTION aftercommit.event_log_make_days(integer) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION aftercommit.event_log_drop_days(timestamptz, integer) FROM PUBLIC;
+
 SELECT aftercommit.event_log_make_days(7);

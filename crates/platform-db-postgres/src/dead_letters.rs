@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use aftercommit_domain::contract::{OrganizationId, ProjectId, TaskEnvelope, TopicName};
+use aftercommit_domain::contract::{CorrelationId, OrganizationId, ProjectId, TaskEnvelope, TopicName};
 use aftercommit_domain::failure::{Failure, bounded_text};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError};
@@ -200,7 +200,11 @@ async fn insert(connection: &mut PgConnection, letter: DeadLetter) -> Result<(),
         .bind(Json(&letter.failure))
         .bind(task.map_or(letter.died_at, |task| task.first_enqueued_at))
         .bind(letter.died_at)
-        .bind(cause.and_then(|cause| cause.correlation.as_ref()).map(|id| id.as_str()))
+        .bind(
+            cause
+                .and_then(|cause| cause.correlation.as_ref())
+                .map(CorrelationId::as_str),
+        )
         .bind(cause.and_then(|cause| cause.causation).map(MessageId::uuid))
         .bind(letter.body.as_slice())
         .execute(connection)

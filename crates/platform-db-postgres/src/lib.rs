@@ -29,6 +29,8 @@ pub use outbox::{PostgresOutbox, PostgresOutboxWriter, create_outbox_writer};
 pub use pools::Pools;
 #[cfg(feature = "reference")]
 pub use reference::PostgresReference;
+/// The version of sqlx that transactions and pools here are of.
+pub use sqlx;
 pub use statement::Statements;
 pub use transaction::PostgresTransaction;
 pub use unit_of_work::{PostgresUnitOfWork, PostgresUnitOfWorkFactory};

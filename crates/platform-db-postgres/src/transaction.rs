@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::contract::Tenant;
+use aftercommit_domain::contract::{OrganizationId, ProjectId, Tenant};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgTransactionManager;
@@ -85,8 +85,8 @@ impl Beginner {
             Tenant::Project { .. } => "project",
         };
         let mut sql = format!("ROLLBACK; BEGIN; SET LOCAL aftercommit.scope = '{scope}'");
-        let organization = tenant.organization_id().map(|id| id.as_str());
-        let project = tenant.project_id().map(|id| id.as_str());
+        let organization = tenant.organization_id().map(OrganizationId::as_str);
+        let project = tenant.project_id().map(ProjectId::as_str);
         for (name, value) in [("organization_id", organization), ("project_id", project)] {
             if let Some(value) = value {
                 // Writing to a String cannot fail.

@@ -38,11 +38,17 @@ const IMPURE: &[&str] = &[
     "tracing",
 ];
 
+/// A queue that is tables of a database uses that database's connections.
+const QUEUE_IN_A_DATABASE: [&str; 2] = ["aftercommit-platform-queue-postgres", "aftercommit-platform-db-postgres"];
+
 /// The direction everything points in.
 fn may_depend_on(from: &Member, to: &Member) -> bool {
     use Kind::{
         Adapter, App, Domain, DomainMacros, Example, Facade, Foundation, Host, Outside, Runtime, Testkit, Tooling,
     };
+    if [from.name(), to.name()] == QUEUE_IN_A_DATABASE {
+        return true;
+    }
     match from.kind {
         DomainMacros | Foundation | Tooling => false,
         Domain => to.kind == DomainMacros,

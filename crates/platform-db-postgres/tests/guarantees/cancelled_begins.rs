@@ -10,7 +10,8 @@ use aftercommit_testkit::proxy::PostgresProxy;
 use sqlx::Executor as _;
 use tokio::time::timeout;
 
-use crate::rig::{Rig, SOON, count};
+use crate::processes::{SOON, another_process, count};
+use crate::rig::Rig;
 
 /// Polls `future` until `arrived`, and then drops it.
 async fn cancelled_once<T>(future: impl Future<Output = T>, arrived: impl Future<Output = ()>) {
@@ -22,7 +23,9 @@ async fn cancelled_once<T>(future: impl Future<Output = T>, arrived: impl Future
 }
 
 async fn behind_a_proxy(rig: &Rig) -> (PostgresProxy, PostgresOptions) {
-    let proxy = PostgresProxy::start(PostgresServer::shared().await.address()).await.unwrap();
+    let proxy = PostgresProxy::start(PostgresServer::shared().await.address())
+        .await
+        .unwrap();
     let mut options = PostgresOptions::new(rig.store.urls().through(proxy.address()).url());
     // One connection, so that the next one to write gets the very connection of the cancelled begin.
     options.handler_connections = 1;
@@ -33,9 +36,11 @@ async fn behind_a_proxy(rig: &Rig) -> (PostgresProxy, PostgresOptions) {
 async fn what_is_written_after_a_cancelled_begin_of_the_applications_own_is_kept() {
     let rig = Rig::start().await;
     let (proxy, options) = behind_a_proxy(&rig).await;
-    let database = rig.another_process(options).await;
+    let database = another_process(options).await;
     let pool = &database.pools().handlers;
-    pool.execute("CREATE TABLE public.notes (note text NOT NULL)").await.unwrap();
+    pool.execute("CREATE TABLE public.notes (note text NOT NULL)")
+        .await
+        .unwrap();
     for round in 1..=5 {
         let hold = proxy.hold_reply("BEGIN");
         cancelled_once(pool.begin(), hold.arrived()).await;
@@ -52,8 +57,13 @@ async fn what_is_written_after_a_cancelled_begin_of_the_applications_own_is_kept
 async fn a_cancelled_begin_of_a_unit_of_work_leaves_no_transaction_open() {
     let rig = Rig::start().await;
     let (proxy, options) = behind_a_proxy(&rig).await;
-    let database = rig.another_process(options).await;
-    database.pools().handlers.execute("CREATE TABLE public.notes (note text NOT NULL)").await.unwrap();
+    let database = another_process(options).await;
+    database
+        .pools()
+        .handlers
+        .execute("CREATE TABLE public.notes (note text NOT NULL)")
+        .await
+        .unwrap();
     for round in 1..=5 {
         let hold = proxy.hold_reply("ROLLBACK; BEGIN");
         cancelled_once(database.begin(&Tenant::System), hold.arrived()).await;
@@ -75,8 +85,13 @@ async fn a_commit_whose_reply_is_lost_is_unknown_and_one_that_never_arrived_chan
 
     let rig = Rig::start().await;
     let (proxy, options) = behind_a_proxy(&rig).await;
-    let database = rig.another_process(options).await;
-    database.pools().handlers.execute("CREATE TABLE public.notes (note text NOT NULL)").await.unwrap();
+    let database = another_process(options).await;
+    database
+        .pools()
+        .handlers
+        .execute("CREATE TABLE public.notes (note text NOT NULL)")
+        .await
+        .unwrap();
     for (is_applied, expected) in [(true, 1), (false, 1)] {
         let mut unit = database.begin(&Tenant::System).await.unwrap();
         unit.execute("INSERT INTO public.notes VALUES ('kept')").await.unwrap();
@@ -107,7 +122,7 @@ async fn a_server_that_does_not_answer_costs_a_deadline_and_no_connection() {
     options.engine_connections = 1;
     options.statement_timeout = Duration::from_millis(200);
     options.acquire_timeout = Duration::from_secs(1);
-    let database = rig.another_process(options).await;
+    let database = another_process(options).await;
     let outbox = database.outbox();
     outbox.claim(1, SOON).await.unwrap();
     proxy.tcp().set_flow(Direction::ToClient, Flow::Discard);

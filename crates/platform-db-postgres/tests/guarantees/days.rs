@@ -3,7 +3,8 @@
 use aftercommit_domain::events::EventLog as _;
 use aftercommit_domain::time::{Clock as _, after, before, days};
 
-use crate::rig::{Rig, count};
+use crate::processes::count;
+use crate::rig::Rig;
 
 const DAYS: &str = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'aftercommit.event_log'::regclass";
 

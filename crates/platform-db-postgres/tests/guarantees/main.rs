@@ -3,6 +3,7 @@
 
 mod cancelled_begins;
 mod days;
+mod processes;
 mod relays;
 #[path = "../rig/mod.rs"]
 mod rig;

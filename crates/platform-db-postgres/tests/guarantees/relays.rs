@@ -12,7 +12,8 @@ use aftercommit_testkit::conformance::Messages;
 use sqlx::AssertSqlSafe;
 use tokio::task::JoinSet;
 
-use crate::rig::{Rig, SOON, count};
+use crate::processes::{SOON, another_process, count};
+use crate::rig::Rig;
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -86,7 +87,7 @@ async fn four_relays_publish_each_row_once_and_each_aggregate_in_order() {
     // publishing within an aggregate.
     let mut relays = JoinSet::new();
     for salt in 0..4 {
-        let database = rig.another_process(PostgresOptions::new(rig.store.url())).await;
+        let database = another_process(PostgresOptions::new(rig.store.url())).await;
         relays.spawn(relay(database, salt * 7));
     }
     let mut seen: HashMap<String, Vec<u64>> = HashMap::new();
@@ -95,7 +96,10 @@ async fn four_relays_publish_each_row_once_and_each_aggregate_in_order() {
         let mut last: HashMap<String, u64> = HashMap::new();
         for (subject, position) in published.unwrap() {
             // Within one relay an aggregate's rows only rise.
-            assert!(last.insert(subject.clone(), position).is_none_or(|before| before < position));
+            assert!(
+                last.insert(subject.clone(), position)
+                    .is_none_or(|before| before < position)
+            );
             seen.entry(subject).or_default().push(position);
             all += 1;
         }
@@ -137,9 +141,15 @@ async fn rows_behind_a_waiting_row_are_set_aside_once_and_come_back_with_it() {
     let outbox = rig.database.outbox();
     let mut head = outbox.claim(1, LEASE).await.unwrap();
     assert!(outbox.claim(5000, LEASE).await.unwrap().is_empty());
-    assert_eq!(count(&rig, "SELECT count(*) FROM aftercommit.outbox WHERE state = 4").await, 1199);
+    assert_eq!(
+        count(&rig, "SELECT count(*) FROM aftercommit.outbox WHERE state = 4").await,
+        1199
+    );
     // Nothing is walked over while the row in front is held.
-    assert_eq!(count(&rig, "SELECT count(*) FROM aftercommit.outbox WHERE state = 0").await, 0);
+    assert_eq!(
+        count(&rig, "SELECT count(*) FROM aftercommit.outbox WHERE state = 0").await,
+        0
+    );
     let mut published = 0;
     while !head.is_empty() {
         let claims: Vec<_> = head.iter().map(|row| row.claim).collect();
@@ -208,12 +218,21 @@ async fn a_claim_finds_its_rows_by_the_partial_index() {
     let explain = "EXPLAIN SELECT ready.position FROM aftercommit.outbox AS ready \
         WHERE ready.state = 0 AND ready.bucket = 'x' AND ready.position > 0 ORDER BY ready.position LIMIT 10 \
         FOR UPDATE SKIP LOCKED";
-    sqlx::query("SET enable_seqscan = off; ").execute(&mut *connection).await.unwrap();
-    let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
+    sqlx::query("SET enable_seqscan = off; ")
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(explain))
+        .fetch_all(&mut *connection)
+        .await
+        .unwrap();
     let plan = plan.join("\n");
     assert!(plan.contains("Index Scan using outbox_ready"), "{plan}");
     assert!(!plan.contains("Sort"), "{plan}");
-    sqlx::query("RESET enable_seqscan").execute(&mut *connection).await.unwrap();
+    sqlx::query("RESET enable_seqscan")
+        .execute(&mut *connection)
+        .await
+        .unwrap();
     drop(connection);
     let _ = SOON;
     rig.stop().await;
@@ -234,9 +253,15 @@ async fn writers_of_one_aggregate_take_turns_so_that_positions_rise_in_commit_or
             Cause::root(),
             rig.database.relay_wake(),
         );
-        aftercommit_domain::events::OutboxWriter::append(&mut writer, vec![messages.row("shared")]).await.unwrap();
+        aftercommit_domain::events::OutboxWriter::append(&mut writer, vec![messages.row("shared")])
+            .await
+            .unwrap();
         let mut second = units.begin(&Tenant::System, &Cause::root()).await.unwrap();
-        second.outbox().append((0..rows).map(|_| messages.row("shared")).collect()).await.unwrap();
+        second
+            .outbox()
+            .append((0..rows).map(|_| messages.row("shared")).collect())
+            .await
+            .unwrap();
         let mut committing = tokio::spawn(second.commit());
         // Another aggregate's writer is not held up meanwhile.
         write(&rig, vec![messages.row("another")]).await;

@@ -5,7 +5,8 @@ use aftercommit_domain::unit_of_work::{CommitError, UnitOfWork as _};
 use aftercommit_testkit::conformance::Messages;
 use sqlx::Executor as _;
 
-use crate::rig::{Rig, count};
+use crate::processes::count;
+use crate::rig::Rig;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_one_of_whose_statements_failed_is_not_answered_as_committed() {
@@ -20,7 +21,10 @@ async fn a_transaction_one_of_whose_statements_failed_is_not_answered_as_committ
         let units = rig.database.units_of_work(rig.services.envelopes.clone());
         let message = Messages::new(&rig.services).row("a");
         let mut unit = units.begin_postgres(message.tenant(), &Cause::root()).await.unwrap();
-        unit.transaction().execute("INSERT INTO public.notes VALUES ('lost')").await.unwrap();
+        unit.transaction()
+            .execute("INSERT INTO public.notes VALUES ('lost')")
+            .await
+            .unwrap();
         // A mistake whose error the application overlooked; COMMIT would answer "ROLLBACK" without an error.
         unit.transaction().execute("SELECT 1/0").await.unwrap_err();
         if has_messages {
@@ -37,7 +41,13 @@ async fn a_transaction_one_of_whose_statements_failed_is_not_answered_as_committ
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_id_of_any_text_sets_its_own_scope_and_nothing_else() {
     let rig = Rig::start().await;
-    for id in ["acme", "it's", "a\\'; SET LOCAL aftercommit.scope = 'system'; --", "ümläut", "E'x'"] {
+    for id in [
+        "acme",
+        "it's",
+        "a\\'; SET LOCAL aftercommit.scope = 'system'; --",
+        "ümläut",
+        "E'x'",
+    ] {
         let tenant = Tenant::organization(OrganizationId::new(id).unwrap());
         let mut transaction = rig.database.begin(&tenant).await.unwrap();
         let seen: (String, String) =
@@ -63,11 +73,23 @@ async fn conflicting_transactions_are_told_apart_from_refused_ones() {
     let mut first = rig.database.begin(&Tenant::System).await.unwrap();
     let mut second = rig.database.begin(&Tenant::System).await.unwrap();
     for transaction in [&mut first, &mut second] {
-        transaction.execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE").await.unwrap();
-        transaction.execute("SELECT sum(value) FROM public.counters").await.unwrap();
+        transaction
+            .execute("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")
+            .await
+            .unwrap();
+        transaction
+            .execute("SELECT sum(value) FROM public.counters")
+            .await
+            .unwrap();
     }
-    first.execute("INSERT INTO public.counters VALUES ('b', 1)").await.unwrap();
-    second.execute("INSERT INTO public.counters VALUES ('c', 1)").await.unwrap();
+    first
+        .execute("INSERT INTO public.counters VALUES ('b', 1)")
+        .await
+        .unwrap();
+    second
+        .execute("INSERT INTO public.counters VALUES ('c', 1)")
+        .await
+        .unwrap();
     first.commit().await.unwrap();
     let lost = second.commit().await;
     assert!(matches!(lost, Err(CommitError::Conflict { .. })), "{lost:?}");

@@ -4,7 +4,8 @@ use aftercommit_domain::contract::{EventEnvelope, Limits};
 use aftercommit_domain::events::Outbox as _;
 use sqlx::{AssertSqlSafe, Executor as _};
 
-use crate::rig::{Rig, SOON, count};
+use crate::processes::{SOON, count};
+use crate::rig::Rig;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_written_in_sql_is_an_event_like_any_other() {
@@ -40,7 +41,10 @@ async fn a_bad_event_fails_its_transaction_and_says_why() {
     let cases = [
         ("'order paid', '7', '9', 'order', '42', '{}'", "no event name"),
         ("NULL, '7', '9', 'order', '42', '{}'", "no event name"),
-        ("'OrderPaid', NULL, '9', 'order', '42', '{}'", "a project id without an organization id"),
+        (
+            "'OrderPaid', NULL, '9', 'order', '42', '{}'",
+            "a project id without an organization id",
+        ),
         ("'OrderPaid', ' 7', '9', 'order', '42', '{}'", "no tenant id"),
         ("'OrderPaid', '', '9', 'order', '42', '{}'", "no tenant id"),
         ("'OrderPaid', '7', E'a\\nb', 'order', '42', '{}'", "no tenant id"),
@@ -50,20 +54,36 @@ async fn a_bad_event_fails_its_transaction_and_says_why() {
         ("'OrderPaid', '7', '9', 'order', repeat('x', 200), '{}'", "too long"),
         ("'OrderPaid', '7', '9', 'order', '42', '[]'", "no JSON object"),
         ("'OrderPaid', '7', '9', 'order', '42', NULL", "no JSON object"),
-        ("'OrderPaid', '7', '9', 'order', '42', '{'", "invalid input syntax for type json"),
+        (
+            "'OrderPaid', '7', '9', 'order', '42', '{'",
+            "invalid input syntax for type json",
+        ),
         (r#"'OrderPaid', '7', '9', 'order', '42', '{"a": "\u0000"}'"#, "U+0000"),
         ("'OrderPaid', '7', '9', 'order', '42', '{}', 0", "no schema version"),
-        ("'OrderPaid', '7', '9', 'order', '42', '{}', 1, ''", "the correlation id is empty"),
-        (&format!("'OrderPaid', '7', '9', 'order', '42', '{{\"a\": \"{long}\"}}'"), "at most 262144 are allowed"),
+        (
+            "'OrderPaid', '7', '9', 'order', '42', '{}', 1, ''",
+            "the correlation id is empty",
+        ),
+        (
+            &format!("'OrderPaid', '7', '9', 'order', '42', '{{\"a\": \"{long}\"}}'"),
+            "at most 262144 are allowed",
+        ),
     ];
     let pool = &rig.database.pools().handlers;
     pool.execute("CREATE TABLE public.orders (id bigint)").await.unwrap();
     for (arguments, expected) in cases {
-        let sql = format!(
-            "BEGIN; INSERT INTO public.orders VALUES (1); SELECT aftercommit.write_event({arguments}); COMMIT"
+        let sql =
+            format!("BEGIN; INSERT INTO public.orders VALUES (1); SELECT aftercommit.write_event({arguments}); COMMIT");
+        let error = sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(pool)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(expected),
+            "{}: {error}",
+            &arguments[..arguments.len().min(60)]
         );
-        let error = sqlx::raw_sql(AssertSqlSafe(sql)).execute(pool).await.unwrap_err().to_string();
-        assert!(error.contains(expected), "{}: {error}", &arguments[..arguments.len().min(60)]);
         pool.execute("ROLLBACK").await.unwrap();
     }
     assert_eq!(count(&rig, "SELECT count(*) FROM public.orders").await, 0);

@@ -16,19 +16,6 @@ pub(crate) struct Rig {
     pub(crate) store: TestDatabase,
 }
 
-/// What must happen happens within this.
-#[allow(dead_code, reason = "not every test file waits")]
-pub(crate) const SOON: Duration = Duration::from_secs(10);
-
-/// Counts on a connection of its own, past every pool and proxy.
-#[allow(dead_code, reason = "not every test file counts")]
-pub(crate) async fn count(rig: &Rig, sql: &'static str) -> i64 {
-    let mut connection = PgConnection::connect(&rig.store.url()).await.unwrap();
-    let counted = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-    counted
-}
-
 /// Puts a clock in place that a table sets.
 const TEST_CLOCK: &str = "CREATE TABLE public.test_clock (at timestamptz NOT NULL); \
     CREATE OR REPLACE FUNCTION aftercommit.clock() RETURNS timestamptz LANGUAGE sql STABLE \
@@ -51,17 +38,6 @@ impl Rig {
             database,
             store,
         }
-    }
-
-    /// Another process on the same database, as far as the database can tell.
-    #[allow(dead_code, reason = "not every test file has two processes")]
-    pub(crate) async fn another_process(&self, options: PostgresOptions) -> PostgresDatabase {
-        let database = PostgresDatabase::open(options, ports(&test_services())).await.unwrap();
-        // The randomness of tests is the same for all; tokens of two processes must not be.
-        for _ in 0..rig_number() * 10_000 {
-            database.next_token();
-        }
-        database
     }
 
     pub(crate) async fn advance(&self, by: Duration) {
@@ -95,13 +71,7 @@ async fn fresh() -> TestDatabase {
     server.database(Some("aftercommit")).await
 }
 
-/// Another one with each call.
-fn rig_number() -> u64 {
-    static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
-    NUMBER.fetch_add(1, std::sync::atomic::Ordering::SeqCst)
-}
-
-fn ports(services: &TestServices) -> PostgresServices {
+pub(crate) fn ports(services: &TestServices) -> PostgresServices {
     PostgresServices {
         clock: services.clock_port(),
         ids: services.ids_port(),
