@@ -44,12 +44,7 @@ pub(crate) struct Leases {
 }
 
 impl Leases {
-    pub(crate) fn new(
-        statements: Statements,
-        topics: Arc<Topics>,
-        clock: Arc<dyn Clock>,
-        lost_runs: LostRuns,
-    ) -> Self {
+    pub(crate) fn new(statements: Statements, topics: Arc<Topics>, clock: Arc<dyn Clock>, lost_runs: LostRuns) -> Self {
         Self {
             statements,
             topics,

@@ -100,11 +100,13 @@ impl Watch {
 /// Wakes the topics whose time has come.
 fn wake_due(waited_for: &[Arc<Topic>], now: Instant) -> bool {
     let mut has_any = false;
-    for topic in waited_for.iter().filter(|topic| topic.due().is_some_and(|due| due <= now)) {
+    for topic in waited_for
+        .iter()
+        .filter(|topic| topic.due().is_some_and(|due| due <= now))
+    {
         topic.set_due(None);
         topic.wake.bump();
         has_any = true;
     }
     has_any
 }
-

@@ -29,35 +29,40 @@ impl Provider for Postgres {
     }
 
     fn units_of_work(&self) -> Arc<dyn UnitOfWorkFactory> {
-        Arc::new(self.0.database.units_of_work(self.0.services.envelopes.clone()))
+        Arc::new(self.0.process.database.units_of_work(self.0.services.envelopes.clone()))
     }
 
     fn outbox(&self) -> Arc<dyn Outbox> {
-        Arc::new(self.0.database.outbox())
+        Arc::new(self.0.process.database.outbox())
     }
 
     fn event_log(&self) -> Arc<dyn EventLog> {
-        Arc::new(self.0.database.event_log())
+        Arc::new(self.0.process.database.event_log())
     }
 
     fn queue_publisher(&self) -> Arc<dyn QueuePublisher> {
-        Arc::new(self.0.queue.clone())
+        Arc::new(self.0.process.queue.clone())
     }
 
     fn queue_consumer(&self) -> Arc<dyn QueueConsumer> {
-        Arc::new(self.0.queue.clone())
+        Arc::new(self.0.process.queue.clone())
     }
 
     fn queue_maintenance(&self) -> Arc<dyn QueueMaintenance> {
-        Arc::new(self.0.queue.clone())
+        Arc::new(self.0.process.queue.clone())
     }
 
     fn dead_letters(&self) -> Arc<dyn DeadLetters> {
-        Arc::new(self.0.database.dead_letters(ReplayInto::Tasks(self.0.queue.look())))
+        Arc::new(
+            self.0
+                .process
+                .database
+                .dead_letters(ReplayInto::Tasks(self.0.process.queue.look())),
+        )
     }
 
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
-        Arc::new(self.0.queue.clone())
+        Arc::new(self.0.process.queue.clone())
     }
 
     async fn publish_raw(&self, topic: &TopicName, body: &[u8]) {

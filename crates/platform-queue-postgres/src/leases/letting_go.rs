@@ -32,7 +32,9 @@ impl Leases {
     /// Frees what was let go a lease ago. Answers how many tasks.
     pub(crate) async fn free_let_go(&self) -> Result<u64, Trouble> {
         let now = self.clock.now();
-        let over: Vec<LetGo> = lock(&self.let_go).extract_if(.., |let_go| let_go.until <= now).collect();
+        let over: Vec<LetGo> = lock(&self.let_go)
+            .extract_if(.., |let_go| let_go.until <= now)
+            .collect();
         if over.is_empty() {
             return Ok(0);
         }

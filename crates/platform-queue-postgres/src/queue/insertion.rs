@@ -181,7 +181,10 @@ struct Rows {
 impl Rows {
     fn of(jobs: &[PublishJob]) -> Self {
         let mut rows = Self::default();
-        let has_ordered = jobs.iter().flat_map(|job| &job.tasks).any(|task| task.ordering.is_some());
+        let has_ordered = jobs
+            .iter()
+            .flat_map(|job| &job.tasks)
+            .any(|task| task.ordering.is_some());
         for task in jobs.iter().flat_map(|job| &job.tasks) {
             rows.ids.push(task.id);
             rows.topics.push(task.topic.clone());
@@ -201,22 +204,21 @@ impl Rows {
     }
 
     async fn insert(self, connection: &mut PgConnection) -> Result<Vec<Uuid>, sqlx::Error> {
-        let added: Vec<Vec<Uuid>> = sqlx::query_scalar(
-            "SELECT aftercommit.tasks_insert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        )
-        .bind(&self.ids)
-        .bind(self.topics.iter().map(TopicName::as_str).collect::<Vec<_>>())
-        .bind(self.names.iter().map(TaskName::as_str).collect::<Vec<_>>())
-        .bind(options(&self.organizations, OrganizationId::as_str))
-        .bind(options(&self.projects, ProjectId::as_str))
-        .bind(&self.not_before)
-        .bind(&self.scopes)
-        .bind(&self.enqueued)
-        .bind(options(&self.correlations, CorrelationId::as_str))
-        .bind(&self.causations)
-        .bind(self.bodies.iter().map(|body| body.as_bytes()).collect::<Vec<_>>())
-        .fetch_all(connection)
-        .await?;
+        let added: Vec<Vec<Uuid>> =
+            sqlx::query_scalar("SELECT aftercommit.tasks_insert($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+                .bind(&self.ids)
+                .bind(self.topics.iter().map(TopicName::as_str).collect::<Vec<_>>())
+                .bind(self.names.iter().map(TaskName::as_str).collect::<Vec<_>>())
+                .bind(options(&self.organizations, OrganizationId::as_str))
+                .bind(options(&self.projects, ProjectId::as_str))
+                .bind(&self.not_before)
+                .bind(&self.scopes)
+                .bind(&self.enqueued)
+                .bind(options(&self.correlations, CorrelationId::as_str))
+                .bind(&self.causations)
+                .bind(self.bodies.iter().map(|body| body.as_bytes()).collect::<Vec<_>>())
+                .fetch_all(connection)
+                .await?;
         Ok(added.into_iter().flatten().collect())
     }
 }

@@ -1,4 +1,4 @@
-//! A fresh database on a throw-away server, with a clock the test sets, and the queue on it.
+//! A fresh database on a throw-away server, with a clock the test sets, and processes with their queues on it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,17 @@ use aftercommit_testkit::postgres_server::{PostgresServer, TestDatabase};
 use aftercommit_testkit::{SeededRandomness, TestServices, test_services};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
-/// A database of its own, brought to this version.
+/// A database of its own, brought to this version, and one process on it.
 pub(crate) struct Rig {
     pub(crate) services: TestServices,
+    pub(crate) process: Process,
+    pub(crate) store: TestDatabase,
+}
+
+/// What a process has of the database: its connections and its queue.
+pub(crate) struct Process {
     pub(crate) database: PostgresDatabase,
     pub(crate) queue: PostgresQueue,
-    pub(crate) store: TestDatabase,
 }
 
 /// Puts a clock in place that a table sets.
@@ -29,22 +34,21 @@ impl Rig {
     pub(crate) async fn start() -> Self {
         let store = fresh().await;
         let services = test_services();
-        let (database, queue) = open(&store, &services, 1).await;
+        let process = Process::start(store.url(), &services, 1).await;
         sqlx::query("INSERT INTO public.test_clock (at) VALUES ($1)")
             .bind(services.clock.now())
-            .execute(&database.pools().engine)
+            .execute(&process.database.pools().engine)
             .await
             .unwrap();
         Self {
             services,
-            database,
-            queue,
+            process,
             store,
         }
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
-        &self.database.pools().engine
+        &self.process.database.pools().engine
     }
 
     pub(crate) async fn advance(&self, by: Duration) {
@@ -55,8 +59,8 @@ impl Rig {
             .await
             .unwrap();
         self.services.clock.advance(by);
-        self.database.relay_wake().bump();
-        self.queue.clock_changed();
+        self.process.database.relay_wake().bump();
+        self.process.queue.clock_changed();
     }
 
     /// Past every check, and past every process that waits.
@@ -71,33 +75,34 @@ impl Rig {
         .execute(self.pool())
         .await
         .unwrap();
-        self.queue.look().bump();
+        self.process.queue.look().bump();
+    }
+
+    pub(crate) async fn stop(self) {
+        self.process.stop().await;
+        drop(self.store);
+    }
+}
+
+impl Process {
+    /// `seed` differs from process to process.
+    pub(crate) async fn start(url: String, services: &TestServices, seed: u64) -> Self {
+        let services = PostgresServices {
+            clock: services.clock_port(),
+            ids: services.ids_port(),
+            randomness: Arc::new(SeededRandomness::new(seed)),
+            limits: Limits::default(),
+        };
+        let options = PostgresOptions::new(url);
+        let database = PostgresDatabase::open(options, services).await.unwrap();
+        let queue = PostgresQueue::new(&database, PostgresQueueOptions::default());
+        Self { database, queue }
     }
 
     pub(crate) async fn stop(self) {
         self.queue.close().await.unwrap();
         self.database.close().await.unwrap();
-        drop(self.store);
     }
-}
-
-/// What a process has of the database: its connections and its queue. `seed` differs from process to process.
-pub(crate) async fn open(
-    store: &TestDatabase,
-    services: &TestServices,
-    seed: u64,
-) -> (PostgresDatabase, PostgresQueue) {
-    let services = PostgresServices {
-        clock: services.clock_port(),
-        ids: services.ids_port(),
-        randomness: Arc::new(SeededRandomness::new(seed)),
-        limits: Limits::default(),
-    };
-    let database = PostgresDatabase::open(PostgresOptions::new(store.url()), services)
-        .await
-        .unwrap();
-    let queue = PostgresQueue::new(&database, PostgresQueueOptions::default());
-    (database, queue)
 }
 
 /// A database with this version's schema and the clock of the tests.

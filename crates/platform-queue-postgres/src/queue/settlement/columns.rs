@@ -62,7 +62,8 @@ impl Columns {
                 self.outcomes.push("dead");
                 self.codes.push(Some(failure.code.to_string()));
                 self.fingerprints.push(Some(failure.fingerprint()));
-                self.failures.push(Some(serde_json::to_string(&failure).unwrap_or_default()));
+                self.failures
+                    .push(Some(serde_json::to_string(&failure).unwrap_or_default()));
                 self.reasons.push(failure.message);
                 true
             }

@@ -1,9 +1,9 @@
 //! Runs that ended without a result: counted, and given up when one task lost too many on its own.
 
 use aftercommit_domain::failure::{ErrorClass, Failure};
-use sqlx::{PgConnection, Postgres};
 use sqlx::postgres::PgArguments;
 use sqlx::query::QueryAs;
+use sqlx::{PgConnection, Postgres};
 
 use crate::columns::count;
 use crate::statement::{Statements, Trouble};
@@ -51,10 +51,12 @@ impl LostRuns {
             let done = statements
                 .run(move |connection| {
                     Box::pin(async move {
-                        let query = sqlx::query_as("SELECT * FROM aftercommit.tasks_lose($1, $2, $3, $4, $5, $6, $7, $8::jsonb)")
-                            .bind(lost.0)
-                            .bind(lost.1)
-                            .bind(alone);
+                        let query = sqlx::query_as(
+                            "SELECT * FROM aftercommit.tasks_lose($1, $2, $3, $4, $5, $6, $7, $8::jsonb)",
+                        )
+                        .bind(lost.0)
+                        .bind(lost.1)
+                        .bind(alone);
                         with_failure(query, most, &failure).fetch_all(connection).await
                     })
                 })

@@ -1,0 +1,151 @@
+//! Tasks whose runs were lost: counted, kept apart, given up.
+
+use std::collections::HashSet;
+
+use aftercommit_domain::ids::MessageId;
+use aftercommit_domain::tasks::{Deliveries, Delivery, Outcome, QueueMaintenance as _, TaskInspector as _, TaskState};
+use aftercommit_testkit::conformance::support::{PAST_LEASE, QUIET, next, ok};
+
+use crate::rig::{Process, Rig};
+use crate::steps::id_of;
+
+impl Process {
+    /// Ends without a word: what it had stays its own until the leases are over.
+    async fn die(self, had: (Box<dyn Deliveries>, Vec<Box<dyn Delivery>>)) {
+        self.stop().await;
+        drop(had);
+    }
+}
+
+async fn next_or_nothing(deliveries: &mut Box<dyn Deliveries>) -> Option<Box<dyn Delivery>> {
+    let next = tokio::time::timeout(QUIET, deliveries.next()).await;
+    next.ok().map(|delivery| delivery.unwrap().unwrap())
+}
+
+/// Runs whatever it is handed beside each other, and dies as soon as one of `killers` is among it.
+async fn work(process: Process, killers: &HashSet<MessageId>) -> bool {
+    let mut deliveries = process.consume(10).await;
+    loop {
+        let mut running = Vec::new();
+        while let Some(delivery) = next_or_nothing(&mut deliveries).await {
+            let is_killer = killers.contains(&id_of(&*delivery));
+            running.push(delivery);
+            if is_killer {
+                process.die((deliveries, running)).await;
+                return true;
+            }
+        }
+        if running.is_empty() {
+            deliveries.stop().await;
+            process.stop().await;
+            return false;
+        }
+        for delivery in running {
+            ok("an ack", delivery.ack(&Outcome::Completed)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_takes_its_process_down_is_given_up_after_three_runs_lost_alone_and_its_neighbours_are_not() {
+    let rig = Rig::start().await;
+    let ids = rig.process.publish(rig.messages().tasks(5)).await;
+    let killers = HashSet::from([ids[2]]);
+    let mut deaths = 0;
+    while work(rig.another(10 + deaths).await, &killers).await {
+        deaths += 1;
+        assert!(deaths <= 5, "it is given up after three runs lost alone");
+        rig.advance(PAST_LEASE).await;
+        ok("a rescue", rig.process.queue.rescue_expired()).await;
+    }
+    // Twice among its neighbours, which may have been the cause; then alone.
+    assert_eq!(deaths, 5);
+    for id in ids {
+        let found = rig.process.queue.find(id).await.unwrap().unwrap();
+        let is_killer = killers.contains(&id);
+        let expected = if is_killer {
+            TaskState::Dead
+        } else {
+            TaskState::Completed
+        };
+        assert_eq!(found.summary.state, expected, "{id}");
+        assert_eq!(found.code.as_deref(), is_killer.then_some("task.lost"));
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn tasks_that_run_beside_each_other_are_not_given_up_however_often_their_process_is_killed() {
+    let rig = Rig::start().await;
+    let ids = rig.process.publish(rig.messages().tasks(3)).await;
+    for seed in 0..8 {
+        let process = rig.another(20 + seed).await;
+        // A suspect and a fresh task, so that there are always two.
+        process.publish(rig.messages().tasks(1)).await;
+        let mut deliveries = process.consume(2).await;
+        let running = vec![
+            next(&mut deliveries, "a task").await,
+            next(&mut deliveries, "a task").await,
+        ];
+        process.die((deliveries, running)).await;
+        rig.advance(PAST_LEASE).await;
+        assert_eq!(ok("a rescue", rig.process.queue.rescue_expired()).await, 2);
+    }
+    for id in ids {
+        let found = rig.process.queue.find(id).await.unwrap().unwrap();
+        assert_eq!(found.summary.state, TaskState::Available, "{id}");
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_suspect_is_run_alone_among_its_like_in_each_process() {
+    let rig = Rig::start().await;
+    let ids = rig.process.publish(rig.messages().tasks(3)).await;
+    for seed in 0..2 {
+        let process = rig.another(30 + seed).await;
+        let mut deliveries = process.consume(3).await;
+        let mut running = Vec::new();
+        for _ in 0..3 {
+            running.push(next(&mut deliveries, "a task").await);
+        }
+        process.die((deliveries, running)).await;
+        rig.advance(PAST_LEASE).await;
+        assert_eq!(ok("a rescue", rig.process.queue.rescue_expired()).await, 3);
+    }
+    let fresh = rig.process.publish(rig.messages().tasks(1)).await;
+    let mut deliveries = rig.process.consume(10).await;
+    let (suspect, beside) = (
+        next(&mut deliveries, "a suspect").await,
+        next(&mut deliveries, "the fresh one").await,
+    );
+    assert_eq!((id_of(&*suspect), suspect.redelivered()), (ids[0], true));
+    assert_eq!(id_of(&*beside), fresh[0]);
+    assert!(
+        next_or_nothing(&mut deliveries).await.is_none(),
+        "the other suspects wait"
+    );
+    ok("an ack", suspect.ack(&Outcome::Completed)).await;
+    for id in &ids[1..] {
+        let suspect = next(&mut deliveries, "the next suspect").await;
+        assert_eq!(id_of(&*suspect), *id);
+        ok("an ack", suspect.ack(&Outcome::Completed)).await;
+    }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_given_up_head_lets_its_followers_go() {
+    let rig = Rig::start().await;
+    let tasks = vec![rig.messages().ordered_task("a"), rig.messages().ordered_task("a")];
+    let ids = rig.process.publish(tasks).await;
+    let killers = HashSet::from([ids[0]]);
+    for seed in 0..3 {
+        assert!(work(rig.another(40 + seed).await, &killers).await);
+        rig.advance(PAST_LEASE).await;
+        ok("a rescue", rig.process.queue.rescue_expired()).await;
+    }
+    let mut deliveries = rig.process.consume(1).await;
+    assert_eq!(id_of(&*next(&mut deliveries, "the follower").await), ids[1]);
+    rig.stop().await;
+}
