@@ -1,6 +1,6 @@
 //! Which packages there are, asked of cargo, so that a new one cannot be forgotten.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cargo_metadata::{Metadata, MetadataCommand, Package};
 use serde::Deserialize;
@@ -36,6 +36,21 @@ impl Workspace {
     pub(crate) fn load() -> Result<Self, Problem> {
         let metadata = MetadataCommand::new().no_deps().exec()?;
         Ok(Self { metadata })
+    }
+
+    /// Where the workspace is.
+    pub(crate) fn root(&self) -> &Path {
+        self.metadata.workspace_root.as_std_path()
+    }
+
+    /// Where cargo builds.
+    pub(crate) fn target(&self) -> &Path {
+        self.metadata.target_directory.as_std_path()
+    }
+
+    /// Where cargo puts what it built for development.
+    pub(crate) fn built(&self) -> PathBuf {
+        self.target().join("debug")
     }
 
     /// The kit: what adopters depend on, each of which must stand alone and without the reference product.
@@ -75,9 +90,8 @@ impl Workspace {
             .iter()
             .find(|target| target.is_bin())
             .ok_or_else(|| format!("{name} has no binary, but an example is a program that runs"))?;
-        let directory = self.metadata.target_directory.join("debug");
         Ok(Example {
-            binary: directory.join(&binary.name).into(),
+            binary: self.built().join(&binary.name),
             package: name,
             prints: metadata.xtask.prints,
         })

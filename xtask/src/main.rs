@@ -3,6 +3,7 @@
 //! `cargo xtask check` looks at form: formatting, lints, each kit package alone, documentation, third parties.
 //! `cargo xtask test` runs every test, counts them, and ends with one line: `N passed, M failed`.
 
+mod adopt;
 mod check;
 mod example;
 mod expected;

@@ -1,8 +1,12 @@
 //! One command of a check or a test: announced, run, timed.
 
 use std::error::Error;
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Instant;
+
+use crate::tally::Tally;
 
 /// What stops a whole run. What fails in a step is not an error but a failed step.
 pub(crate) type Problem = Box<dyn Error + Send + Sync>;
@@ -25,7 +29,7 @@ impl Step {
     }
 
     /// The same with an environment variable.
-    pub(crate) fn env(mut self, key: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, key: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(key, value);
         self
     }
@@ -41,6 +45,27 @@ impl Step {
         let verdict = if status.success() { "ok" } else { "FAILED" };
         println!("   {verdict}: {} ({:.1} s)", self.name, started.elapsed().as_secs_f64());
         Ok(status.success())
+    }
+
+    /// Runs it, a `cargo test`, shows its output while it runs, and counts.
+    pub(crate) fn run_tests(mut self) -> Result<Tally, Problem> {
+        heading(&self.name);
+        let mut child = self.command.stdout(Stdio::piped()).spawn()?;
+        let stdout = child.stdout.take().ok_or("cargo test has no output to read")?;
+        let mut tally = Tally::default();
+        // A test may print anything, so the output is read as bytes.
+        for line in BufReader::new(stdout).split(b'\n') {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            tally.read(&line);
+        }
+        let status = child.wait()?;
+        if !status.success() && tally.failed == 0 {
+            println!("error: `{}` did not build or was interrupted ({status})", self.name);
+            tally.failed += 1;
+        }
+        Ok(tally)
     }
 }
 

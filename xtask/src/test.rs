@@ -1,18 +1,17 @@
 //! `cargo xtask test`.
 
 use std::fmt;
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
 use std::time::Instant;
 
 use clap::ValueEnum;
 use serde::Deserialize;
 
+use crate::adopt;
 use crate::example;
 use crate::expected::ExpectedTests;
 use crate::kit::Workspace;
 use crate::postgres;
-use crate::step::{Problem, Step, heading};
+use crate::step::{Problem, Step};
 use crate::tally::Tally;
 
 /// A part of the tests that is built with the same features.
@@ -27,7 +26,7 @@ pub(crate) enum Pass {
     /// build each: no kit package turns the feature on for another (`tests/architecture` sees to it), and whether each
     /// compiles alone is what `cargo xtask check` looks at.
     Kit,
-    /// The programs under `examples/`.
+    /// The programs under `examples/`, and the shop that adopts the kit.
     Examples,
 }
 
@@ -96,7 +95,10 @@ fn run_pass(pass: Pass, workspace: &Workspace) -> Result<Tally, Problem> {
         Pass::Examples => {
             // Built together with the tests of the pass before, which has just compiled all it needs.
             let selection = selection(&workspace.without_reference());
-            let build = ["build", "--bins", "--tests"].iter().chain(&selection).copied();
+            let build = ["build", "--bins", "--tests", "--example", adopt::SERVER]
+                .iter()
+                .chain(&selection)
+                .copied();
             let mut tally = Tally::default();
             if !Step::cargo("the examples", build).run()? {
                 tally.failed += 1;
@@ -105,7 +107,7 @@ fn run_pass(pass: Pass, workspace: &Workspace) -> Result<Tally, Problem> {
             for example in workspace.examples()? {
                 tally = tally.and(example::run(&example)?);
             }
-            Ok(tally)
+            Ok(tally.and(adopt::run(workspace)?))
         }
     }
 }
@@ -116,23 +118,6 @@ fn selection<'a>(packages: &[&'a str]) -> Vec<&'a str> {
 
 /// Runs `cargo test` with these arguments, shows its output while it runs, and counts.
 fn cargo_test(name: &str, selection: &[&str]) -> Result<Tally, Problem> {
-    heading(name);
     let arguments = ["test", "--no-fail-fast"].iter().chain(selection).copied();
-    let mut command = Step::cargo(name, arguments).command;
-    let mut child = command.stdout(Stdio::piped()).spawn()?;
-    let stdout = child.stdout.take().ok_or("cargo test has no output to read")?;
-    let mut tally = Tally::default();
-    // A test may print anything, so the output is read as bytes.
-    for line in BufReader::new(stdout).split(b'\n') {
-        let line = line?;
-        let line = String::from_utf8_lossy(&line);
-        println!("{line}");
-        tally.read(&line);
-    }
-    let status = child.wait()?;
-    if !status.success() && tally.failed == 0 {
-        println!("error: `{name}` did not build or was interrupted ({status})");
-        tally.failed += 1;
-    }
-    Ok(tally)
+    Step::cargo(name, arguments).run_tests()
 }
