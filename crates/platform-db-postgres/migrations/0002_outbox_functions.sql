@@ -135,8 +135,8 @@ BEGIN
             SELECT row_behind.position FROM aftercommit.outbox AS row_behind
             WHERE row_behind.order_key = key.order_key AND row_behind.state = 4
             ORDER BY row_behind.position LIMIT 500 FOR UPDATE
-        )) AS behind
-    );
+        ) AS behind
+    ));
 END
 $$;
 
