@@ -127,7 +127,7 @@ impl Kit {
         }
     }
 
-    /// Writes events and tasks into an open transaction: one of [`Kit::sqlite`] or [`Kit::postgres`], or one of the
+    /// Writes events and tasks into an open transaction: one of `Kit::sqlite` or `Kit::postgres`, or one of the
     /// application's own pool on the same PostgreSQL database. They leave when it commits, and vanish when it does not.
     pub fn create_outbox_writer<'t, T: OutboxTransaction>(
         &self,

@@ -5,7 +5,6 @@
 //! serves many. A process renews all its leases with one statement, and looks for work it was not told of with one, too.
 
 #![warn(missing_docs)]
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "tests"))]
 
 mod columns;
 mod leases;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How a queue works.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PostgresQueueOptions {
     /// A task that lost this many runs on its own is given up: its lease expired, or its process died while it had nothing
     /// else like it. Defaults to 3.

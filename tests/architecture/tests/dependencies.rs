@@ -39,7 +39,10 @@ const IMPURE: &[&str] = &[
 ];
 
 /// A queue that is tables of a database uses that database's connections.
-const QUEUE_IN_A_DATABASE: [&str; 2] = ["aftercommit-platform-queue-postgres", "aftercommit-platform-db-postgres"];
+const QUEUE_IN_A_DATABASE: [&str; 2] = [
+    "aftercommit-platform-queue-postgres",
+    "aftercommit-platform-db-postgres",
+];
 
 /// The direction everything points in.
 fn may_depend_on(from: &Member, to: &Member) -> bool {

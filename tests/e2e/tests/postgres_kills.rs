@@ -67,7 +67,11 @@ async fn killed_servers_relays_and_workers_lose_repeat_and_reorder_nothing() {
     let mut fleet = Fleet::new(env!("CARGO_BIN_EXE_ledger-app"), &database.url(), LEASE);
     let members = ["relay-1", "relay-2", "worker-1", "worker-2", "worker-3"];
     for name in members {
-        let loops = if name.starts_with("relay") { Loops::Relay } else { Loops::Handlers };
+        let loops = if name.starts_with("relay") {
+            Loops::Relay
+        } else {
+            Loops::Handlers
+        };
         fleet.add(name, loops);
     }
     fleet.ready().await;
@@ -93,7 +97,10 @@ async fn killed_servers_relays_and_workers_lose_repeat_and_reorder_nothing() {
             continue;
         };
         tokio::time::sleep(wait).await;
-        println!("{:6.1} s, {committed:5} committed: {fault:?}", started.elapsed().as_secs_f64());
+        println!(
+            "{:6.1} s, {committed:5} committed: {fault:?}",
+            started.elapsed().as_secs_f64()
+        );
         match fault {
             Fault::KillMember { name, pause } => fleet.kill9(&name, pause),
             Fault::KillServer {
@@ -134,6 +141,9 @@ async fn killed_servers_relays_and_workers_lose_repeat_and_reorder_nothing() {
     assert_eq!(verdict.ok as u64, events);
     assert_eq!(back.len() as u64, server_kills);
     fleet.stop().await;
-    let slowest = recoveries.iter().map(|(commit, effect)| commit.max(*effect)).fold(0.0, f64::max);
+    let slowest = recoveries
+        .iter()
+        .map(|(commit, effect)| commit.max(*effect))
+        .fold(0.0, f64::max);
     assert!(slowest <= RECOVERY, "recovery took {slowest:.2} s");
 }

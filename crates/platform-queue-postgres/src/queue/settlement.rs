@@ -99,10 +99,10 @@ impl Settling {
                     for job in jobs {
                         let alone = vec![job];
                         let result = self.settle(&alone).await;
-                        self.finish(alone, result);
+                        self.finish(alone, &result);
                     }
                 }
-                result => self.finish(jobs, result),
+                result => self.finish(jobs, &result),
             }
         }
     }
@@ -177,12 +177,12 @@ impl Settling {
     }
 
     /// Answers every job, gives up its place, and wakes whoever may go on.
-    fn finish(&self, jobs: Vec<SettleJob>, result: Result<HashSet<i64>, Trouble>) {
+    fn finish(&self, jobs: Vec<SettleJob>, result: &Result<HashSet<i64>, Trouble>) {
         // How long until something of the topic is due again; nothing when it can be claimed at once.
         let mut waits: HashMap<i64, (Arc<crate::queue::consumer::Consumer>, Duration)> = HashMap::new();
         for job in jobs {
             let (lease, consumer) = (&job.lease, job.lease.place.consumer());
-            let answer = match &result {
+            let answer = match result {
                 Ok(settled) if settled.contains(&lease.seq) => Ok(()),
                 Ok(_) => Err(SettleError::Stale),
                 Err(trouble) => {

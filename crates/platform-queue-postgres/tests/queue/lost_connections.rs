@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::rig::Rig;
 use crate::steps::id_of;
 
-const TASKS: usize = 1500;
+const TASKS: usize = 600;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ending_every_connection_again_and_again_loses_nothing_and_doubles_nothing_in_the_table() {
@@ -110,7 +110,7 @@ async fn ending_every_connection_again_and_again_loses_nothing_and_doubles_nothi
     settles.join_all().await;
     all_done.cancel();
     let kills = killer.await.unwrap();
-    assert!(kills > 20, "only {kills} connections were ended");
+    assert!(kills > 10, "only {kills} connections were ended");
     let again = taken.lock().unwrap().values().filter(|times| **times > 1).count();
     println!("{kills} connections ended; {again} of {TASKS} tasks came more than once");
     assert!(

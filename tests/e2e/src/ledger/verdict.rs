@@ -61,15 +61,12 @@ impl Verdict {
             .fetch_all(&mut connection)
             .await
             .unwrap();
-        let mut number = async |sql: &'static str| -> i64 {
-            sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
-        };
+        let mut number =
+            async |sql: &'static str| -> i64 { sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap() };
         let deliveries = number("SELECT count(*) FROM deliveries").await;
         let delivered = number("SELECT count(DISTINCT event_id) FROM deliveries").await;
-        let stuck = number(
-            "SELECT (SELECT count(*) FROM aftercommit.outbox) + (SELECT count(*) FROM aftercommit.tasks)",
-        )
-        .await;
+        let stuck =
+            number("SELECT (SELECT count(*) FROM aftercommit.outbox) + (SELECT count(*) FROM aftercommit.tasks)").await;
         let dead = number("SELECT count(*) FROM aftercommit.dead_letters").await;
         connection.close().await.unwrap();
 

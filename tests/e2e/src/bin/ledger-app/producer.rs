@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use aftercommit::OutboxTransaction;
 use aftercommit::domain::events::OutboxMessage;
 use aftercommit::domain::ids::MessageId;
 use aftercommit::domain::unit_of_work::CommitError;
 use aftercommit::prelude::*;
-use aftercommit::OutboxTransaction;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use sqlx::postgres::PgPoolOptions;
@@ -92,7 +92,10 @@ pub(crate) async fn produce(kit: &Kit, producing: &Producing) -> Result<(), Fail
 impl Producer<'_> {
     async fn step(&mut self, id: MessageId, aggregate: i64) -> Answer {
         // A slow committer now and then: later positions become visible before its own.
-        let slow = self.random.random_bool(0.01).then(|| self.random.random_range(50..=300));
+        let slow = self
+            .random
+            .random_bool(0.01)
+            .then(|| self.random.random_range(50..=300));
         let slow = slow.map(Duration::from_millis);
         let tried = match self.own_pool.clone() {
             Some(pool) => self.step_on_own_pool(&pool, id, aggregate, slow).await,
