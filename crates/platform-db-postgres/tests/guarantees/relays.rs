@@ -6,7 +6,7 @@ use std::time::Duration;
 use aftercommit_domain::contract::{Cause, OrganizationId, Tenant};
 use aftercommit_domain::events::{Claimed, Outbox as _, OutboxMessage, Release};
 use aftercommit_domain::failure::{ErrorClass, Failure};
-use aftercommit_domain::unit_of_work::{UnitOfWork as _, UnitOfWorkFactory as _};
+use aftercommit_domain::unit_of_work::UnitOfWorkFactory as _;
 use aftercommit_platform_db_postgres::{PostgresDatabase, PostgresOptions};
 use aftercommit_testkit::conformance::Messages;
 use sqlx::AssertSqlSafe;
@@ -262,14 +262,15 @@ async fn writers_of_one_aggregate_take_turns_so_that_positions_rise_in_commit_or
             .append((0..rows).map(|_| messages.row("shared")).collect())
             .await
             .unwrap();
-        let mut committing = tokio::spawn(second.commit());
+        let mut committing = JoinSet::new();
+        committing.spawn(second.commit());
         // Another aggregate's writer is not held up meanwhile.
         write(&rig, vec![messages.row("another")]).await;
-        assert!(!committing.is_finished());
-        let waits = tokio::time::timeout(Duration::from_millis(200), &mut committing).await;
+        let waits = tokio::time::timeout(Duration::from_millis(200), committing.join_next()).await;
         assert!(waits.is_err(), "the second writer waits for the first");
         first.commit().await.unwrap();
-        tokio::time::timeout(SOON, committing).await.unwrap().unwrap().unwrap();
+        let committed = tokio::time::timeout(SOON, committing.join_next()).await.unwrap();
+        committed.unwrap().unwrap().unwrap();
     }
     rig.stop().await;
 }
