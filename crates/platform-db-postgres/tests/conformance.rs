@@ -1,6 +1,8 @@
 //! PostgreSQL keeps every sentence of the stores' contracts. The queue's sentences are shown in the queue's own crate; here
 //! it only serves.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod rig;
 
 use std::sync::Arc;

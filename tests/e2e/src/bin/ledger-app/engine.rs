@@ -64,7 +64,7 @@ fn options(roles: Roles, lease: Duration) -> EngineOptions {
         topics: topics
             .into_iter()
             .flatten()
-            .map(|name| (name, soon.clone()))
+            .map(|name| (name, soon))
             .collect::<BTreeMap<_, _>>(),
         grace: ShutdownGrace {
             finish: Duration::from_secs(5),
