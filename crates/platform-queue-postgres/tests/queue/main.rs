@@ -1,6 +1,12 @@
 //! What only a server can show of its queue.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::too_many_lines,
+    clippy::type_complexity,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
 
 #[path = "../rig/mod.rs"]
 mod rig;

@@ -22,7 +22,7 @@ async fn a_reason_with_a_zero_byte_does_not_keep_a_task_from_ending() {
     let again = next(&mut deliveries, "a task").await;
     ok(
         "a retry",
-        again.retry(std::time::Duration::from_secs(60), true, Some(&failure)),
+        again.retry(std::time::Duration::from_mins(1), true, Some(&failure)),
     )
     .await;
     let letters = rig.process.database.dead_letters(ReplayInto::Outbox);
