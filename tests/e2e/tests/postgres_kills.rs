@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use aftercommit_e2e::ledger::{Fault, Fleet, Loops, Production, Schedule, create_tables};
+use aftercommit_e2e::ledger::{Fault, Fleet, Loops, Production, Schedule, create_tables, number};
 use aftercommit_testkit::postgres_server::{PostgresOptions, PostgresServer};
 use sqlx::{Connection as _, PgConnection};
 
@@ -20,12 +20,6 @@ const LEASE: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_mins(2);
 /// How long after the server is back its clients work again.
 const RECOVERY: f64 = 5.0;
-
-fn number(variable: &str, default: u64) -> u64 {
-    #[expect(clippy::disallowed_methods, reason = "whoever runs the test chooses how long it is")]
-    let given = std::env::var(variable);
-    given.map_or(default, |text| text.parse().unwrap())
-}
 
 /// Seconds from each moment the server was back until the first commit and the first effect after it.
 async fn recoveries(url: &str, back: &[f64]) -> Vec<(f64, f64)> {

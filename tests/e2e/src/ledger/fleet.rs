@@ -63,7 +63,7 @@ impl Fleet {
             .set("AFTERCOMMIT_POSTGRES__ACQUIRE_TIMEOUT", "2s")
     }
 
-    /// Sets a variable for processes that start from now on.
+    /// Sets a variable for processes that are added from now on.
     #[must_use]
     pub fn set(mut self, name: &str, value: &str) -> Self {
         self.variables.retain(|(other, _)| other != name);
@@ -74,17 +74,9 @@ impl Fleet {
     /// A process that runs until it is told to stop.
     pub fn add(&mut self, name: &str, loops: Loops) {
         let lease = self.lease.as_millis().to_string();
-        let mut arguments = vec!["work", "--name", name, "--lease", &lease];
-        if loops != Loops::Handlers {
-            arguments.push("--relay");
-        }
-        if loops != Loops::Relay {
-            arguments.push("--handlers");
-        }
-        let arguments = arguments.into_iter().map(str::to_owned).collect();
-        self.members
-            .push(Member::new(name, arguments, false, &self.place.path().join("logs")));
-        self.tend();
+        let arguments = ["work", "--name", name, "--lease", &lease];
+        let arguments = arguments.iter().chain(loops.arguments()).map(|&word| word.to_owned());
+        self.push(name, arguments.collect(), false);
     }
 
     /// A process that commits events and ends.
@@ -102,8 +94,13 @@ impl Fleet {
         if production.own_pool {
             arguments.push("--own-pool".to_owned());
         }
-        self.members
-            .push(Member::new(name, arguments, true, &self.place.path().join("logs")));
+        self.push(name, arguments, true);
+    }
+
+    fn push(&mut self, name: &str, arguments: Vec<String>, is_finite: bool) {
+        let logs = self.place.path().join("logs");
+        let member = Member::new(name, arguments, self.variables.clone(), is_finite, &logs);
+        self.members.push(member);
         self.tend();
     }
 
@@ -112,10 +109,10 @@ impl Fleet {
     /// # Panics
     /// A process ended by itself while it worked.
     pub fn tend(&mut self) {
-        let (program, place, variables) = (&self.program, self.place.path(), &self.variables);
+        let (program, place) = (&self.program, self.place.path());
         for member in &mut self.members {
             let data = place.join("data").join(&member.name);
-            member.tend(|| command(program, &data, variables));
+            member.tend(|| command(program, &data));
         }
     }
 
@@ -146,6 +143,26 @@ impl Fleet {
     /// The id of a process, while there is one.
     pub fn pid(&mut self, name: &str) -> Option<u32> {
         self.member(name).pid()
+    }
+
+    /// How much memory a process has, in KiB.
+    pub fn resident(&mut self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid(name).unwrap())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// Waits until all producers have ended and nothing is left to do, and compares.
+    ///
+    /// # Panics
+    /// A producer has not ended within `patience`.
+    pub async fn drained(&mut self, superuser_url: &str, patience: Duration) -> Verdict {
+        eventually("the producers have ended", patience, async || {
+            self.tend();
+            self.produced().then_some(())
+        })
+        .await;
+        self.verdict(superuser_url, patience).await
     }
 
     /// How many events the producers know to be committed.
@@ -213,11 +230,10 @@ impl Fleet {
     }
 }
 
-fn command(program: &Path, data: &Path, variables: &[(String, String)]) -> Command {
+fn command(program: &Path, data: &Path) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()
-        .envs(variables.iter().cloned())
         .env("AFTERCOMMIT_DATA_DIR", data)
         // What measures the coverage of tests by this name.
         .envs(std::env::vars_os().filter(|(name, _)| name == "LLVM_PROFILE_FILE"))

@@ -12,10 +12,26 @@ use rustix::process::{Pid, Signal, kill_process};
 pub enum Loops {
     /// The relay.
     Relay,
+    /// The dispatcher.
+    Dispatcher,
+    /// The handlers of the topics.
+    Topics,
     /// The dispatcher and the handlers.
     Handlers,
     /// All of them.
     All,
+}
+
+impl Loops {
+    pub(crate) const fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Relay => &["--relay"],
+            Self::Dispatcher => &["--dispatcher"],
+            Self::Topics => &["--topics"],
+            Self::Handlers => &["--dispatcher", "--topics"],
+            Self::All => &["--relay", "--dispatcher", "--topics"],
+        }
+    }
 }
 
 /// One process after the other with the same name and arguments.
@@ -23,6 +39,7 @@ pub enum Loops {
 pub(crate) struct Member {
     pub(crate) name: String,
     arguments: Vec<String>,
+    variables: Vec<(String, String)>,
     log: PathBuf,
     child: Option<Child>,
     /// It was killed on purpose.
@@ -37,10 +54,17 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) fn new(name: &str, arguments: Vec<String>, is_finite: bool, logs: &Path) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        arguments: Vec<String>,
+        variables: Vec<(String, String)>,
+        is_finite: bool,
+        logs: &Path,
+    ) -> Self {
         Self {
             name: name.to_owned(),
             arguments,
+            variables,
             log: logs.join(format!("{name}.log")),
             child: None,
             is_killed: false,
@@ -83,6 +107,7 @@ impl Member {
             let mut command = start();
             command
                 .args(&self.arguments)
+                .envs(self.variables.iter().cloned())
                 .stdin(Stdio::null())
                 .stdout(log.try_clone().unwrap())
                 .stderr(log);

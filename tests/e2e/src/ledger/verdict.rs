@@ -63,8 +63,7 @@ impl Verdict {
             .unwrap();
         let mut number =
             async |sql: &'static str| -> i64 { sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap() };
-        let deliveries = number("SELECT count(*) FROM deliveries").await;
-        let delivered = number("SELECT count(DISTINCT event_id) FROM deliveries").await;
+        let raw_duplicates = number("SELECT count(*) - count(DISTINCT event_id) FROM deliveries").await;
         let stuck =
             number("SELECT (SELECT count(*) FROM aftercommit.outbox) + (SELECT count(*) FROM aftercommit.tasks)").await;
         let dead = number("SELECT count(*) FROM aftercommit.dead_letters").await;
@@ -78,7 +77,7 @@ impl Verdict {
             unknown: books.unknown.len(),
             recovered: books.unknown.intersection(&affected).count(),
             effects: effects.len(),
-            raw_duplicates: usize::try_from(deliveries - delivered).unwrap(),
+            raw_duplicates: usize::try_from(raw_duplicates).unwrap(),
             lost: books.committed.difference(&affected).count(),
             ghosts: affected.difference(&intents).count(),
             duplicated_effects: effects.len() - affected.len(),

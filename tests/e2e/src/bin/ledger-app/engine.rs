@@ -18,10 +18,10 @@ pub(crate) async fn run(kit: &Kit, working: &Working, lease: Duration) -> Result
     let topics = vec![recorder::topic(kit, &working.name)?];
     let mut roles = Roles {
         relay: working.relay,
-        dispatcher: working.handlers,
+        dispatcher: working.dispatcher,
         ..Roles::default()
     };
-    if !working.handlers {
+    if !working.topics {
         roles.topics = Roles::none().topics;
     }
     let engine = Engine::new(

@@ -64,9 +64,12 @@ pub(crate) struct Working {
     /// Moves the outbox.
     #[arg(long)]
     pub(crate) relay: bool,
-    /// Looks routes up and runs handlers.
+    /// Looks routes up.
     #[arg(long)]
-    pub(crate) handlers: bool,
+    pub(crate) dispatcher: bool,
+    /// Runs handlers.
+    #[arg(long)]
+    pub(crate) topics: bool,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
