@@ -61,9 +61,14 @@ impl Pools {
                 })
             })
         };
+        let limit = options.statement_timeout;
+        // What the application gave up on a link that is half open must not keep its place; elsewhere `Loan` sees to it.
+        let handlers = guarded(options.handler_connections).after_release(move |connection, _| {
+            Box::pin(async move { Ok(timeout(limit, connection.ping()).await.is_ok_and(|answer| answer.is_ok())) })
+        });
         Ok(Self {
             units: pool(options.handler_connections).connect_lazy_with(application.clone()),
-            handlers: guarded(options.handler_connections).connect_lazy_with(application),
+            handlers: handlers.connect_lazy_with(application),
             engine: guarded(options.engine_connections).connect_lazy_with(engine.clone()),
             leases: guarded(LEASE_CONNECTIONS).connect_lazy_with(engine.clone()),
             console: guarded(options.console_connections).connect_lazy_with(engine),

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{PgConnection, PgPool};
 use tokio::time::timeout;
+
+use crate::loan::Loan;
 
 /// Runs statements of one pool.
 #[derive(Debug, Clone)]
@@ -35,31 +36,16 @@ impl Statements {
     where
         F: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
     {
-        let mut checkout = Checkout {
-            connection: self.pool.acquire().await?,
-            is_answered: false,
-        };
-        let answer = timeout(self.limit, run(&mut checkout.connection)).await;
+        let mut connection = Loan::new(self.pool.acquire().await?, self.limit);
+        // Until it has answered.
+        connection.set_spoiled(true);
+        let answer = timeout(self.limit, run(&mut connection)).await;
         if let Ok(answer) = answer {
             // A link that failed is of no use to the next one.
-            checkout.is_answered = !matches!(answer, Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)));
+            connection.set_spoiled(matches!(answer, Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_))));
             answer
         } else {
             Err(sqlx::Error::PoolTimedOut)
-        }
-    }
-}
-
-/// A connection that is closed unless its statement was answered.
-struct Checkout {
-    connection: PoolConnection<Postgres>,
-    is_answered: bool,
-}
-
-impl Drop for Checkout {
-    fn drop(&mut self) {
-        if !self.is_answered {
-            self.connection.close_on_drop();
         }
     }
 }

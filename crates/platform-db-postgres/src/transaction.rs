@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::{OrganizationId, ProjectId, Tenant};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError};
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgTransactionManager;
-use sqlx::{AssertSqlSafe, Executor as _, PgConnection, PgPool, Postgres, SqlSafeStr as _};
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection, PgPool, SqlSafeStr as _};
 use sqlx_core::transaction::TransactionManager as _;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
+use crate::loan::Loan;
 use crate::trouble::{Trouble, is_in_doubt, told, trouble};
 use crate::wake::Wake;
 
 /// An open transaction. Dereferences to sqlx's connection, so any sqlx query runs in it. Dropped without
 /// [`commit`](Self::commit), it rolls back.
 pub struct PostgresTransaction {
-    connection: PoolConnection<Postgres>,
+    connection: Loan,
     relay: Arc<Wake>,
     /// Whether the relay has something to do once this is committed.
     has_messages: bool,
@@ -49,7 +49,7 @@ impl Beginner {
         let sql = self.begin_sql(tenant);
         let (units, relay, limit) = (self.units.clone(), Arc::clone(&self.relay), self.limit);
         let begun = self.tracker.spawn(async move {
-            let connection = units.acquire().await?;
+            let connection = Loan::new(units.acquire().await?, limit);
             let mut transaction = PostgresTransaction {
                 connection,
                 relay,
@@ -185,7 +185,7 @@ impl PostgresTransaction {
     /// It is not known what the server is doing for it: nobody else gets it.
     pub(crate) fn give_up_connection(&mut self) {
         self.is_over = true;
-        self.connection.close_on_drop();
+        self.connection.set_spoiled(true);
     }
 }
 

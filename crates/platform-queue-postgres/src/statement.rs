@@ -3,10 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use aftercommit_platform_db_postgres::trouble;
+use aftercommit_platform_db_postgres::{Loan, trouble};
 use futures::future::BoxFuture;
-use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{PgConnection, PgPool};
 use tokio::time::timeout;
 
 /// More than the server's own limit, so that the server's answer comes first while it answers at all.
@@ -64,38 +63,23 @@ impl Statements {
             kind: TroubleKind::Away,
             reason: trouble::told(&error),
         })?;
-        let mut checkout = Checkout {
-            connection,
-            is_answered: false,
-        };
-        match timeout(self.limit, run(&mut checkout.connection)).await {
+        let mut connection = Loan::new(connection, self.limit);
+        // Until it has answered.
+        connection.set_spoiled(true);
+        match timeout(self.limit, run(&mut connection)).await {
             Ok(Ok(value)) => {
-                checkout.is_answered = true;
+                connection.set_spoiled(false);
                 Ok(value)
             }
             Ok(Err(error)) => {
                 let trouble = Trouble::of(&error);
-                checkout.is_answered = trouble.kind != TroubleKind::Unknown;
+                connection.set_spoiled(trouble.kind == TroubleKind::Unknown);
                 Err(trouble)
             }
             Err(_) => Err(Trouble {
                 kind: TroubleKind::Unknown,
                 reason: format!("no answer within {:?}", self.limit),
             }),
-        }
-    }
-}
-
-/// A connection that is closed unless its statement was answered.
-struct Checkout {
-    connection: PoolConnection<Postgres>,
-    is_answered: bool,
-}
-
-impl Drop for Checkout {
-    fn drop(&mut self) {
-        if !self.is_answered {
-            self.connection.close_on_drop();
         }
     }
 }

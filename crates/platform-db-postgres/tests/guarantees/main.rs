@@ -3,6 +3,7 @@
 
 mod cancelled_begins;
 mod days;
+mod half_open_links;
 mod processes;
 mod relays;
 #[path = "../rig/mod.rs"]

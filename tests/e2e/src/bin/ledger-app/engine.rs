@@ -43,6 +43,8 @@ fn options(roles: Roles, lease: Duration) -> EngineOptions {
     let soon = TopicOverrides {
         base_delay: Some(Duration::from_millis(100)),
         max_delay: Some(Duration::from_secs(1)),
+        // A handler's own statements have no other end on a link that is half open.
+        timeout: Some(lease * 2),
         ..TopicOverrides::default()
     };
     let topics = [recorder::TOPIC.parse(), "domain-events".parse()];

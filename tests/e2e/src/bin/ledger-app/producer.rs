@@ -107,10 +107,17 @@ impl Producer<'_> {
     async fn step_on_kit(&self, id: MessageId, aggregate: i64, slow: Option<Duration>) -> Result<Answer, BeforeCommit> {
         let tenant = tenant_of(aggregate);
         let mut transaction = self.kit.postgres()?.begin(&tenant).await?;
-        let Some(seq) = intend(&mut transaction, id, aggregate).await? else {
-            return Ok(Answer::Found);
+        // What is dropped is rolled back.
+        let before = async {
+            let Some(seq) = intend(&mut transaction, id, aggregate).await? else {
+                return Ok::<_, BeforeCommit>(false);
+            };
+            self.append(&mut transaction, id, aggregate, seq).await?;
+            Ok(true)
         };
-        self.append(&mut transaction, id, aggregate, seq).await?;
+        if !timeout(PATIENCE, before).await?? {
+            return Ok(Answer::Found);
+        }
         sleep(slow.unwrap_or_default()).await;
         Ok(match transaction.commit().await {
             Ok(()) => Answer::Committed,
@@ -129,7 +136,6 @@ impl Producer<'_> {
         slow: Option<Duration>,
     ) -> Result<Answer, BeforeCommit> {
         let mut transaction = pool.begin().await?;
-        // The whole of it has one deadline; what is dropped is rolled back.
         let before = async {
             let Some(seq) = intend(&mut transaction, id, aggregate).await? else {
                 return Ok::<_, BeforeCommit>(false);
