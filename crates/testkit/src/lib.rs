@@ -9,6 +9,7 @@
 
 #![warn(missing_docs)]
 
+mod cancellation;
 pub mod conformance;
 pub mod fakes;
 pub mod faults;
@@ -22,6 +23,7 @@ pub mod reference;
 pub mod smtp_server;
 mod task_context;
 
+pub use cancellation::dropped_after;
 pub use fakes::{
     ManualClock, RecordingEmailSender, SeededIds, SeededRandomness, SendStep, SentEmail, TestSealer, TestServices,
     test_services,

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod cancelled_begins;
+mod cancelled_calls;
+mod contention;
 mod days;
 mod half_open_links;
 mod processes;

@@ -11,9 +11,11 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod cancelled_calls;
 mod leases;
 mod lost_connections;
 mod lost_runs;
+mod no_connections;
 mod order;
 mod plans;
 mod steps;
