@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask check` looks at form: formatting, lints, each kit package alone, documentation, third parties.
 //! `cargo xtask test` runs every test, counts them, and ends with one line: `N passed, M failed`.
+//! `cargo xtask soak` runs the fault tests with their full counts.
 
 mod adopt;
 mod check;
@@ -9,14 +10,17 @@ mod example;
 mod expected;
 mod kit;
 mod postgres;
+mod soak;
 mod step;
 mod tally;
 mod test;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::soak::Part;
 use crate::test::Pass;
 
 #[derive(Parser)]
@@ -36,6 +40,18 @@ enum Command {
         #[arg(long = "pass", value_enum)]
         passes: Vec<Pass>,
     },
+    /// The fault tests with their full counts: about half an hour.
+    Soak {
+        /// Runs only these parts, in the order they always have.
+        #[arg(long = "part", value_enum)]
+        parts: Vec<Part>,
+        /// Decides which fault comes when.
+        #[arg(long, default_value_t = 20_261_124)]
+        seed: u64,
+        /// Writes the result to this file.
+        #[arg(long)]
+        record: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -43,6 +59,7 @@ fn main() -> ExitCode {
     let result = match arguments.command {
         Command::Check => check::run(),
         Command::Test { passes } => test::run(&passes),
+        Command::Soak { parts, seed, record } => soak::run(&parts, seed, record.as_deref()),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -48,7 +48,12 @@ impl Step {
     }
 
     /// Runs it, a `cargo test`, shows its output while it runs, and counts.
-    pub(crate) fn run_tests(mut self) -> Result<Tally, Problem> {
+    pub(crate) fn run_tests(self) -> Result<Tally, Problem> {
+        self.run_tests_heard_by(|_| {})
+    }
+
+    /// The same, and tells each line of output.
+    pub(crate) fn run_tests_heard_by(mut self, mut hear: impl FnMut(&str)) -> Result<Tally, Problem> {
         heading(&self.name);
         let mut child = self.command.stdout(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().ok_or("cargo test has no output to read")?;
@@ -59,6 +64,7 @@ impl Step {
             let line = String::from_utf8_lossy(&line);
             println!("{line}");
             tally.read(&line);
+            hear(&line);
         }
         let status = child.wait()?;
         if !status.success() && tally.failed == 0 {

@@ -175,7 +175,10 @@ async fn a_relay_that_dies_at_any_step_leaves_the_rest_to_the_next_one() {
     ];
     let mut stage = Stage::set().await.add("worker", Loops::Handlers);
     stage.fleet.ready().await;
-    stage = stage.behind_the_proxy(true).add("relay", Loops::Relay).behind_the_proxy(false);
+    stage = stage
+        .behind_the_proxy(true)
+        .add("relay", Loops::Relay)
+        .behind_the_proxy(false);
     stage.fleet.ready().await;
     for point in &points {
         for _ in 0..crashes() {
@@ -230,7 +233,10 @@ async fn a_worker_that_dies_at_any_step_is_followed_by_one_that_does_what_is_mis
         .add("relay", Loops::Relay)
         .add("dispatcher", Loops::Dispatcher);
     stage.fleet.ready().await;
-    stage = stage.behind_the_proxy(true).add("worker", Loops::Topics).behind_the_proxy(false);
+    stage = stage
+        .behind_the_proxy(true)
+        .add("worker", Loops::Topics)
+        .behind_the_proxy(false);
     stage.fleet.ready().await;
     for point in &points {
         for _ in 0..crashes() {

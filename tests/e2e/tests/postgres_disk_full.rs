@@ -32,8 +32,14 @@ struct SmallDisk {
 impl SmallDisk {
     fn mount(place: &Path, megabytes: u32) -> Self {
         fs::create_dir_all(place).unwrap();
-        run("mount", &["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"], place);
-        Self { place: place.to_owned() }
+        run(
+            "mount",
+            &["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"],
+            place,
+        );
+        Self {
+            place: place.to_owned(),
+        }
     }
 
     fn grow(&self, megabytes: u32) {
@@ -128,11 +134,17 @@ async fn a_full_disk_ends_no_process_but_the_server_and_loses_nothing() {
     let (down, committed) = (Instant::now(), fleet.answered());
     tokio::time::sleep(DOWN).await;
     fleet.tend();
-    println!("{} events committed while the disk was full", fleet.answered() - committed);
+    println!(
+        "{} events committed while the disk was full",
+        fleet.answered() - committed
+    );
     for (name, before) in MEMBERS.iter().zip(before) {
         let share = (used(fleet.pid(name).unwrap()) - before) / down.elapsed().as_secs_f64();
         println!("{name} used {share:.3} of a core meanwhile");
-        assert!(share < BUSY, "{name} used {share:.2} of a core while there was no server");
+        assert!(
+            share < BUSY,
+            "{name} used {share:.2} of a core while there was no server"
+        );
     }
     fs::remove_file(place.path().join("filler")).unwrap();
     disk.grow(400);

@@ -43,8 +43,10 @@ impl Stage {
     /// `url` is the way of the processes to the database.
     async fn set(database: TestDatabase, url: &str) -> Self {
         create_tables(&database.url(), AGGREGATES).await;
-        let mut fleet = Fleet::new(env!("CARGO_BIN_EXE_ledger-app"), url, LEASE)
-            .set("AFTERCOMMIT_POSTGRES__STATEMENT_TIMEOUT", &format!("{}s", LIMIT.as_secs()));
+        let mut fleet = Fleet::new(env!("CARGO_BIN_EXE_ledger-app"), url, LEASE).set(
+            "AFTERCOMMIT_POSTGRES__STATEMENT_TIMEOUT",
+            &format!("{}s", LIMIT.as_secs()),
+        );
         for name in MEMBERS {
             let loops = if name == "relay" { Loops::Relay } else { Loops::Handlers };
             fleet.add(name, loops);

@@ -57,7 +57,10 @@ async fn a_transaction_left_open_does_not_slow_the_rail_down() {
     }
     let started = Instant::now();
     while !fleet.produced() {
-        assert!(started.elapsed() < Duration::from_secs(seconds * 3) + PATIENCE, "too slow");
+        assert!(
+            started.elapsed() < Duration::from_secs(seconds * 3) + PATIENCE,
+            "too slow"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
         fleet.tend();
     }
@@ -85,10 +88,15 @@ async fn a_transaction_left_open_does_not_slow_the_rail_down() {
     pinning.rollback().await.unwrap();
     #[expect(clippy::cast_precision_loss, reason = "a rate to be read by people")]
     let pace = verdict.ok as f64 / took.as_secs_f64();
-    println!("{pace:.0} events/s for {took:.0?}; p99 from commit to effect {p99:.3} s; {waiting} waiting at the end; {dead} dead rows");
+    println!(
+        "{pace:.0} events/s for {took:.0?}; p99 from commit to effect {p99:.3} s; {waiting} waiting at the end; {dead} dead rows"
+    );
     println!("{verdict}");
     verdict.assert_clean();
     assert!(p99 <= SLOWEST.as_secs_f64(), "p99 {p99:.2} s");
-    assert!(waiting <= pace * SLOWEST.as_secs_f64(), "{waiting} waiting at {pace:.0}/s");
+    assert!(
+        waiting <= pace * SLOWEST.as_secs_f64(),
+        "{waiting} waiting at {pace:.0}/s"
+    );
     fleet.stop().await;
 }

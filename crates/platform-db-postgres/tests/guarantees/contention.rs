@@ -120,12 +120,18 @@ async fn a_locked_outbox_is_waited_for_until_the_deadline_and_nothing_is_lost_by
     unit.outbox().append(vec![messages.row("one")]).await.unwrap();
     let refused = timeout(SOON, unit.commit()).await.unwrap();
     assert!(
-        matches!(refused, Err(CommitError::Conflict { .. } | CommitError::RolledBack { .. })),
+        matches!(
+            refused,
+            Err(CommitError::Conflict { .. } | CommitError::RolledBack { .. })
+        ),
         "{refused:?}"
     );
     let refused = timeout(SOON, database.outbox().claim(1, SOON)).await.unwrap();
     assert!(
-        matches!(refused, Err(OutboxError::Conflict { .. } | OutboxError::Unavailable { .. })),
+        matches!(
+            refused,
+            Err(OutboxError::Conflict { .. } | OutboxError::Unavailable { .. })
+        ),
         "{refused:?}"
     );
     locking.rollback().await.unwrap();

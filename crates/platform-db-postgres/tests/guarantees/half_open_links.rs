@@ -39,7 +39,12 @@ async fn a_transaction_that_is_given_up_on_a_half_open_link_keeps_no_connection(
         drop(transaction);
         proxy.set_flow(Direction::ToClient, Flow::Pass);
     }
-    timeout(SOON, again_and_again(&database)).await.unwrap().commit().await.unwrap();
+    timeout(SOON, again_and_again(&database))
+        .await
+        .unwrap()
+        .commit()
+        .await
+        .unwrap();
     database.close().await.unwrap();
     rig.stop().await;
 }

@@ -1,0 +1,251 @@
+//! `cargo xtask soak`: the fault tests with their full counts.
+//!
+//! `cargo xtask test` runs the same tests shortened. This takes about half an hour and wants the machine for itself. With
+//! `--record FILE` the result is written down, with everything the tests printed.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+
+use crate::postgres;
+use crate::step::{Problem, Step, heading};
+use crate::tally::Tally;
+
+/// A group of faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// PostgreSQL, relays and workers are killed under load.
+    Kills,
+    /// A process dies at each step of its way.
+    CrashPoints,
+    /// A process is stopped past its lease, and goes on.
+    Zombies,
+    /// Connections that end, hang, are half open, are refused; tables that are locked.
+    Outages,
+    /// No room for the write-ahead log. Needs root.
+    DiskFull,
+    /// A transaction that stays open.
+    PinnedHorizon,
+    /// What only a server can show of the stores.
+    Stores,
+    /// What only a server can show of the queue.
+    Queue,
+}
+
+/// How a part is run.
+struct Run {
+    package: &'static str,
+    test: &'static str,
+    counts: &'static [(&'static str, &'static str)],
+    /// Only tests that are otherwise ignored, because they need something.
+    ignored: bool,
+}
+
+/// What came of a part.
+struct Report {
+    part: Part,
+    command: String,
+    verdict: String,
+    took: Duration,
+    /// What the tests printed.
+    lines: Vec<String>,
+}
+
+impl Part {
+    fn run(self) -> Run {
+        let e2e = |test, counts| Run {
+            package: "aftercommit-e2e",
+            test,
+            counts,
+            ignored: false,
+        };
+        match self {
+            Self::Kills => e2e(
+                "postgres_kills",
+                &[
+                    ("AFTERCOMMIT_E2E_EVENTS", "10000"),
+                    ("AFTERCOMMIT_E2E_PG_KILLS", "5"),
+                    ("AFTERCOMMIT_E2E_WORKER_KILLS", "20"),
+                ],
+            ),
+            Self::CrashPoints => e2e("postgres_crash_points", &[("AFTERCOMMIT_E2E_CRASHES", "20")]),
+            Self::Zombies => e2e("postgres_zombies", &[("AFTERCOMMIT_E2E_ZOMBIES", "20")]),
+            Self::Outages => e2e(
+                "postgres_outages",
+                &[
+                    ("AFTERCOMMIT_E2E_OUTAGE_SECONDS", "60"),
+                    ("AFTERCOMMIT_E2E_HALF_OPEN", "50"),
+                ],
+            ),
+            Self::DiskFull => Run {
+                ignored: true,
+                ..e2e("postgres_disk_full", &[])
+            },
+            Self::PinnedHorizon => e2e("postgres_pinned_horizon", &[("AFTERCOMMIT_E2E_PINNED_SECONDS", "300")]),
+            Self::Stores => Run {
+                package: "aftercommit-platform-db-postgres",
+                ..e2e("guarantees", &[])
+            },
+            Self::Queue => Run {
+                package: "aftercommit-platform-queue-postgres",
+                ..e2e("queue", &[])
+            },
+        }
+    }
+
+    fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+/// Runs these parts, or all. `Ok(true)`: all of them ran, and nothing failed.
+pub(crate) fn run(parts: &[Part], seed: u64, record: Option<&Path>) -> Result<bool, Problem> {
+    postgres::provide()?;
+    let chosen = |part: &&Part| parts.is_empty() || parts.contains(part);
+    let mut reports = Vec::new();
+    for part in Part::value_variants().iter().filter(chosen) {
+        reports.push(report(*part, seed)?);
+    }
+    heading("soak");
+    println!("{}", table(&reports));
+    if let Some(file) = record {
+        fs::write(file, document(&reports, seed)?)?;
+        println!("written to {}", file.display());
+    }
+    Ok(reports.iter().all(|report| report.verdict.starts_with("ok")))
+}
+
+fn report(part: Part, seed: u64) -> Result<Report, Problem> {
+    let run = part.run();
+    let seed = seed.to_string();
+    let mut arguments = vec!["test", "--package", run.package, "--test", run.test, "--"];
+    // One after the other, so that each has the machine for itself.
+    arguments.extend(["--nocapture", "--test-threads=1"]);
+    if run.ignored {
+        arguments.push("--ignored");
+    }
+    let mut command = String::new();
+    let mut step = Step::cargo(part.name(), arguments.iter().copied()).env("AFTERCOMMIT_E2E_SEED", &seed);
+    for (variable, count) in run.counts {
+        step = step.env(variable, count);
+        write!(command, "{variable}={count} ")?;
+    }
+    write!(command, "cargo {}", arguments.join(" "))?;
+    let started = Instant::now();
+    let mut lines = Vec::new();
+    let (verdict, took) = if run.ignored && !is_root()? {
+        heading(&part.name());
+        println!("   NOT RUN: it needs root to mount a file system of its own");
+        ("NOT RUN: needs root".to_owned(), Duration::ZERO)
+    } else {
+        let tally = step.run_tests_heard_by(|line| lines.extend(said(line)))?;
+        (verdict(&tally), started.elapsed())
+    };
+    Ok(Report {
+        part,
+        command,
+        verdict,
+        took,
+        lines,
+    })
+}
+
+fn verdict(tally: &Tally) -> String {
+    match (tally.passed, tally.failed) {
+        (0, 0) => "FAILED: no test ran".to_owned(),
+        (passed, 0) => format!("ok, {passed} tests"),
+        (passed, failed) => format!("FAILED: {failed} of {}", passed + failed),
+    }
+}
+
+fn is_root() -> Result<bool, Problem> {
+    Ok(Command::new("id").arg("-u").output()?.stdout.trim_ascii() == b"0")
+}
+
+/// What a test itself printed in this line; nothing when it is the harness's.
+fn said(line: &str) -> Option<String> {
+    // The first line of a test comes behind its name.
+    let line = match line.strip_prefix("test ") {
+        Some(rest) => rest.split_once(" ... ").map_or("", |(_, said)| said),
+        None => line,
+    };
+    let is_harness = line.trim().is_empty()
+        || matches!(line, "ok" | "FAILED" | "failures:")
+        || line.starts_with("ignored")
+        || line.starts_with("running ")
+        || line.starts_with("result: ");
+    (!is_harness).then(|| line.to_owned())
+}
+
+fn table(reports: &[Report]) -> String {
+    let mut table = "| part | verdict | took |\n|---|---|---|\n".to_owned();
+    for report in reports {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            table,
+            "| {} | {} | {:.0} s |",
+            report.part.name(),
+            report.verdict,
+            report.took.as_secs_f64()
+        );
+    }
+    table
+}
+
+fn document(reports: &[Report], seed: u64) -> Result<String, Problem> {
+    let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output()?;
+    let commit = String::from_utf8(commit.stdout)?;
+    let cores = std::thread::available_parallelism()?;
+    let mut text = format!(
+        "# Faults of PostgreSQL\n\n`cargo xtask soak --seed {seed}` at commit {} on {cores} cores, debug build.\n\n{}",
+        commit.trim(),
+        table(reports)
+    );
+    for report in reports {
+        write!(text, "\n## {}\n\n`{}`\n", report.part.name(), report.command)?;
+        if !report.lines.is_empty() {
+            write!(text, "\n```text\n{}\n```\n", report.lines.join("\n"))?;
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_test_says_is_told_from_what_the_harness_says() {
+        for harness in [
+            "",
+            "running 3 tests",
+            "test a_name ... ok",
+            "test a_name ... FAILED",
+            "ok",
+            "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s",
+            "test other ... ignored, needs root",
+        ] {
+            assert_eq!(said(harness), None, "{harness}");
+        }
+        assert_eq!(
+            said("test a_name ... ledger: lost 0").as_deref(),
+            Some("ledger: lost 0")
+        );
+        assert_eq!(said("ledger: ghosts 0").as_deref(), Some("ledger: ghosts 0"));
+    }
+
+    #[test]
+    fn a_part_in_which_nothing_ran_is_no_success() {
+        assert!(verdict(&Tally::default()).starts_with("FAILED"));
+        let tally = Tally {
+            passed: 2,
+            ..Tally::default()
+        };
+        assert_eq!(verdict(&tally), "ok, 2 tests");
+    }
+}
