@@ -10,15 +10,17 @@ use aftercommit_domain::contract::Tenant;
 use aftercommit_domain::unit_of_work::StoreError;
 use sqlx::{Connection as _, PgPool};
 use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::bell::{Bell, Listening};
 use crate::connect_error::ConnectError;
 use crate::dead_letters::{PostgresDeadLetters, ReplayInto};
 use crate::event_log::PostgresEventLog;
 use crate::migrations;
 use crate::options::{PostgresOptions, PostgresServices};
 use crate::outbox::{Look, PostgresOutbox};
-use crate::pools::{Pools, connect_directly};
+use crate::pools::{self, Pools, connect_directly};
 use crate::statement::Statements;
 use crate::transaction::{Beginner, PostgresTransaction};
 use crate::unit_of_work::PostgresUnitOfWorkFactory;
@@ -49,8 +51,12 @@ pub(crate) struct Inner {
     pub(crate) beginner: Beginner,
     pub(crate) relay: Arc<Wake>,
     pub(crate) look: Look,
+    pub(crate) bell: Arc<Bell>,
     tokens: AtomicI64,
     tracker: TaskTracker,
+    ringing: TaskTracker,
+    /// Ends ringing and listening; whoever forgets to close ends them all the same.
+    closing: DropGuard,
 }
 
 impl PostgresDatabase {
@@ -74,7 +80,13 @@ impl PostgresDatabase {
 
         let pools = Pools::build(&options)?;
         let statements = |pool: &PgPool| Statements::new(pool.clone(), options.statement_timeout);
-        let (tracker, relay) = (TaskTracker::new(), Arc::new(Wake::default()));
+        let mut bytes = [0; 8];
+        services.randomness.fill(&mut bytes);
+        // Far from both ends, so that counting up from it never overflows; random, so that two processes never draw the
+        // same.
+        let first_token = i64::from_le_bytes(bytes) >> 1;
+        let bell = Arc::new(Bell::new(first_token, options.notify));
+        let (tracker, relay) = (TaskTracker::new(), Arc::new(Wake::shared(Arc::clone(&bell))));
         let beginner = Beginner {
             units: pools.units.clone(),
             tracker: tracker.clone(),
@@ -82,8 +94,20 @@ impl PostgresDatabase {
             limit: options.statement_timeout,
             limits_per_transaction: options.pgbouncer,
         };
-        let mut bytes = [0; 8];
-        services.randomness.fill(&mut bytes);
+        let (ringing, closing) = (TaskTracker::new(), CancellationToken::new());
+        if options.notify {
+            let (bell, engine, closing) = (Arc::clone(&bell), statements(&pools.engine), closing.clone());
+            ringing.spawn(async move { bell.keep_ringing(engine, closing).await });
+        }
+        if let Some(connect) = pools::listening(&options)? {
+            let listening = Listening {
+                bell: Arc::clone(&bell),
+                relay: Arc::clone(&relay),
+                randomness: Arc::clone(&services.randomness),
+                connect,
+            };
+            ringing.spawn(listening.run(closing.clone()));
+        }
         Ok(Self {
             inner: Arc::new(Inner {
                 engine: statements(&pools.engine),
@@ -92,10 +116,11 @@ impl PostgresDatabase {
                 beginner,
                 relay,
                 look: Look::default(),
-                // Far from both ends, so that counting up from it never overflows; random, so that two processes
-                // never draw the same.
-                tokens: AtomicI64::new(i64::from_le_bytes(bytes) >> 1),
+                bell,
+                tokens: AtomicI64::new(first_token),
                 tracker,
+                ringing,
+                closing: closing.drop_guard(),
                 pools,
                 options,
                 services,
@@ -109,7 +134,10 @@ impl PostgresDatabase {
     /// When connections are still in use after 5 s. Nothing committed is lost.
     pub async fn close(&self) -> Result<(), StoreError> {
         self.inner.tracker.close();
+        self.inner.ringing.close();
         let rest = async {
+            self.inner.closing.token().cancel();
+            self.inner.ringing.wait().await;
             self.inner.pools.close().await;
             self.inner.tracker.wait().await;
         };
@@ -180,6 +208,11 @@ impl PostgresDatabase {
     /// Wakes the relay of this process: after a commit that this library did not see, or a clock that was set.
     pub fn relay_wake(&self) -> Arc<Wake> {
         Arc::clone(&self.inner.relay)
+    }
+
+    /// Rings for other processes, and hears theirs.
+    pub fn bell(&self) -> Arc<Bell> {
+        Arc::clone(&self.inner.bell)
     }
 
     /// How it was opened.

@@ -13,6 +13,7 @@ use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
+use crate::bell::Ring;
 use crate::columns::{attempts, attempts_column};
 use crate::database::{Inner, LIST_CAP, LIST_DEFAULT};
 use crate::trouble::told;
@@ -101,8 +102,11 @@ impl DeadLetters for PostgresDeadLetters {
     async fn replay(&self, ids: &[MessageId], actor: &str) -> Result<Vec<MessageId>, DeadLettersError> {
         let done = self.act(ids, actor, Some(self.replay_into.clone())).await?;
         match &self.replay_into {
-            ReplayInto::Tasks(topics) => topics.bump(),
-            ReplayInto::Outbox => self.database.relay.bump(),
+            ReplayInto::Tasks(topics) => {
+                topics.bump();
+                self.database.bell.ring(&Ring::due_times());
+            }
+            ReplayInto::Outbox => self.database.relay.committed(),
         }
         Ok(done)
     }

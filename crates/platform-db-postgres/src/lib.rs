@@ -3,6 +3,7 @@
 //! [`PostgresDatabase::open`] connects, brings the schema `aftercommit` to this version and offers the ports. The queue
 //! is a crate of its own, on the same database or on a broker.
 
+mod bell;
 mod columns;
 mod connect_error;
 mod database;
@@ -21,6 +22,7 @@ pub mod trouble;
 mod unit_of_work;
 mod wake;
 
+pub use bell::{Bell, Ring};
 pub use connect_error::ConnectError;
 pub use database::PostgresDatabase;
 pub use dead_letters::{PostgresDeadLetters, ReplayInto};

@@ -30,7 +30,10 @@ pub struct PostgresOptions {
     pub acquire_timeout: Duration,
     /// How long one statement may take; the server ends it. Defaults to 30 s.
     pub statement_timeout: Duration,
-    /// Whether the URLs lead to PgBouncer, which pools by transaction. Defaults to false.
+    /// Whether processes wake each other by `NOTIFY`, each listening on a connection of its own; they poll in any case.
+    /// Defaults to true.
+    pub notify: bool,
+    /// Whether `url` and `engine_url` lead to PgBouncer, which pools by transaction. Defaults to false.
     pub pgbouncer: bool,
     /// Whether opening applies missing migrations; otherwise it refuses a schema that lacks one. Defaults to true.
     pub migrate: bool,
@@ -52,6 +55,7 @@ impl PostgresOptions {
             console_connections: 2,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(30),
+            notify: true,
             pgbouncer: false,
             migrate: true,
             record_successes: RecordSuccesses::All,

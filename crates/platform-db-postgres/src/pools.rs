@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, Executor as _, PgConnection, PgPool};
+use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, Row as _};
 use tokio::time::timeout;
 
 use crate::connect_error::ConnectError;
@@ -64,7 +64,11 @@ impl Pools {
         let limit = options.statement_timeout;
         // What the application gave up on a link that is half open must not keep its place; elsewhere `Loan` sees to it.
         let handlers = guarded(options.handler_connections).after_release(move |connection, _| {
-            Box::pin(async move { Ok(timeout(limit, connection.ping()).await.is_ok_and(|answer| answer.is_ok())) })
+            Box::pin(async move {
+                Ok(timeout(limit, connection.ping())
+                    .await
+                    .is_ok_and(|answer| answer.is_ok()))
+            })
         });
         Ok(Self {
             units: pool(options.handler_connections).connect_lazy_with(application.clone()),
@@ -85,6 +89,33 @@ impl Pools {
             self.console.close(),
         );
     }
+}
+
+/// How a connection is made that listens, if there may be one: behind PgBouncer only past it, by the URL of migrations.
+/// Each call makes a pool of one connection.
+pub(crate) fn listening(
+    options: &PostgresOptions,
+) -> Result<Option<impl Fn() -> PgPool + Send + Sync + use<>>, ConnectError> {
+    let is_direct = !options.pgbouncer || options.migrate_url.expose_secret() != options.engine_url.expose_secret();
+    if !options.notify || !is_direct {
+        return Ok(None);
+    }
+    let connect = if options.pgbouncer {
+        connect_options(&options.migrate_url, "AFTERCOMMIT_POSTGRES__MIGRATE_URL", options)?
+    } else {
+        connect_options(&options.engine_url, "AFTERCOMMIT_POSTGRES__ENGINE_URL", options)?
+    };
+    let acquire_timeout = options.acquire_timeout;
+    Ok(Some(move || {
+        PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(acquire_timeout)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .after_connect(|connection, _| Box::pin(refuse_standby(connection)))
+            .connect_lazy_with(connect.clone())
+    }))
 }
 
 /// A connection for migrations, past every pool. Refuses a server that is too old or only reads.
@@ -145,11 +176,9 @@ fn connect_options(
 
 /// After a failover the old primary may still answer, and would refuse every write.
 async fn refuse_standby(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let is_standby: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()")
-        .persistent(false)
-        .fetch_one(connection)
-        .await?;
-    if is_standby {
+    // In one message, which a pooler sends to one server.
+    let row = connection.fetch_one("SELECT pg_is_in_recovery()").await?;
+    if row.try_get(0)? {
         return Err(sqlx::Error::Configuration(
             "the server is a standby, which cannot write".into(),
         ));

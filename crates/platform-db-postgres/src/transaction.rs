@@ -197,7 +197,7 @@ impl Drop for PostgresTransaction {
         }
         // Also after a commit whose answer was lost: it may have happened.
         if self.has_messages {
-            self.relay.bump();
+            self.relay.committed();
         }
     }
 }

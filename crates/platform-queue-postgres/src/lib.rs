@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod columns;
+mod hearing;
 mod leases;
 mod options;
 mod queue;

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::hearing::Hearing;
 use crate::leases::Leases;
 use crate::options::PostgresQueueOptions;
 use crate::queue::insertion::{Insertion, PublishJob};
@@ -89,12 +90,18 @@ impl PostgresQueue {
             interval: options.poll_interval,
         };
         tracker.spawn(watch.run(closing.child_token()));
+        let hearing = Hearing {
+            bell: database.bell(),
+            topics: Arc::clone(&topics),
+        };
+        tracker.spawn(hearing.run(closing.child_token()));
         let (publishes, gathering) = lanes::<PublishJob>(lanes_closing.clone());
         for _ in 0..PUBLISH_LANES {
             let insertion = Insertion {
                 statements: engine.clone(),
                 topics: Arc::clone(&topics),
                 clock: Arc::clone(&services.clock),
+                bell: database.bell(),
             };
             tracker.spawn(insertion.run(gathering.clone()));
         }

@@ -65,7 +65,7 @@ impl Topics {
     pub(crate) fn waited_for(&self) -> Vec<Arc<Topic>> {
         lock(&self.topics)
             .values()
-            .filter(|topic| topic.waiting.load(Ordering::SeqCst) > 0)
+            .filter(|topic| topic.waiting() > 0)
             .cloned()
             .collect()
     }
@@ -100,6 +100,11 @@ impl Topic {
             topics.changed.bump();
         }
         WaitingConsumer(self)
+    }
+
+    /// How many consumers wait for a task.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
     }
 
     /// When its next task is due, as far as it is known.

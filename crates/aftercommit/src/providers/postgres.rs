@@ -67,6 +67,7 @@ pub(crate) fn options(postgres: &PostgresSettings, settings: &Settings) -> Postg
     options.console_connections = postgres.console_connections;
     options.acquire_timeout = postgres.acquire_timeout;
     options.statement_timeout = postgres.statement_timeout;
+    options.notify = postgres.notify;
     options.pgbouncer = postgres.pgbouncer;
     options.migrate = postgres.migrate_on_start;
     options.record_successes = match settings.history.successes {

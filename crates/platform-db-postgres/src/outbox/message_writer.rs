@@ -13,8 +13,8 @@ use crate::outbox::rows::{NewRows, Scope};
 use crate::wake::Wake;
 
 /// A writer for an open transaction of the application's own, on whatever pool, of `tenant`, which happens because of
-/// `cause`. `relay` is [`PostgresDatabase::relay_wake`](crate::PostgresDatabase::relay_wake): bump it after the commit,
-/// or the relay finds the rows at its next look.
+/// `cause`. `relay` is [`PostgresDatabase::relay_wake`](crate::PostgresDatabase::relay_wake): say
+/// [`committed`](Wake::committed) after the commit, or relays look for the rows often for half a second.
 pub fn create_outbox_writer(
     connection: &mut PgConnection,
     envelopes: EnvelopeFactory,

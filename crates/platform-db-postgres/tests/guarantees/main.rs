@@ -1,6 +1,7 @@
 //! What only a server can show: sentences of the stores that hold on PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod bells;
 mod cancelled_begins;
 mod cancelled_calls;
 mod contention;

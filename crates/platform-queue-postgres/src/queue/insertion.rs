@@ -7,6 +7,7 @@ use std::time::Duration;
 use aftercommit_domain::contract::{CorrelationId, OrganizationId, ProjectId, TaskEnvelope, TaskName, TopicName};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::time::{Clock, Timestamp, to_micros};
+use aftercommit_platform_db_postgres::{Bell, Ring};
 use sqlx::PgConnection;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -82,6 +83,7 @@ pub(crate) struct Insertion {
     pub(crate) statements: Statements,
     pub(crate) topics: Arc<Topics>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) bell: Arc<Bell>,
 }
 
 impl Insertion {
@@ -131,32 +133,38 @@ impl Insertion {
             }
         };
         let now = self.clock.now();
-        // How long until the first new task of each topic is due.
-        let mut waits: HashMap<TopicName, Duration> = HashMap::new();
+        // How long until the first task of each topic is due, and how many are due by now.
+        let mut waits: HashMap<TopicName, (Duration, usize)> = HashMap::new();
         for job in jobs {
             let mut is_new = Vec::with_capacity(job.tasks.len());
             for task in job.tasks {
                 let wait = task.not_before.map_or(Duration::ZERO, |not_before| {
                     (not_before - now).to_std().unwrap_or_default()
                 });
-                waits
-                    .entry(task.topic)
-                    .and_modify(|least| *least = wait.min(*least))
-                    .or_insert(wait);
+                let (least, due) = waits.entry(task.topic).or_insert((wait, 0));
+                *least = wait.min(*least);
+                *due += usize::from(wait.is_zero());
                 // The first of one id is the one that was added.
                 is_new.push(new.remove(&task.id));
             }
             // The caller may have gone away; the tasks are there all the same.
             let _ = job.reply.send(Ok(is_new));
         }
-        for (topic, wait) in waits {
-            let Some(topic) = self.topics.known(topic.as_str()) else {
-                continue;
-            };
-            if wait.is_zero() {
-                topic.wake.bump();
-            } else {
-                self.topics.note_due(&topic, wait);
+        for (name, (wait, due)) in waits {
+            let topic = self.topics.known(name.as_str());
+            let takers = topic.as_ref().map_or(0, |topic| topic.waiting());
+            if let Some(topic) = topic {
+                if wait.is_zero() {
+                    topic.wake.bump();
+                } else {
+                    self.topics.note_due(&topic, wait);
+                }
+            }
+            // What is not taken here is for others, if they have room.
+            if due > takers {
+                self.bell.ring(&Ring::topic(name.as_str()));
+            } else if due == 0 && takers == 0 {
+                self.bell.ring(&Ring::due_times());
             }
         }
     }

@@ -12,6 +12,7 @@
 mod rig;
 
 mod cancelled_calls;
+mod hearing;
 mod leases;
 mod lost_connections;
 mod lost_runs;

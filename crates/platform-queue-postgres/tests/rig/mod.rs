@@ -87,6 +87,15 @@ impl Rig {
 impl Process {
     /// `seed` differs from process to process.
     pub(crate) async fn start(url: String, services: &TestServices, seed: u64) -> Self {
+        Self::start_with(url, services, seed, PostgresQueueOptions::default()).await
+    }
+
+    pub(crate) async fn start_with(
+        url: String,
+        services: &TestServices,
+        seed: u64,
+        queue: PostgresQueueOptions,
+    ) -> Self {
         let services = PostgresServices {
             clock: services.clock_port(),
             ids: services.ids_port(),
@@ -95,7 +104,7 @@ impl Process {
         };
         let options = PostgresOptions::new(url);
         let database = PostgresDatabase::open(options, services).await.unwrap();
-        let queue = PostgresQueue::new(&database, PostgresQueueOptions::default());
+        let queue = PostgresQueue::new(&database, queue);
         Self { database, queue }
     }
 
