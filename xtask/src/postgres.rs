@@ -1,4 +1,4 @@
-//! The programs of PostgreSQL, which the tests start servers of their own with.
+//! The programs of PostgreSQL and PgBouncer, which the tests start servers and poolers of their own with.
 //!
 //! Each test process starts its server itself (`testkit::postgres_server`): that takes less than a second, and nobody
 //! has to clear up after a run that was interrupted. So all that is needed before is the programs.
@@ -12,11 +12,17 @@ use crate::step::{Problem, Step};
 /// Names the directory of programs to use. The tests say so when it is wrong.
 const BIN_VARIABLE: &str = "AFTERCOMMIT_TEST_POSTGRES_BIN";
 
+/// Names the pooler to use.
+const POOLER_VARIABLE: &str = "AFTERCOMMIT_TEST_PGBOUNCER";
+
+/// Where Debian and Ubuntu put it.
+const DEBIAN_POOLER: &str = "/usr/sbin/pgbouncer";
+
 /// Where Debian and Ubuntu keep one directory for each major version.
 const DEBIAN: &str = "/usr/lib/postgresql";
 
-/// Installs the packages, but no server that runs: Debian's would make and start one for the whole machine. Its
-/// configuration is afterwards as it was, or as the package brings it.
+/// Installs the packages, but nothing that runs: Debian's would make and start a server and a pooler for the whole machine.
+/// The configuration is afterwards as it was, or as the packages bring it.
 const INSTALL: &str = r#"
 set -e
 export DEBIAN_FRONTEND=noninteractive
@@ -29,13 +35,24 @@ restore() {
     else rm -f "$config"
     fi
     rm -f "$before"
+    [ -z "$policy" ] || rm -f "$policy"
 }
+policy=
+had_pooler=
+[ ! -e /usr/sbin/pgbouncer ] || had_pooler=yes
 trap restore EXIT
 mkdir -p "${config%/*}"
 [ ! -e "$config" ] || cp -p "$config" "$before"
 echo 'create_main_cluster = false' > "$config"
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+    policy=/usr/sbin/policy-rc.d
+    printf '#!/bin/sh\nexit 101\n' > "$policy"
+    chmod 755 "$policy"
+fi
 apt-get update
-UCF_FORCE_CONFFOLD=1 apt-get install --yes --no-install-recommends postgresql
+UCF_FORCE_CONFFOLD=1 apt-get install --yes --no-install-recommends postgresql pgbouncer
+# Nor shall it run from the next start of the machine on.
+[ -n "$had_pooler" ] || ! command -v systemctl > /dev/null || systemctl disable --quiet pgbouncer || true
 "#;
 
 /// What this machine is like.
@@ -82,14 +99,15 @@ const fn plan(machine: &Machine) -> Plan {
             Rights::Root => Plan::Install,
             Rights::Sudo => Plan::InstallWithSudo,
             Rights::None => Plan::Tell(
-                "the tests need the programs of PostgreSQL 13 or newer (no running server): \
-                 `sudo apt-get install --no-install-recommends postgresql`",
+                "the tests need the programs of PostgreSQL 13 or newer and PgBouncer (nothing that runs): \
+                 `sudo apt-get install --no-install-recommends postgresql pgbouncer`",
             ),
         },
         Machine { debian: false, .. } => Plan::Tell(
-            "the tests need `initdb` and `postgres` of PostgreSQL 13 or newer on the PATH (no running server). Install \
-             them (Fedora: `dnf install postgresql-server`, Arch: `pacman -S postgresql`, macOS: `brew install \
-             postgresql@18`), or name their directory in AFTERCOMMIT_TEST_POSTGRES_BIN",
+            "the tests need `initdb` and `postgres` of PostgreSQL 13 or newer, and `pgbouncer`, on the PATH (nothing that \
+             runs). Install them (Fedora: `dnf install postgresql-server pgbouncer`, Arch: `pacman -S postgresql \
+             pgbouncer`, macOS: `brew install postgresql@18 pgbouncer`), or name the directory of the first two in \
+             AFTERCOMMIT_TEST_POSTGRES_BIN and the third in AFTERCOMMIT_TEST_PGBOUNCER",
         ),
     }
 }
@@ -99,10 +117,16 @@ fn look() -> Machine {
         clippy::disallowed_methods,
         reason = "where programs are is no configuration of the platform"
     )]
-    let (named, path) = (env::var_os(BIN_VARIABLE), env::var_os("PATH").unwrap_or_default());
+    let (named, named_pooler, path) = (
+        env::var_os(BIN_VARIABLE),
+        env::var_os(POOLER_VARIABLE),
+        env::var_os("PATH").unwrap_or_default(),
+    );
     let on_path = |program: &str| env::split_paths(&path).any(|directory| directory.join(program).is_file());
+    let has_server = named.is_some() || in_versions_of(Path::new(DEBIAN)) || (on_path("initdb") && on_path("postgres"));
+    let has_pooler = named_pooler.is_some() || Path::new(DEBIAN_POOLER).is_file() || on_path("pgbouncer");
     Machine {
-        installed: named.is_some() || in_versions_of(Path::new(DEBIAN)) || (on_path("initdb") && on_path("postgres")),
+        installed: has_server && has_pooler,
         debian: on_path("apt-get"),
         rights: if says("id", &["-u"]).is_some_and(|id| id == "0") {
             Rights::Root
@@ -148,13 +172,13 @@ fn install(with_sudo: bool) -> Result<(), Problem> {
     };
     command.args(["-c", INSTALL]).stdin(Stdio::null());
     let step = Step {
-        name: "PostgreSQL, which the tests need: apt-get install postgresql".to_owned(),
+        name: "PostgreSQL and PgBouncer, which the tests need: apt-get install postgresql pgbouncer".to_owned(),
         command,
     };
-    if step.run()? && in_versions_of(Path::new(DEBIAN)) {
+    if step.run()? && look().installed {
         Ok(())
     } else {
-        Err("PostgreSQL could not be installed; `apt-get install postgresql` says why".into())
+        Err("PostgreSQL or PgBouncer could not be installed; `apt-get install postgresql pgbouncer` says why".into())
     }
 }
 

@@ -21,7 +21,7 @@ use crate::statement::Statements;
 use crate::wake::Wake;
 
 pub(crate) use listening::Listening;
-pub use ring::Ring;
+pub use ring::{Ring, Told};
 
 /// The channel of `NOTIFY`. Each database has its own of this name.
 pub(crate) const CHANNEL: &str = "aftercommit";
@@ -60,12 +60,12 @@ impl Bell {
     }
 
     /// Tells the other processes soon. Never waits.
-    pub fn ring(&self, ring: &Ring) {
+    pub fn ring(&self, told: Told) {
         if !self.is_on {
             return;
         }
         if let Ok(mut pending) = self.pending.lock() {
-            pending.add(ring);
+            pending.add(told);
         }
         self.rung.bump();
     }

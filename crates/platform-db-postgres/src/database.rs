@@ -79,7 +79,7 @@ impl PostgresDatabase {
         let _ = direct.close().await;
 
         let pools = Pools::build(&options)?;
-        let statements = |pool: &PgPool| Statements::new(pool.clone(), options.statement_timeout);
+        let statements = |pool: &PgPool| Statements::of(pool.clone(), &options);
         let mut bytes = [0; 8];
         services.randomness.fill(&mut bytes);
         // Far from both ends, so that counting up from it never overflows; random, so that two processes never draw the
@@ -92,7 +92,7 @@ impl PostgresDatabase {
             tracker: tracker.clone(),
             relay: Arc::clone(&relay),
             limit: options.statement_timeout,
-            limits_per_transaction: options.pgbouncer,
+            is_pooled: options.pgbouncer,
         };
         let (ringing, closing) = (TaskTracker::new(), CancellationToken::new());
         if options.notify {

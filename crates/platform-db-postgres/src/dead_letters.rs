@@ -13,7 +13,7 @@ use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use crate::bell::Ring;
+use crate::bell::Told;
 use crate::columns::{attempts, attempts_column};
 use crate::database::{Inner, LIST_CAP, LIST_DEFAULT};
 use crate::trouble::told;
@@ -104,7 +104,7 @@ impl DeadLetters for PostgresDeadLetters {
         match &self.replay_into {
             ReplayInto::Tasks(topics) => {
                 topics.bump();
-                self.database.bell.ring(&Ring::due_times());
+                self.database.bell.ring(Told::DueTimes);
             }
             ReplayInto::Outbox => self.database.relay.committed(),
         }

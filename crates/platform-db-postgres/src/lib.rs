@@ -13,6 +13,7 @@ mod loan;
 pub mod migrations;
 mod options;
 mod outbox;
+mod pooler;
 mod pools;
 #[cfg(feature = "reference")]
 mod reference;
@@ -22,7 +23,7 @@ pub mod trouble;
 mod unit_of_work;
 mod wake;
 
-pub use bell::{Bell, Ring};
+pub use bell::{Bell, Ring, Told};
 pub use connect_error::ConnectError;
 pub use database::PostgresDatabase;
 pub use dead_letters::{PostgresDeadLetters, ReplayInto};
@@ -30,6 +31,7 @@ pub use event_log::PostgresEventLog;
 pub use loan::Loan;
 pub use options::{PostgresOptions, PostgresServices, RecordSuccesses};
 pub use outbox::{PostgresOutbox, PostgresOutboxWriter, create_outbox_writer};
+pub use pooler::in_one_transaction;
 pub use pools::Pools;
 #[cfg(feature = "reference")]
 pub use reference::PostgresReference;

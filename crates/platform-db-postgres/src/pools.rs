@@ -53,17 +53,26 @@ impl Pools {
                 .test_before_acquire(false)
                 .after_connect(|connection, _| Box::pin(refuse_standby(connection)))
         };
-        let guarded = |connections: u32| {
-            pool(connections).before_acquire(|connection, _| {
+        let with_rollback = |pool: PgPoolOptions| {
+            pool.before_acquire(|connection, _| {
                 Box::pin(async move {
                     connection.execute("ROLLBACK").await?;
                     Ok(true)
                 })
             })
         };
+        // Through a pooler each `ROLLBACK` without a transaction is a warning that no session can turn off. There only
+        // the application begins transactions in a way that can be cancelled; everything else closes its connection.
+        let guarded = |connections: u32| {
+            if options.pgbouncer {
+                pool(connections)
+            } else {
+                with_rollback(pool(connections))
+            }
+        };
         let limit = options.statement_timeout;
         // What the application gave up on a link that is half open must not keep its place; elsewhere `Loan` sees to it.
-        let handlers = guarded(options.handler_connections).after_release(move |connection, _| {
+        let handlers = with_rollback(pool(options.handler_connections)).after_release(move |connection, _| {
             Box::pin(async move {
                 Ok(timeout(limit, connection.ping())
                     .await
@@ -130,12 +139,9 @@ pub(crate) async fn connect_directly(options: &PostgresOptions) -> Result<PgConn
         .await
         .map_err(|_| unreachable(format!("no answer within {:?}", options.acquire_timeout)))?
         .map_err(|error| unreachable(told(&error)))?;
-    let (version, shown, is_standby): (i32, String, bool) = sqlx::query_as(
-        "SELECT current_setting('server_version_num')::integer, current_setting('server_version'), pg_is_in_recovery()",
-    )
-    .fetch_one(&mut connection)
-    .await
-    .map_err(|error| unreachable(told(&error)))?;
+    let (version, shown, is_standby) = server(&mut connection)
+        .await
+        .map_err(|error| unreachable(told(&error)))?;
     if version < OLDEST_SERVER {
         return Err(ConnectError::OldServer { found: shown });
     }
@@ -143,6 +149,18 @@ pub(crate) async fn connect_directly(options: &PostgresOptions) -> Result<PgConn
         return Err(ConnectError::Standby { place });
     }
     Ok(connection)
+}
+
+/// Its version as a number and as it is shown, and whether it only reads. In one message, which a pooler sends to one
+/// server.
+async fn server(connection: &mut PgConnection) -> Result<(i32, String, bool), sqlx::Error> {
+    let row = connection
+        .fetch_one(
+            "SELECT current_setting('server_version_num')::integer, current_setting('server_version'), \
+               pg_is_in_recovery()",
+        )
+        .await?;
+    Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
 }
 
 fn connect_options(
@@ -156,8 +174,8 @@ fn connect_options(
     })?;
     let connect = connect.application_name(&options.application_name);
     if options.pgbouncer {
-        // It takes no parameters of a session, and a statement prepared on one server connection is unknown to the next.
-        return Ok(connect.statement_cache_capacity(0));
+        // It takes no parameters of a session; transactions take them one by one.
+        return Ok(connect.extra_float_digits(None));
     }
     let millis = |duration: Duration| duration.as_millis().to_string();
     Ok(connect.options([

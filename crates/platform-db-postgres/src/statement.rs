@@ -7,12 +7,16 @@ use sqlx::{PgConnection, PgPool};
 use tokio::time::timeout;
 
 use crate::loan::Loan;
+use crate::options::PostgresOptions;
+use crate::pooler::in_one_transaction;
 
 /// Runs statements of one pool.
 #[derive(Debug, Clone)]
 pub struct Statements {
     pool: PgPool,
     limit: Duration,
+    /// Set where a pooler is between: the limit of statements, which no session keeps there.
+    pooled: Option<Duration>,
 }
 
 /// More than the server's own limit, so that the server's answer comes first while it answers at all.
@@ -24,6 +28,15 @@ impl Statements {
         Self {
             pool,
             limit: statement_timeout.saturating_add(MARGIN),
+            pooled: None,
+        }
+    }
+
+    /// Statements of `pool` as `options` want them.
+    pub(crate) fn of(pool: PgPool, options: &PostgresOptions) -> Self {
+        Self {
+            pooled: options.pgbouncer.then_some(options.statement_timeout),
+            ..Self::new(pool, options.statement_timeout)
         }
     }
 
@@ -39,7 +52,10 @@ impl Statements {
         let mut connection = Loan::new(self.pool.acquire().await?, self.limit);
         // Until it has answered.
         connection.set_spoiled(true);
-        let answer = timeout(self.limit, run(&mut connection)).await;
+        let answer = match self.pooled {
+            None => timeout(self.limit, run(&mut connection)).await,
+            Some(limit) => timeout(self.limit, in_one_transaction(&mut connection, limit, run)).await,
+        };
         if let Ok(answer) = answer {
             // A link that failed is of no use to the next one.
             connection.set_spoiled(matches!(answer, Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_))));

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::loan::Loan;
+use crate::pooler::{forget_statements, limits};
 use crate::trouble::{Trouble, is_in_doubt, told, trouble};
 use crate::wake::Wake;
 
@@ -25,6 +26,7 @@ pub struct PostgresTransaction {
     /// Whether the relay has something to do once this is committed.
     has_messages: bool,
     limit: Duration,
+    is_pooled: bool,
     is_over: bool,
 }
 
@@ -34,8 +36,8 @@ pub(crate) struct Beginner {
     pub(crate) tracker: TaskTracker,
     pub(crate) relay: Arc<Wake>,
     pub(crate) limit: Duration,
-    /// A pooler takes the limits of a session with each transaction.
-    pub(crate) limits_per_transaction: bool,
+    /// A pooler is between.
+    pub(crate) is_pooled: bool,
 }
 
 impl Beginner {
@@ -48,6 +50,7 @@ impl Beginner {
         };
         let sql = self.begin_sql(tenant);
         let (units, relay, limit) = (self.units.clone(), Arc::clone(&self.relay), self.limit);
+        let is_pooled = self.is_pooled;
         let begun = self.tracker.spawn(async move {
             let connection = Loan::new(units.acquire().await?, limit);
             let mut transaction = PostgresTransaction {
@@ -55,6 +58,7 @@ impl Beginner {
                 relay,
                 has_messages: false,
                 limit,
+                is_pooled,
                 is_over: false,
             };
             let begin = PgTransactionManager::begin(&mut transaction.connection, Some(sql.into_sql_str()));
@@ -84,7 +88,10 @@ impl Beginner {
             Tenant::Organization { .. } => "organization",
             Tenant::Project { .. } => "project",
         };
-        let mut sql = format!("ROLLBACK; BEGIN; SET LOCAL aftercommit.scope = '{scope}'");
+        // Behind a pooler a `ROLLBACK` without a transaction is a warning each time; a transaction that was not ended
+        // has closed its connection.
+        let begin = if self.is_pooled { "BEGIN" } else { "ROLLBACK; BEGIN" };
+        let mut sql = format!("{begin}; SET LOCAL aftercommit.scope = '{scope}'");
         let organization = tenant.organization_id().map(OrganizationId::as_str);
         let project = tenant.project_id().map(ProjectId::as_str);
         for (name, value) in [("organization_id", organization), ("project_id", project)] {
@@ -93,12 +100,8 @@ impl Beginner {
                 let _ = write!(sql, "; SET LOCAL aftercommit.{name} = {}", literal(value));
             }
         }
-        if self.limits_per_transaction {
-            let millis = self.limit.as_millis();
-            let _ = write!(
-                sql,
-                "; SET LOCAL statement_timeout = {millis}; SET LOCAL lock_timeout = {millis}"
-            );
+        if self.is_pooled {
+            let _ = write!(sql, "; {}", limits(self.limit));
         }
         AssertSqlSafe(sql)
     }
@@ -137,6 +140,21 @@ impl PostgresTransaction {
 
     /// Commits right after a statement of it was answered.
     pub(crate) async fn commit_checked(mut self) -> Result<(), CommitError> {
+        if self.is_pooled {
+            match timeout(self.limit, forget_statements(&mut self.connection)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    self.give_up_connection();
+                    return Err(rolled_back(&error));
+                }
+                Err(_) => {
+                    self.give_up_connection();
+                    return Err(CommitError::RolledBack {
+                        reason: format!("no answer within {:?}", self.limit),
+                    });
+                }
+            }
+        }
         match timeout(self.limit, PgTransactionManager::commit(&mut self.connection)).await {
             Ok(Ok(())) => {
                 self.is_over = true;
@@ -165,7 +183,14 @@ impl PostgresTransaction {
             operation: "rollback",
             reason,
         };
-        match timeout(self.limit, PgTransactionManager::rollback(&mut self.connection)).await {
+        let is_pooled = self.is_pooled;
+        let roll_back = async {
+            if is_pooled {
+                forget_statements(&mut self.connection).await?;
+            }
+            PgTransactionManager::rollback(&mut self.connection).await
+        };
+        match timeout(self.limit, roll_back).await {
             Ok(Ok(())) => {
                 self.is_over = true;
                 self.has_messages = false;
@@ -191,7 +216,10 @@ impl PostgresTransaction {
 
 impl Drop for PostgresTransaction {
     fn drop(&mut self) {
-        if !self.is_over {
+        if !self.is_over && self.is_pooled {
+            // What it prepared is to be forgotten before it ends, and nobody waits here for that.
+            self.connection.set_spoiled(true);
+        } else if !self.is_over {
             // Sent when the connection goes back to its pool, which waits for the answer.
             PgTransactionManager::start_rollback(&mut self.connection);
         }

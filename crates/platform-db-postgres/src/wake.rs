@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::bell::{Bell, Ring};
+use crate::bell::{Bell, Told};
 
 /// For how long someone else's commit is looked for often, once it is expected.
 const EXPECTED_FOR: Duration = Duration::from_millis(500);
@@ -49,7 +49,7 @@ impl Wake {
         if let Some(bell) = &self.bell
             && !has_waiter
         {
-            bell.ring(&Ring::outbox());
+            bell.ring(Told::Outbox);
         }
     }
 
@@ -60,7 +60,7 @@ impl Wake {
         if let Some(bell) = &self.bell
             && !has_waiter
         {
-            bell.ring(&Ring::outbox_expected());
+            bell.ring(Told::OutboxExpected);
         }
     }
 

@@ -16,17 +16,23 @@ use aftercommit_platform_db_postgres::ReplayInto;
 use aftercommit_platform_queue_postgres::{PostgresQueue, PostgresQueueOptions};
 use aftercommit_testkit::TestServices;
 use aftercommit_testkit::conformance::Provider;
+use aftercommit_testkit::postgres_server::PgBouncer;
 
-use rig::Rig;
+use rig::{Rig, pooled};
 
-struct Postgres {
+struct Postgres<const POOLED: bool> {
     rig: Rig,
     queue: PostgresQueue,
 }
 
-impl Provider for Postgres {
+impl<const POOLED: bool> Provider for Postgres<POOLED> {
     async fn start() -> Self {
-        let rig = Rig::start().await;
+        let rig = if POOLED {
+            let pooler = PgBouncer::shared().await.address();
+            Rig::start_with(|store| pooled(store, pooler)).await
+        } else {
+            Rig::start().await
+        };
         let queue = PostgresQueue::new(&rig.database, PostgresQueueOptions::default());
         Self { rig, queue }
     }
@@ -76,7 +82,7 @@ impl Provider for Postgres {
         .bind(id)
         .bind(topic.as_str())
         .bind(body)
-        .execute(&self.rig.database.pools().engine)
+        .execute(&self.rig.direct)
         .await
         .unwrap();
         self.queue.clock_changed();
@@ -93,7 +99,21 @@ impl Provider for Postgres {
     }
 }
 
-aftercommit_testkit::outbox_conformance!(Postgres);
-aftercommit_testkit::unit_of_work_conformance!(Postgres);
-aftercommit_testkit::event_log_conformance!(Postgres);
-aftercommit_testkit::dead_letters_conformance!(Postgres);
+mod direct {
+    use super::Postgres;
+
+    aftercommit_testkit::outbox_conformance!(Postgres<false>);
+    aftercommit_testkit::unit_of_work_conformance!(Postgres<false>);
+    aftercommit_testkit::event_log_conformance!(Postgres<false>);
+    aftercommit_testkit::dead_letters_conformance!(Postgres<false>);
+}
+
+/// Pooling by transaction.
+mod through_pgbouncer {
+    use super::Postgres;
+
+    aftercommit_testkit::outbox_conformance!(Postgres<true>);
+    aftercommit_testkit::unit_of_work_conformance!(Postgres<true>);
+    aftercommit_testkit::event_log_conformance!(Postgres<true>);
+    aftercommit_testkit::dead_letters_conformance!(Postgres<true>);
+}

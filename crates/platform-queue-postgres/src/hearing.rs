@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aftercommit_platform_db_postgres::{Bell, Ring};
+use aftercommit_platform_db_postgres::{Bell, Ring, Told};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
@@ -41,11 +41,16 @@ impl Hearing {
     }
 
     fn follow(&self, ring: &Ring) {
-        if ring.anything || ring.due_times {
-            self.topics.look.bump();
-        }
-        for topic in ring.topics.iter().filter_map(|name| self.topics.known(name)) {
-            topic.wake.bump();
+        for told in ring.told() {
+            match told {
+                Told::Anything | Told::DueTimes => self.topics.look.bump(),
+                Told::Topic(name) => {
+                    if let Some(topic) = self.topics.known(name) {
+                        topic.wake.bump();
+                    }
+                }
+                Told::Outbox | Told::OutboxExpected => {}
+            }
         }
     }
 }

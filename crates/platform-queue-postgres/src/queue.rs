@@ -71,7 +71,7 @@ impl PostgresQueue {
     /// for tasks until it is [closed](Self::close).
     pub fn new(database: &PostgresDatabase, options: PostgresQueueOptions) -> Self {
         let (pools, services) = (database.pools(), database.services());
-        let statements = |pool: &sqlx::PgPool| Statements::new(pool.clone(), database.options().statement_timeout);
+        let statements = |pool: &sqlx::PgPool| Statements::of(pool.clone(), database.options());
         let (engine, leases) = (statements(&pools.engine), statements(&pools.leases));
         let topics = Arc::new(Topics::default());
         let (tracker, closing, lanes_closing) =

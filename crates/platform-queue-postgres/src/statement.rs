@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use aftercommit_platform_db_postgres::{Loan, trouble};
+use aftercommit_platform_db_postgres::{Loan, PostgresOptions, in_one_transaction, trouble};
 use futures::future::BoxFuture;
 use sqlx::{PgConnection, PgPool};
 use tokio::time::timeout;
@@ -18,6 +18,8 @@ const LEASE_LOST: &str = "AC001";
 pub(crate) struct Statements {
     pool: PgPool,
     limit: Duration,
+    /// Set where a pooler is between: the limit of statements, which no session keeps there.
+    pooled: Option<Duration>,
 }
 
 /// Why a statement failed.
@@ -44,10 +46,11 @@ pub(crate) enum TroubleKind {
 
 impl Statements {
     /// Statements of `pool`, each given up a little after the server's own `statement_timeout`.
-    pub(crate) fn new(pool: PgPool, statement_timeout: Duration) -> Self {
+    pub(crate) fn of(pool: PgPool, options: &PostgresOptions) -> Self {
         Self {
             pool,
-            limit: statement_timeout.saturating_add(MARGIN),
+            limit: options.statement_timeout.saturating_add(MARGIN),
+            pooled: options.pgbouncer.then_some(options.statement_timeout),
         }
     }
 
@@ -66,7 +69,11 @@ impl Statements {
         let mut connection = Loan::new(connection, self.limit);
         // Until it has answered.
         connection.set_spoiled(true);
-        match timeout(self.limit, run(&mut connection)).await {
+        let answer = match self.pooled {
+            None => timeout(self.limit, run(&mut connection)).await,
+            Some(limit) => timeout(self.limit, in_one_transaction(&mut connection, limit, run)).await,
+        };
+        match answer {
             Ok(Ok(value)) => {
                 connection.set_spoiled(false);
                 Ok(value)

@@ -11,17 +11,29 @@ use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
-use aftercommit_platform_db_postgres::ReplayInto;
+use aftercommit_platform_db_postgres::{PostgresOptions, ReplayInto};
 use aftercommit_testkit::TestServices;
 use aftercommit_testkit::conformance::Provider;
+use aftercommit_testkit::postgres_server::PgBouncer;
 
 use rig::Rig;
 
-struct Postgres(Rig);
+struct Postgres<const POOLED: bool>(Rig);
 
-impl Provider for Postgres {
+impl<const POOLED: bool> Provider for Postgres<POOLED> {
     async fn start() -> Self {
-        Self(Rig::start().await)
+        Self(if POOLED {
+            let pooler = PgBouncer::shared().await.address();
+            Rig::start_with(|store| {
+                let mut options = PostgresOptions::new(store.urls().through(pooler).url());
+                options.migrate_url = store.url().into();
+                options.pgbouncer = true;
+                options
+            })
+            .await
+        } else {
+            Rig::start().await
+        })
     }
 
     fn services(&self) -> &TestServices {
@@ -78,9 +90,22 @@ impl Provider for Postgres {
     }
 }
 
-aftercommit_testkit::outbox_conformance!(Postgres);
-aftercommit_testkit::unit_of_work_conformance!(Postgres);
-aftercommit_testkit::queue_conformance!(Postgres);
-aftercommit_testkit::event_log_conformance!(Postgres);
-aftercommit_testkit::dead_letters_conformance!(Postgres);
-aftercommit_testkit::task_inspector_conformance!(Postgres);
+mod direct {
+    use super::Postgres;
+
+    aftercommit_testkit::outbox_conformance!(Postgres<false>);
+    aftercommit_testkit::unit_of_work_conformance!(Postgres<false>);
+    aftercommit_testkit::queue_conformance!(Postgres<false>);
+    aftercommit_testkit::event_log_conformance!(Postgres<false>);
+    aftercommit_testkit::dead_letters_conformance!(Postgres<false>);
+    aftercommit_testkit::task_inspector_conformance!(Postgres<false>);
+}
+
+/// Pooling by transaction.
+mod through_pgbouncer {
+    use super::Postgres;
+
+    aftercommit_testkit::queue_conformance!(Postgres<true>);
+    aftercommit_testkit::dead_letters_conformance!(Postgres<true>);
+    aftercommit_testkit::task_inspector_conformance!(Postgres<true>);
+}

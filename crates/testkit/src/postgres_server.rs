@@ -26,6 +26,7 @@ mod database;
 mod external;
 mod installation;
 mod options;
+mod pgbouncer;
 mod processes;
 mod server;
 mod trouble;
@@ -43,6 +44,7 @@ use trouble::{Outcome, blocking, or_panic};
 
 pub use database::{DatabaseUrls, TestDatabase};
 pub use options::PostgresOptions;
+pub use pgbouncer::PgBouncer;
 
 /// A server that is gone with the test: stopped and deleted when the last clone of this value and the last
 /// [`TestDatabase`] on it are dropped, and also when the test process is killed.

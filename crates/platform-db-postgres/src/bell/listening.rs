@@ -9,7 +9,7 @@ use sqlx::{Executor as _, PgPool};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::bell::{Bell, CHANNEL, PAUSE, Ring};
+use crate::bell::{Bell, CHANNEL, PAUSE, Ring, Told};
 use crate::trouble::told;
 use crate::wake::Wake;
 
@@ -76,12 +76,12 @@ impl<F: Fn() -> PgPool + Send + Sync> Listening<F> {
             Err(error) => return Broken::BeforeListening(told(&error)),
         };
         // What was rung while nobody listened.
-        self.wake(&Ring::anything());
+        self.wake(Ring::of(Told::Anything));
         // The first of several at once counts at once; the others wait and are one.
         let (mut waiting, mut not_before) = (Ring::default(), Instant::now());
         loop {
             if !waiting.is_empty() && not_before <= Instant::now() {
-                self.wake(&std::mem::take(&mut waiting));
+                self.wake(std::mem::take(&mut waiting));
                 not_before = Instant::now() + PAUSE;
             }
             let heard = tokio::select! {
@@ -91,7 +91,7 @@ impl<F: Fn() -> PgPool + Send + Sync> Listening<F> {
             match heard {
                 Ok(Ok(Some(notification))) => {
                     if let Some(ring) = Ring::read(notification.payload(), &self.bell.process) {
-                        waiting.add(&ring);
+                        ring.into_iter().for_each(|told| waiting.add(told));
                     }
                 }
                 Ok(Ok(None)) => return Broken::AfterListening("the connection was lost".to_owned()),
@@ -105,14 +105,15 @@ impl<F: Fn() -> PgPool + Send + Sync> Listening<F> {
         }
     }
 
-    fn wake(&self, ring: &Ring) {
-        if ring.outbox || ring.anything {
+    fn wake(&self, ring: Ring) {
+        if ring.tells(&Told::Outbox) || ring.tells(&Told::Anything) {
             self.relay.bump();
-        } else if ring.outbox_expected {
+        }
+        if ring.tells(&Told::OutboxExpected) {
             self.relay.expect_here();
         }
         // Nobody may follow.
-        let _ = self.bell.heard.send(ring.clone());
+        let _ = self.bell.heard.send(ring);
     }
 }
 

@@ -5,83 +5,52 @@ use std::collections::BTreeSet;
 /// The longest payload; PostgreSQL takes less than 8000 bytes. What is longer becomes "anything".
 const LONGEST: usize = 4000;
 
-/// What is to be looked at. Empty, it tells nothing.
+/// What other processes are told: all of it, in whatever order it happened. Empty, it tells nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ring {
-    /// The outbox has rows.
-    pub outbox: bool,
-    /// The outbox will have rows soon, by a commit that nobody here sees.
-    pub outbox_expected: bool,
-    /// Tasks may be due at another time than was known.
-    pub due_times: bool,
-    /// Topics with tasks that are due.
-    pub topics: BTreeSet<String>,
+pub struct Ring(BTreeSet<Told>);
+
+/// One thing that others are told.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Told {
     /// Anything may have happened.
-    pub anything: bool,
+    Anything,
+    /// The outbox has rows.
+    Outbox,
+    /// The outbox will have rows soon, by a commit that nobody sees.
+    OutboxExpected,
+    /// Tasks may be due at another time than was known.
+    DueTimes,
+    /// This topic has a task that is due.
+    Topic(String),
 }
 
 /// Words that are no topics: a topic begins with a letter.
+const ANYTHING: &str = "*";
 const OUTBOX: &str = "+";
 const OUTBOX_EXPECTED: &str = "?";
 const DUE_TIMES: &str = "~";
-const ANYTHING: &str = "*";
 
 impl Ring {
-    /// That there are rows in the outbox.
-    pub fn outbox() -> Self {
-        Self {
-            outbox: true,
-            ..Self::default()
-        }
+    /// One thing alone.
+    pub(super) fn of(told: Told) -> Self {
+        Self(BTreeSet::from([told]))
     }
 
-    /// That there will be rows in the outbox soon.
-    pub fn outbox_expected() -> Self {
-        Self {
-            outbox_expected: true,
-            ..Self::default()
-        }
+    /// Everything it tells.
+    pub fn told(&self) -> impl Iterator<Item = &Told> {
+        self.0.iter()
     }
 
-    /// That this topic has a task that is due.
-    pub fn topic(name: &str) -> Self {
-        Self {
-            topics: BTreeSet::from([name.to_owned()]),
-            ..Self::default()
-        }
+    pub(super) fn tells(&self, told: &Told) -> bool {
+        self.0.contains(told)
     }
 
-    /// That tasks may be due at another time than was known.
-    pub fn due_times() -> Self {
-        Self {
-            due_times: true,
-            ..Self::default()
-        }
-    }
-
-    /// That anything may have happened.
-    pub fn anything() -> Self {
-        Self {
-            anything: true,
-            ..Self::default()
-        }
-    }
-
-    /// Tells both.
-    pub(super) fn add(&mut self, other: &Self) {
-        self.outbox |= other.outbox;
-        self.outbox_expected |= other.outbox_expected;
-        self.due_times |= other.due_times;
-        self.anything |= other.anything;
-        for topic in &other.topics {
-            if !self.topics.contains(topic) {
-                self.topics.insert(topic.clone());
-            }
-        }
+    pub(super) fn add(&mut self, told: Told) {
+        self.0.insert(told);
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        *self == Self::default()
+        self.0.is_empty()
     }
 
     /// As it is sent by `process`. `None` when there is nothing to tell.
@@ -89,17 +58,16 @@ impl Ring {
         if self.is_empty() {
             return None;
         }
-        let marks = [
-            (self.outbox, OUTBOX),
-            (self.outbox_expected, OUTBOX_EXPECTED),
-            (self.due_times, DUE_TIMES),
-            (self.anything, ANYTHING),
-        ];
-        let marks = marks.into_iter().filter_map(|(is_set, word)| is_set.then_some(word));
         let mut payload = process.to_owned();
-        for word in marks.chain(self.topics.iter().map(String::as_str)) {
+        for told in &self.0 {
             payload.push(' ');
-            payload.push_str(word);
+            payload.push_str(match told {
+                Told::Anything => ANYTHING,
+                Told::Outbox => OUTBOX,
+                Told::OutboxExpected => OUTBOX_EXPECTED,
+                Told::DueTimes => DUE_TIMES,
+                Told::Topic(name) => name,
+            });
         }
         if payload.len() > LONGEST {
             payload = format!("{process} {ANYTHING}");
@@ -113,22 +81,30 @@ impl Ring {
         if words.next() == Some(process) {
             return None;
         }
-        let mut ring = Self::default();
-        for word in words {
-            match word {
-                OUTBOX => ring.outbox = true,
-                OUTBOX_EXPECTED => ring.outbox_expected = true,
-                DUE_TIMES => ring.due_times = true,
-                topic if topic.starts_with(|first: char| first.is_ascii_alphabetic()) => {
-                    ring.topics.insert(topic.to_owned());
-                }
-                _ => ring.anything = true,
-            }
-        }
+        let mut ring = Self(words.map(told).collect());
         if ring.is_empty() {
-            ring.anything = true;
+            ring.add(Told::Anything);
         }
         Some(ring)
+    }
+}
+
+fn told(word: &str) -> Told {
+    match word {
+        OUTBOX => Told::Outbox,
+        OUTBOX_EXPECTED => Told::OutboxExpected,
+        DUE_TIMES => Told::DueTimes,
+        topic if topic.starts_with(|first: char| first.is_ascii_alphabetic()) => Told::Topic(topic.to_owned()),
+        _ => Told::Anything,
+    }
+}
+
+impl IntoIterator for Ring {
+    type Item = Told;
+    type IntoIter = std::collections::btree_set::IntoIter<Told>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 
@@ -138,11 +114,11 @@ mod tests {
 
     #[test]
     fn what_is_told_is_what_is_heard() {
-        let mut ring = Ring::outbox();
-        ring.add(&Ring::topic("invitation-email"));
-        ring.add(&Ring::topic("domain-events"));
-        ring.add(&Ring::due_times());
-        ring.add(&Ring::outbox_expected());
+        let mut ring = Ring::of(Told::Outbox);
+        ring.add(Told::Topic("invitation-email".into()));
+        ring.add(Told::Topic("domain-events".into()));
+        ring.add(Told::DueTimes);
+        ring.add(Told::OutboxExpected);
         let payload = ring.payload("a1").unwrap();
         assert_eq!(payload, "a1 + ? ~ domain-events invitation-email");
         assert_eq!(Ring::read(&payload, "b2"), Some(ring));
@@ -150,23 +126,25 @@ mod tests {
 
     #[test]
     fn one_does_not_hear_oneself() {
-        assert_eq!(Ring::read(&Ring::outbox().payload("a1").unwrap(), "a1"), None);
+        assert_eq!(Ring::read(&Ring::of(Told::Outbox).payload("a1").unwrap(), "a1"), None);
+    }
+
+    #[test]
+    fn nothing_is_not_sent() {
+        assert_eq!(Ring::default().payload("a1"), None);
     }
 
     #[test]
     fn too_many_topics_are_anything() {
-        let mut ring = Ring::default();
-        for number in 0..1000 {
-            ring.add(&Ring::topic(&format!("topic-{number}")));
-        }
+        let ring = Ring((0..1000).map(|number| Told::Topic(format!("topic-{number}"))).collect());
         let payload = ring.payload("a1").unwrap();
-        assert_eq!(Ring::read(&payload, "b2"), Some(Ring::anything()));
+        assert_eq!(Ring::read(&payload, "b2"), Some(Ring::of(Told::Anything)));
     }
 
     #[test]
     fn what_is_not_understood_is_anything() {
         for payload in ["", "a1", "a1 !", "a1 7"] {
-            assert!(Ring::read(payload, "b2").unwrap().anything, "{payload}");
+            assert!(Ring::read(payload, "b2").unwrap().tells(&Told::Anything), "{payload}");
         }
     }
 }

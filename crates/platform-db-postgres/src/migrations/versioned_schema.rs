@@ -3,9 +3,10 @@
 use std::fmt;
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 
 use crate::connect_error::ConnectError;
+use crate::pooler::forget_statements;
 use crate::trouble::told;
 
 /// A schema with migrations of its own, which notes in its table `migrations` what was applied.
@@ -90,13 +91,16 @@ impl VersionedSchema {
         Ok(states.collect())
     }
 
-    /// Refuses a schema that is not of this version.
+    /// Refuses a schema that is not of this version. Also through a pooler.
     ///
     /// # Errors
     /// [`ConnectError::OlderSchema`], and those of [`status`](Self::status).
     pub async fn check(&self, connection: &mut PgConnection) -> Result<(), ConnectError> {
-        let states = self.status(connection).await?;
-        match states.iter().find(|state| !state.is_applied) {
+        connection.execute("BEGIN READ ONLY").await.map_err(not_read)?;
+        let states = self.status(connection).await;
+        forget_statements(connection).await.map_err(not_read)?;
+        connection.execute("ROLLBACK").await.map_err(not_read)?;
+        match states?.iter().find(|state| !state.is_applied) {
             Some(state) => Err(ConnectError::OlderSchema {
                 schema: self.name,
                 version: state.version,
@@ -106,16 +110,12 @@ impl VersionedSchema {
     }
 
     async fn notes(&self, connection: &mut PgConnection) -> Result<Vec<Note>, ConnectError> {
-        let refused = |error: sqlx::Error| ConnectError::Refused {
-            operation: "read which migrations were applied",
-            reason: told(&error),
-        };
         let table = format!("{}.migrations", self.name);
         let exists: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
             .bind(&table)
             .fetch_one(&mut *connection)
             .await
-            .map_err(refused)?;
+            .map_err(not_read)?;
         if !exists {
             return Ok(Vec::new());
         }
@@ -123,7 +123,7 @@ impl VersionedSchema {
         sqlx::query_as(AssertSqlSafe(select))
             .fetch_all(connection)
             .await
-            .map_err(refused)
+            .map_err(not_read)
     }
 
     fn not_applied(&self, error: MigrateError) -> ConnectError {
@@ -143,6 +143,14 @@ impl VersionedSchema {
                 reason: other.to_string(),
             },
         }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn not_read(error: sqlx::Error) -> ConnectError {
+    ConnectError::Refused {
+        operation: "read which migrations were applied",
+        reason: told(&error),
     }
 }
 

@@ -55,7 +55,7 @@ impl PostgresReference {
         // Nothing more is asked of it; a failure to say goodbye changes nothing.
         let _ = direct.close().await;
         Ok(Self {
-            reads: Statements::new(database.pools().handlers.clone(), options.statement_timeout),
+            reads: Statements::of(database.pools().handlers.clone(), options),
             sealer: Arc::clone(envelopes.codec().sealer()),
             units: database.units_of_work(envelopes),
         })

@@ -1,6 +1,8 @@
 //! Hearing of what other processes commit. The waits here are longer than any test may take: what happens, happens because
 //! somebody was told.
 
+#![expect(clippy::disallowed_methods, reason = "each test waits for the relay it began")]
+
 use std::time::Duration;
 
 use aftercommit_domain::contract::{Cause, Tenant};

@@ -24,10 +24,19 @@ async fn application() -> (ReferenceStores, Rig) {
     (rig.stores(), rig)
 }
 
+async fn application_through_pgbouncer() -> (ReferenceStores, Rig) {
+    let rig = Rig::application_through_pgbouncer().await;
+    (rig.stores(), rig)
+}
+
 mod as_the_owner {
     aftercommit_testkit::reference_store_conformance!(super::owner());
 }
 
 mod as_the_application {
     aftercommit_testkit::reference_store_conformance!(super::application());
+}
+
+mod as_the_application_through_pgbouncer {
+    aftercommit_testkit::reference_store_conformance!(super::application_through_pgbouncer());
 }

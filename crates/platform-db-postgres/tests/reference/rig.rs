@@ -7,10 +7,11 @@ use aftercommit_domain::contract::Limits;
 use aftercommit_platform_db_postgres::{
     PostgresDatabase, PostgresOptions, PostgresReference, PostgresServices, migrations,
 };
-use aftercommit_testkit::postgres_server::{PostgresServer, TestDatabase};
+use aftercommit_testkit::postgres_server::{PgBouncer, PostgresServer, TestDatabase};
 use aftercommit_testkit::reference::conformance::ReferenceStores;
 use aftercommit_testkit::{TestServices, test_services};
 use sqlx::{Connection as _, Executor as _, PgConnection};
+use tokio::sync::OnceCell;
 
 /// A role that can log in, is held by row-level security, and owns nothing.
 pub(crate) const APPLICATION: &str = "aftercommit_test_application";
@@ -57,6 +58,22 @@ impl Rig {
             options.url = url.into();
             options.migrate = false;
             options.handler_connections = 1;
+        })
+        .await
+    }
+
+    /// As the restricted role, through PgBouncer, which gives each transaction another connection to the server.
+    pub(crate) async fn application_through_pgbouncer() -> Self {
+        static POOLER: OnceCell<PgBouncer> = OnceCell::const_new();
+        let store = fresh().await;
+        let pooler = POOLER
+            .get_or_init(async || PgBouncer::start(&PostgresServer::shared().await, &[(APPLICATION, PASSWORD)]).await)
+            .await;
+        let pooled = store.urls().through(pooler.address());
+        Self::open(store, |options| {
+            options.url = pooled.as_role(APPLICATION, PASSWORD).into();
+            options.engine_url = pooled.url().into();
+            options.pgbouncer = true;
         })
         .await
     }

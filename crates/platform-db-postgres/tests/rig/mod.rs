@@ -1,5 +1,6 @@
 //! A fresh database on a throw-away server, with a clock the test sets.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use aftercommit_domain::contract::Limits;
@@ -7,12 +8,14 @@ use aftercommit_domain::time::Clock as _;
 use aftercommit_platform_db_postgres::{PostgresDatabase, PostgresOptions, PostgresServices, migrations};
 use aftercommit_testkit::postgres_server::{PostgresServer, TestDatabase};
 use aftercommit_testkit::{TestServices, test_services};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, PgPool};
 
 /// A database of its own, brought to this version.
 pub(crate) struct Rig {
     pub(crate) services: TestServices,
     pub(crate) database: PostgresDatabase,
+    /// Past everything.
+    pub(crate) direct: PgPool,
     pub(crate) store: TestDatabase,
 }
 
@@ -23,19 +26,25 @@ const TEST_CLOCK: &str = "CREATE TABLE public.test_clock (at timestamptz NOT NUL
 
 impl Rig {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|store| PostgresOptions::new(store.url())).await
+    }
+
+    pub(crate) async fn start_with(options: impl FnOnce(&TestDatabase) -> PostgresOptions) -> Self {
         let store = fresh().await;
         let services = test_services();
-        let options = PostgresOptions::new(store.url());
+        let options = options(&store);
         let database = PostgresDatabase::open(options, ports(&services)).await.unwrap();
+        let direct = PgPool::connect_lazy(&store.url()).unwrap();
         let now = services.clock.now();
         sqlx::query("INSERT INTO public.test_clock (at) VALUES ($1)")
             .bind(now)
-            .execute(&database.pools().engine)
+            .execute(&direct)
             .await
             .unwrap();
         Self {
             services,
             database,
+            direct,
             store,
         }
     }
@@ -44,7 +53,7 @@ impl Rig {
         let later = aftercommit_domain::time::after(self.services.clock.now(), by);
         sqlx::query("UPDATE public.test_clock SET at = $1")
             .bind(later)
-            .execute(&self.database.pools().engine)
+            .execute(&self.direct)
             .await
             .unwrap();
         self.services.clock.advance(by);
@@ -53,8 +62,17 @@ impl Rig {
 
     pub(crate) async fn stop(self) {
         self.database.close().await.unwrap();
+        self.direct.close().await;
         drop(self.store);
     }
+}
+
+/// Everything but migrations goes through PgBouncer.
+pub(crate) fn pooled(store: &TestDatabase, pooler: SocketAddr) -> PostgresOptions {
+    let mut options = PostgresOptions::new(store.urls().through(pooler).url());
+    options.migrate_url = store.url().into();
+    options.pgbouncer = true;
+    options
 }
 
 /// A database with this version's schema and the clock of the tests.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aftercommit_domain::contract::{CorrelationId, OrganizationId, ProjectId, TaskEnvelope, TaskName, TopicName};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::time::{Clock, Timestamp, to_micros};
-use aftercommit_platform_db_postgres::{Bell, Ring};
+use aftercommit_platform_db_postgres::{Bell, Told};
 use sqlx::PgConnection;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -162,9 +162,9 @@ impl Insertion {
             }
             // What is not taken here is for others, if they have room.
             if due > takers {
-                self.bell.ring(&Ring::topic(name.as_str()));
+                self.bell.ring(Told::Topic(name.as_str().to_owned()));
             } else if due == 0 && takers == 0 {
-                self.bell.ring(&Ring::due_times());
+                self.bell.ring(Told::DueTimes);
             }
         }
     }

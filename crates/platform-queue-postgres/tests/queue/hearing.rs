@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::TaskEnvelope;
 use aftercommit_domain::time::{Clock as _, after, seconds};
+use aftercommit_platform_db_postgres::PostgresOptions;
 use aftercommit_platform_queue_postgres::PostgresQueueOptions;
 use aftercommit_testkit::conformance::support::next;
 
@@ -20,7 +21,13 @@ fn without_polling() -> PostgresQueueOptions {
 #[tokio::test]
 async fn tasks_of_another_process_are_taken_long_before_it_polls() {
     let rig = Rig::start().await;
-    let other = Process::start_with(rig.store.url(), &rig.services, 2, without_polling()).await;
+    let other = Process::start_with(
+        PostgresOptions::new(rig.store.url()),
+        &rig.services,
+        2,
+        without_polling(),
+    )
+    .await;
     let mut deliveries = other.consume(1).await;
     for _ in 0..5 {
         assert!(futures::FutureExt::now_or_never(deliveries.next()).is_none());
@@ -46,7 +53,13 @@ async fn a_delayed_task_of_another_process_is_known_long_before_it_polls() {
     let now: aftercommit_domain::time::Timestamp =
         sqlx::query_scalar("SELECT now()").fetch_one(rig.pool()).await.unwrap();
     rig.services.clock.set(now);
-    let other = Process::start_with(rig.store.url(), &rig.services, 2, without_polling()).await;
+    let other = Process::start_with(
+        PostgresOptions::new(rig.store.url()),
+        &rig.services,
+        2,
+        without_polling(),
+    )
+    .await;
     let mut deliveries = other.consume(1).await;
     assert!(futures::FutureExt::now_or_never(deliveries.next()).is_none());
     let task = TaskEnvelope {

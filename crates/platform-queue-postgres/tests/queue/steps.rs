@@ -7,6 +7,8 @@ use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
     ConsumeOptions, Deliveries, Delivery, Published, QueueConsumer as _, QueuePublisher as _,
 };
+use aftercommit_platform_db_postgres::PostgresOptions;
+use aftercommit_platform_queue_postgres::PostgresQueueOptions;
 use aftercommit_testkit::conformance::Messages;
 use aftercommit_testkit::conformance::support::{LEASE, ok, soon};
 
@@ -22,7 +24,8 @@ impl Rig {
 
     /// Another process on the same database.
     pub(crate) async fn another(&self, seed: u64) -> Process {
-        Process::start(self.store.url(), &self.services, seed).await
+        let options = PostgresOptions::new(self.store.url());
+        Process::start_with(options, &self.services, seed, PostgresQueueOptions::default()).await
     }
 
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {

@@ -16,6 +16,8 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 pub(crate) struct Rig {
     pub(crate) services: TestServices,
     pub(crate) process: Process,
+    /// Past everything.
+    direct: PgPool,
     pub(crate) store: TestDatabase,
 }
 
@@ -32,23 +34,29 @@ const TEST_CLOCK: &str = "CREATE TABLE public.test_clock (at timestamptz NOT NUL
 
 impl Rig {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|store| PostgresOptions::new(store.url())).await
+    }
+
+    pub(crate) async fn start_with(options: impl FnOnce(&TestDatabase) -> PostgresOptions) -> Self {
         let store = fresh().await;
         let services = test_services();
-        let process = Process::start(store.url(), &services, 1).await;
+        let process = Process::start_with(options(&store), &services, 1, PostgresQueueOptions::default()).await;
+        let direct = PgPool::connect_lazy(&store.url()).unwrap();
         sqlx::query("INSERT INTO public.test_clock (at) VALUES ($1)")
             .bind(services.clock.now())
-            .execute(&process.database.pools().engine)
+            .execute(&direct)
             .await
             .unwrap();
         Self {
             services,
             process,
+            direct,
             store,
         }
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
-        &self.process.database.pools().engine
+        &self.direct
     }
 
     pub(crate) async fn advance(&self, by: Duration) {
@@ -80,18 +88,15 @@ impl Rig {
 
     pub(crate) async fn stop(self) {
         self.process.stop().await;
+        self.direct.close().await;
         drop(self.store);
     }
 }
 
 impl Process {
     /// `seed` differs from process to process.
-    pub(crate) async fn start(url: String, services: &TestServices, seed: u64) -> Self {
-        Self::start_with(url, services, seed, PostgresQueueOptions::default()).await
-    }
-
     pub(crate) async fn start_with(
-        url: String,
+        options: PostgresOptions,
         services: &TestServices,
         seed: u64,
         queue: PostgresQueueOptions,
@@ -102,7 +107,6 @@ impl Process {
             randomness: Arc::new(SeededRandomness::new(seed)),
             limits: Limits::default(),
         };
-        let options = PostgresOptions::new(url);
         let database = PostgresDatabase::open(options, services).await.unwrap();
         let queue = PostgresQueue::new(&database, queue);
         Self { database, queue }

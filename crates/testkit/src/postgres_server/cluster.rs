@@ -290,7 +290,7 @@ fn says_ready(data: &Path, pid: u32) -> bool {
     lines.first().is_some_and(|written| *written == pid.to_string()) && lines.get(7) == Some(&"ready")
 }
 
-fn free_port() -> Outcome<u16> {
+pub(super) fn free_port() -> Outcome<u16> {
     let random = secret().map_err(Trouble::while_doing("cannot read /dev/urandom"))?;
     let first = u16::from_str_radix(&random[..4], 16).unwrap_or_default() % (PORTS.end - PORTS.start);
     let start = PORTS.start + first;

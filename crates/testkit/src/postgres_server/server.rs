@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use percent_encoding::percent_decode_str;
 use tokio::sync::OnceCell;
 use url::Url;
 
@@ -133,6 +134,19 @@ impl Server {
     /// The owner's URL of a database.
     pub(super) fn owner_url(&self, database: &str) -> Url {
         with_login(&self.superuser_url(database), OWNER, &self.owner_password)
+    }
+
+    /// Who can log in, and with which password.
+    pub(super) fn logins(&self) -> Vec<(String, String)> {
+        let password = percent_decode_str(self.maintenance.password().unwrap_or_default());
+        let name = percent_decode_str(self.maintenance.username());
+        vec![
+            (
+                name.decode_utf8_lossy().into_owned(),
+                password.decode_utf8_lossy().into_owned(),
+            ),
+            (OWNER.to_owned(), self.owner_password.clone()),
+        ]
     }
 
     pub(super) fn address(&self) -> String {
