@@ -63,13 +63,22 @@ async fn a_read_that_is_given_up_on_a_half_open_link_keeps_no_connection() {
     let (proxy, database) = through_a_proxy(&rig).await;
     let pool = &database.pools().handlers;
     for _ in 0..3 {
-        let answered = async { while pool.execute("SELECT 1").await.is_err() {} };
-        timeout(SOON, answered).await.unwrap();
+        let acquired = async {
+            loop {
+                if let Ok(connection) = pool.acquire().await {
+                    return connection;
+                }
+            }
+        };
+        let mut connection = timeout(SOON, acquired).await.unwrap();
         proxy.set_flow(Direction::ToClient, Flow::Discard);
-        let answer = timeout(PATIENCE, pool.execute("SELECT 1")).await;
+        let answer = timeout(PATIENCE, connection.execute("SELECT 1")).await;
         assert!(answer.is_err(), "{answer:?}");
+        drop(connection);
         proxy.set_flow(Direction::ToClient, Flow::Pass);
     }
+    let answered = async { while pool.execute("SELECT 1").await.is_err() {} };
+    timeout(SOON, answered).await.unwrap();
     database.close().await.unwrap();
     rig.stop().await;
 }

@@ -209,6 +209,36 @@ async fn a_slow_writers_row_is_not_overlooked_when_later_ones_are_gone_already()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn positions_that_were_rolled_back_are_gaps_that_hold_nobody_up() {
+    let rig = Rig::start().await;
+    let messages = Messages::new(&rig.services);
+    let insert = "INSERT INTO aftercommit.outbox (id, kind, written_at, name, occurred_at, body) \
+        VALUES (gen_random_uuid(), 'event', now(), 'Never', now(), '\\x7b7d')";
+    for _ in 0..10 {
+        // The position is drawn, and nobody ever has it.
+        let mut undone = rig.database.begin(&Tenant::System).await.unwrap();
+        sqlx::query(insert).execute(&mut *undone).await.unwrap();
+        write(&rig, vec![messages.row("one")]).await;
+        undone.rollback().await.unwrap();
+    }
+    let outbox = rig.database.outbox();
+    let mut positions = Vec::new();
+    loop {
+        let claimed = outbox.claim(3, LEASE).await.unwrap();
+        if claimed.is_empty() {
+            break;
+        }
+        positions.extend(claimed.iter().map(|row| row.claim.position));
+        let claims: Vec<_> = claimed.iter().map(|row| row.claim).collect();
+        outbox.mark_published(&claims).await.unwrap();
+    }
+    assert_eq!(positions.len(), 10);
+    assert!(positions.is_sorted(), "{positions:?}");
+    assert!(positions[9] - positions[0] > 9, "there are gaps: {positions:?}");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_claim_finds_its_rows_by_the_partial_index() {
     let rig = Rig::start().await;
     let messages = Messages::new(&rig.services);
