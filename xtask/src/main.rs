@@ -9,6 +9,7 @@ mod check;
 mod example;
 mod expected;
 mod kit;
+mod newest_postgres;
 mod postgres;
 mod soak;
 mod step;

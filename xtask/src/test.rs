@@ -10,6 +10,7 @@ use crate::adopt;
 use crate::example;
 use crate::expected::ExpectedTests;
 use crate::kit::Workspace;
+use crate::newest_postgres;
 use crate::postgres;
 use crate::step::{Problem, Step};
 use crate::tally::Tally;
@@ -70,6 +71,11 @@ pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
             Err(complaint) => complaints.push(complaint),
         }
         total = total.and(tally);
+        if pass == Pass::Workspace
+            && let Some(newest) = newest_postgres::run()?
+        {
+            total = total.and(newest);
+        }
     }
     for name in &total.ignored_without_reason {
         complaints.push(format!("{name} is ignored without a reason: `#[ignore = \"…\"]`"));

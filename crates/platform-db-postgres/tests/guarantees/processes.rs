@@ -15,7 +15,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 /// Opens the database once more.
 pub(crate) async fn another_process(options: PostgresOptions) -> PostgresDatabase {
-    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    static NUMBER: AtomicU64 = AtomicU64::new(1_000_000);
     // The randomness of tests is the same for all; what tells two processes apart must not be.
     let services = PostgresServices {
         randomness: Arc::new(SeededRandomness::new(NUMBER.fetch_add(1, Ordering::SeqCst))),
