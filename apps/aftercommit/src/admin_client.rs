@@ -60,7 +60,9 @@ impl AdminClient {
         match Box::pin(OpenedFile::open(settings)).await {
             // The run file was left behind.
             Ok(file) => Ok(Self::of_file(file)),
-            Err(file @ StartupError::Database(_)) => Err(CommandError::NoAnswer { file, pid, url, reason }),
+            Err(file @ (StartupError::Database(_) | StartupError::WrongDatabase(_))) => {
+                Err(CommandError::NoAnswer { file, pid, url, reason })
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -177,7 +177,7 @@ pub(crate) async fn reference_ports(kit: &crate::Kit) -> Result<ReferencePorts, 
             Store::Postgres(opened) => {
                 let stores = postgres::PostgresReference::open(&opened.database, kit.envelopes().clone())
                     .await
-                    .map_err(|error| StartupError::Database(error.to_string()))?;
+                    .map_err(postgres::startup_error)?;
                 (Arc::new(stores.clone()), Arc::new(stores))
             }
         };

@@ -4,8 +4,9 @@
 
 use aftercommit_platform_config::{Database, Settings};
 
+use crate::postgres::PostgresOptions;
 use crate::postgres::migrations::{self, MigrationState, VersionedSchema};
-use crate::postgres::{ConnectError, PostgresOptions};
+use crate::providers::postgres::startup_error;
 use crate::startup::StartupError;
 
 /// Every migration this version knows, in order, and whether the database has it. Changes nothing.
@@ -13,12 +14,23 @@ use crate::startup::StartupError;
 /// # Errors
 /// The database is the embedded one, is away, or was changed by another version.
 pub async fn status(settings: &Settings) -> Result<Vec<MigrationState>, StartupError> {
-    let mut connection = migrations::connect(&options(settings)?).await.map_err(told)?;
+    let mut connection = migrations::connect(&options(settings)?).await.map_err(startup_error)?;
     let mut states = Vec::new();
     for schema in schemas() {
-        states.extend(schema.status(&mut connection).await.map_err(told)?);
+        states.extend(schema.status(&mut connection).await.map_err(startup_error)?);
     }
     Ok(states)
+}
+
+/// What works but takes protection away: roles that row-level security does not hold, a server that does not wait for its
+/// disk. One sentence each.
+///
+/// # Errors
+/// As [`status`].
+pub async fn findings(settings: &Settings) -> Result<Vec<String>, StartupError> {
+    let options = options(settings)?;
+    let mut connection = migrations::connect(&options).await.map_err(startup_error)?;
+    Ok(crate::postgres::findings(&options, &mut connection).await)
 }
 
 /// Applies what is missing, one process at a time, and then lets `role` use the tables, if one is given. Answers what was
@@ -27,15 +39,17 @@ pub async fn status(settings: &Settings) -> Result<Vec<MigrationState>, StartupE
 /// # Errors
 /// As [`status`]; a migration is applied whole or not at all.
 pub async fn migrate(settings: &Settings, role: Option<&str>) -> Result<Vec<MigrationState>, StartupError> {
-    let mut connection = migrations::connect(&options(settings)?).await.map_err(told)?;
+    let mut connection = migrations::connect(&options(settings)?).await.map_err(startup_error)?;
     let mut done = Vec::new();
     for schema in schemas() {
-        let applied = schema.apply(&mut connection).await.map_err(told)?;
-        let states = schema.status(&mut connection).await.map_err(told)?;
+        let applied = schema.apply(&mut connection).await.map_err(startup_error)?;
+        let states = schema.status(&mut connection).await.map_err(startup_error)?;
         done.extend(states.into_iter().filter(|state| applied.contains(&state.version)));
     }
     if let Some(role) = role {
-        migrations::grant_to(&mut connection, role).await.map_err(told)?;
+        migrations::grant_to(&mut connection, role)
+            .await
+            .map_err(startup_error)?;
     }
     Ok(done)
 }
@@ -56,9 +70,4 @@ fn options(settings: &Settings) -> Result<PostgresOptions, StartupError> {
             "the embedded database is brought to this version when it is opened; there is nothing to migrate".into(),
         )),
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn told(error: ConnectError) -> StartupError {
-    StartupError::Database(error.to_string())
 }

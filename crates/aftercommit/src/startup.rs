@@ -24,6 +24,9 @@ pub enum StartupError {
     /// The database.
     #[error("database: {0}")]
     Database(String),
+    /// The database, in a way that does not pass by itself: a wrong login, tables of another version.
+    #[error("database: {0}")]
+    WrongDatabase(String),
     /// The e-mail settings.
     #[error("SMTP_URL: {0}")]
     Email(String),
@@ -69,6 +72,7 @@ impl StartupError {
             | Self::Declaration(_)
             | Self::Sealing(_)
             | Self::Email(_)
+            | Self::WrongDatabase(_)
             | Self::NotBuiltIn { .. }
             | Self::OtherDatabase { .. } => CONFIG_EXIT_CODE,
             Self::Database(_) | Self::Listen { .. } | Self::File { .. } | Self::Application(_) => 1,

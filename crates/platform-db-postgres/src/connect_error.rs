@@ -2,6 +2,8 @@
 
 use aftercommit_domain::failure::{Classified, ErrorClass};
 
+use crate::trouble::{Trouble, told, trouble};
+
 /// A database could not be opened. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -20,6 +22,33 @@ pub enum ConnectError {
         /// Host and port.
         place: String,
         /// What was seen.
+        reason: String,
+    },
+    /// The server answers, but not to this login.
+    #[error("PostgreSQL at {place} refuses the login: {reason}")]
+    Login {
+        /// Host and port.
+        place: String,
+        /// What the server said.
+        reason: String,
+    },
+    /// The server went away, or was too busy.
+    #[error("PostgreSQL could not {operation}: {reason}; it is safe to try again")]
+    Interrupted {
+        /// What was tried.
+        operation: &'static str,
+        /// What was seen.
+        reason: String,
+    },
+    /// The role may not do it.
+    #[error(
+        "the role may not {operation}: {reason}; let the role that owns the tables do it: \
+         `AFTERCOMMIT_POSTGRES__MIGRATE_URL=postgres://owner:…@… aftercommit migrate`"
+    )]
+    NoPrivilege {
+        /// What was tried.
+        operation: &'static str,
+        /// What the server said.
         reason: String,
     },
     /// The server is too old.
@@ -88,11 +117,42 @@ pub enum ConnectError {
     },
 }
 
+impl ConnectError {
+    /// What it means that `operation` failed so.
+    pub(crate) fn of(operation: &'static str, error: &sqlx::Error) -> Self {
+        let reason = told(error);
+        match trouble(error) {
+            Trouble::Away | Trouble::Conflict => Self::Interrupted { operation, reason },
+            Trouble::Refused | Trouble::Duplicate if code(error).as_deref() == Some("42501") => {
+                Self::NoPrivilege { operation, reason }
+            }
+            Trouble::Refused | Trouble::Duplicate => Self::Refused { operation, reason },
+        }
+    }
+
+    /// Why nobody could connect to `place`.
+    pub(crate) fn connecting(place: &str, error: &sqlx::Error) -> Self {
+        let (place, reason) = (place.to_owned(), told(error));
+        // Authorization, and a database that does not exist.
+        if code(error).is_some_and(|code| code.starts_with("28") || code == "3D000") {
+            Self::Login { place, reason }
+        } else {
+            Self::Unreachable { place, reason }
+        }
+    }
+}
+
+fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error()?.code().map(std::borrow::Cow::into_owned)
+}
+
 impl Classified for ConnectError {
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Unreachable { .. } | Self::Standby { .. } => ErrorClass::Outage,
+            Self::Unreachable { .. } | Self::Interrupted { .. } | Self::Standby { .. } => ErrorClass::Outage,
             Self::Url { .. }
+            | Self::Login { .. }
+            | Self::NoPrivilege { .. }
             | Self::OldServer { .. }
             | Self::OlderSchema { .. }
             | Self::NewerSchema { .. }
@@ -107,6 +167,9 @@ impl Classified for ConnectError {
         match self {
             Self::Url { .. } => "database.url",
             Self::Unreachable { .. } => "database.unavailable",
+            Self::Login { .. } => "database.login",
+            Self::Interrupted { .. } => "database.interrupted",
+            Self::NoPrivilege { .. } => "database.no_privilege",
             Self::OldServer { .. } => "database.old_server",
             Self::Standby { .. } => "database.standby",
             Self::OlderSchema { .. } => "database.older_schema",

@@ -17,6 +17,7 @@ use crate::bell::{Bell, Listening};
 use crate::connect_error::ConnectError;
 use crate::dead_letters::{PostgresDeadLetters, ReplayInto};
 use crate::event_log::PostgresEventLog;
+use crate::findings::findings;
 use crate::migrations;
 use crate::options::{PostgresOptions, PostgresServices};
 use crate::outbox::{Look, PostgresOutbox};
@@ -74,6 +75,9 @@ impl PostgresDatabase {
             }
         } else {
             migrations::aftercommit().check(&mut direct).await?;
+        }
+        for finding in findings(&options, &mut direct).await {
+            tracing::warn!("{finding}");
         }
         // Nothing more is asked of it; a failure to say goodbye changes nothing.
         let _ = direct.close().await;

@@ -15,7 +15,6 @@ use tokio::time::timeout;
 
 use crate::connect_error::ConnectError;
 use crate::options::PostgresOptions;
-use crate::trouble::told;
 
 /// A server of this version or newer.
 const OLDEST_SERVER: i32 = 130_000;
@@ -131,36 +130,60 @@ pub(crate) fn listening(
 pub(crate) async fn connect_directly(options: &PostgresOptions) -> Result<PgConnection, ConnectError> {
     let connect = connect_options(&options.migrate_url, "AFTERCOMMIT_POSTGRES__MIGRATE_URL", options)?;
     let place = format!("{}:{}", connect.get_host(), connect.get_port());
-    let unreachable = |reason: String| ConnectError::Unreachable {
-        place: place.clone(),
-        reason,
-    };
     let mut connection = timeout(options.acquire_timeout, PgConnection::connect_with(&connect))
         .await
-        .map_err(|_| unreachable(format!("no answer within {:?}", options.acquire_timeout)))?
-        .map_err(|error| unreachable(told(&error)))?;
-    let (version, shown, is_standby) = server(&mut connection)
+        .map_err(|_| ConnectError::Unreachable {
+            place: place.clone(),
+            reason: format!("no answer within {:?}", options.acquire_timeout),
+        })?
+        .map_err(|error| ConnectError::connecting(&place, &error))?;
+    let server = server(&mut connection)
         .await
-        .map_err(|error| unreachable(told(&error)))?;
-    if version < OLDEST_SERVER {
-        return Err(ConnectError::OldServer { found: shown });
-    }
-    if is_standby {
-        return Err(ConnectError::Standby { place });
-    }
+        .map_err(|error| ConnectError::connecting(&place, &error))?;
+    accept(server, place)?;
     Ok(connection)
 }
 
-/// Its version as a number and as it is shown, and whether it only reads. In one message, which a pooler sends to one
-/// server.
-async fn server(connection: &mut PgConnection) -> Result<(i32, String, bool), sqlx::Error> {
+/// A connection of the application's role, past every pool, to look at what that role is. `None` when there is none to be
+/// had: whoever needs one says why.
+pub(crate) async fn application_connection(options: &PostgresOptions) -> Option<PgConnection> {
+    let connect = connect_options(&options.url, "DATABASE_URL", options).ok()?;
+    timeout(options.acquire_timeout, PgConnection::connect_with(&connect))
+        .await
+        .ok()?
+        .ok()
+}
+
+/// What a server says of itself.
+struct Server {
+    version: i32,
+    shown: String,
+    is_standby: bool,
+}
+
+fn accept(server: Server, place: String) -> Result<(), ConnectError> {
+    if server.version < OLDEST_SERVER {
+        return Err(ConnectError::OldServer { found: server.shown });
+    }
+    if server.is_standby {
+        return Err(ConnectError::Standby { place });
+    }
+    Ok(())
+}
+
+/// In one message, which a pooler sends to one server.
+async fn server(connection: &mut PgConnection) -> Result<Server, sqlx::Error> {
     let row = connection
         .fetch_one(
             "SELECT current_setting('server_version_num')::integer, current_setting('server_version'), \
                pg_is_in_recovery()",
         )
         .await?;
-    Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
+    Ok(Server {
+        version: row.try_get(0)?,
+        shown: row.try_get(1)?,
+        is_standby: row.try_get(2)?,
+    })
 }
 
 fn connect_options(
@@ -202,4 +225,26 @@ async fn refuse_standby(connection: &mut PgConnection) -> Result<(), sqlx::Error
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_before_13_is_refused_and_the_message_names_both_versions() {
+        let server = |version: i32, shown: &str| Server {
+            version,
+            shown: shown.to_owned(),
+            is_standby: false,
+        };
+        let refused = accept(server(120_022, "12.22"), "db:5432".into()).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "PostgreSQL 12.22 is too old; 13 or newer is needed"
+        );
+        for (version, shown) in [(130_000, "13.0"), (180_004, "18.4")] {
+            assert!(accept(server(version, shown), "db:5432".into()).is_ok());
+        }
+    }
 }

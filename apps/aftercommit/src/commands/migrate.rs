@@ -14,7 +14,8 @@ use crate::table::Table;
 pub(crate) async fn execute(command: Migrate) -> Result<String, CommandError> {
     let settings = Settings::load()?;
     if let Some(MigrateQuestion::Status(output)) = command.question {
-        return Ok(described(&schema::status(&settings).await?, output));
+        let states = schema::status(&settings).await?;
+        return Ok(described(&states, &schema::findings(&settings).await?, output));
     }
     if command.dry_run {
         return Ok(missing_sql(&schema::status(&settings).await?));
@@ -34,7 +35,7 @@ pub(crate) async fn execute(command: Migrate) -> Result<String, CommandError> {
     Ok(text)
 }
 
-fn described(states: &[MigrationState], output: Output) -> String {
+fn described(states: &[MigrationState], findings: &[String], output: Output) -> String {
     if output.json {
         let states: Vec<_> = states
             .iter()
@@ -45,14 +46,19 @@ fn described(states: &[MigrationState], output: Output) -> String {
                 })
             })
             .collect();
-        return format!("{:#}\n", json!({ "migrations": states }));
+        return format!("{:#}\n", json!({ "migrations": states, "warnings": findings }));
     }
     let mut table = Table::new(["SCHEMA", "VERSION", "APPLIED", "DESCRIPTION"]);
     for state in states {
         let applied = if state.is_applied { "yes" } else { "no" };
         table.row([state.schema, &state.version.to_string(), applied, &state.description]);
     }
-    table.render("there are no migrations")
+    let mut text = table.render("there are no migrations");
+    for finding in findings {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "\nwarning: {finding}");
+    }
+    text
 }
 
 /// What is missing, as SQL for people to read. Applying it by hand leaves no note of it.

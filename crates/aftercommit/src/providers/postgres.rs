@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aftercommit_domain::contract::EnvelopeFactory;
+use aftercommit_domain::failure::{Classified as _, ErrorClass};
 use aftercommit_platform_config::{PostgresSettings, Settings, Successes};
 pub use aftercommit_platform_db_postgres::*;
 use aftercommit_platform_queue_postgres::{PostgresQueue, PostgresQueueOptions};
@@ -41,7 +42,7 @@ pub(super) async fn open(
     };
     let database = PostgresDatabase::open(options(postgres, settings), services)
         .await
-        .map_err(|error| StartupError::Database(error.to_string()))?;
+        .map_err(startup_error)?;
     let queue = PostgresQueue::new(&database, PostgresQueueOptions::default());
     let shared = Arc::new(queue.clone());
     Ok(Providers {
@@ -55,6 +56,17 @@ pub(super) async fn open(
         dead_letters: Arc::new(database.dead_letters(ReplayInto::Tasks(queue.look()))),
         store: Store::Postgres(OpenedPostgres { database, queue }),
     })
+}
+
+/// Whether it may pass by itself.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+pub(crate) fn startup_error(error: ConnectError) -> StartupError {
+    match error.class() {
+        ErrorClass::Outage | ErrorClass::Retryable | ErrorClass::RateLimited => {
+            StartupError::Database(error.to_string())
+        }
+        ErrorClass::Permanent => StartupError::WrongDatabase(error.to_string()),
+    }
 }
 
 /// How the settings open a database.

@@ -3,7 +3,6 @@
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::connect_error::ConnectError;
-use crate::trouble::told;
 
 /// The longest name PostgreSQL keeps, in bytes.
 const MAX_ROLE: usize = 63;
@@ -92,8 +91,5 @@ pub async fn grants_for(connection: &mut PgConnection, role: &str) -> Result<Vec
 }
 
 fn refused(error: &sqlx::Error) -> ConnectError {
-    ConnectError::Refused {
-        operation: "grant",
-        reason: told(error),
-    }
+    ConnectError::of("grant", error)
 }

@@ -7,7 +7,6 @@ use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 
 use crate::connect_error::ConnectError;
 use crate::pooler::forget_statements;
-use crate::trouble::told;
 
 /// A schema with migrations of its own, which notes in its table `migrations` what was applied.
 pub struct VersionedSchema {
@@ -134,10 +133,9 @@ impl VersionedSchema {
             }
             MigrateError::VersionMismatch(version) => ConnectError::ChangedMigration { schema, version },
             MigrateError::Dirty(version) => ConnectError::DirtyMigration { schema, version },
-            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => ConnectError::Refused {
-                operation: "migrate",
-                reason: told(&error),
-            },
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+                ConnectError::of("migrate", &error)
+            }
             other => ConnectError::Refused {
                 operation: "migrate",
                 reason: other.to_string(),
@@ -148,10 +146,7 @@ impl VersionedSchema {
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn not_read(error: sqlx::Error) -> ConnectError {
-    ConnectError::Refused {
-        operation: "read which migrations were applied",
-        reason: told(&error),
-    }
+    ConnectError::of("read which migrations were applied", &error)
 }
 
 /// What is noted of an applied migration.

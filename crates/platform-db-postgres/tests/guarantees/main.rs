@@ -9,6 +9,7 @@ mod days;
 mod half_open_links;
 mod pgbouncer;
 mod processes;
+mod refusals;
 mod relays;
 #[path = "../rig/mod.rs"]
 mod rig;
