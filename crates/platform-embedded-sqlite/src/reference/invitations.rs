@@ -138,11 +138,15 @@ impl InvitationRepository for Rows<'_> {
         .bind(self.organization)
         .bind(id.uuid());
         let waits = bounded(OPERATION, waits.fetch_optional(&mut *self.connection)).await?;
-        Ok(if waits == Some(true) {
-            EmailClaim::HeldByAnother
-        } else {
-            EmailClaim::AlreadySent
-        })
+        match waits {
+            Some(true) => Ok(EmailClaim::HeldByAnother),
+            Some(false) => Ok(EmailClaim::AlreadySent),
+            // Not that it was sent: under another tenant it would look the same.
+            None => Err(StoreError::Refused {
+                operation: OPERATION,
+                reason: "there is no such invitation in this organization".into(),
+            }),
+        }
     }
 
     async fn record_emailed(&mut self, id: InvitationId, at: Timestamp) -> Result<bool, StoreError> {

@@ -63,7 +63,7 @@ impl InvitationRepository for Rows<'_> {
         stale_before: Timestamp,
     ) -> Result<EmailClaim, StoreError> {
         let Some(row) = self.invitation(id) else {
-            return Ok(EmailClaim::AlreadySent);
+            return Err(absent("invitations.claim_email"));
         };
         if row.invitation.emailed_at.is_some() {
             return Ok(EmailClaim::AlreadySent);
@@ -89,15 +89,22 @@ impl InvitationRepository for Rows<'_> {
         _at: Timestamp,
         keep: u32,
     ) -> Result<(), StoreError> {
-        if let Some(row) = self.invitation(id) {
-            row.tokens.push(*token);
-            let surplus = row.tokens.len().saturating_sub(keep as usize);
-            row.tokens.drain(..surplus);
-        }
+        let row = self.invitation(id).ok_or_else(|| absent("invitations.add_token"))?;
+        row.tokens.push(*token);
+        let surplus = row.tokens.len().saturating_sub(keep as usize);
+        row.tokens.drain(..surplus);
         Ok(())
     }
 
     async fn has_token(&mut self, id: InvitationId, token: &Digest) -> Result<bool, StoreError> {
         Ok(self.invitation(id).is_some_and(|row| row.tokens.contains(token)))
+    }
+}
+
+/// Under another tenant it would look the same.
+fn absent(operation: &'static str) -> StoreError {
+    StoreError::Refused {
+        operation,
+        reason: "there is no such invitation in this organization".into(),
     }
 }

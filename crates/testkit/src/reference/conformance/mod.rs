@@ -50,6 +50,7 @@ macro_rules! reference_store_conformance {
             nothing_is_kept_of_a_unit_of_work_that_is_dropped,
             rows_of_another_organization_are_not_found,
             rows_of_another_organization_are_not_changed,
+            a_change_that_must_find_its_row_and_finds_none_under_its_tenant_is_an_error,
             what_is_stored_comes_back_unchanged,
             a_mark_of_a_project_is_set_once,
             a_deleted_project_gets_no_more_marks,

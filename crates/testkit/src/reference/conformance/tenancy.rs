@@ -1,8 +1,11 @@
 //! Commits, roll-backs and tenants.
 
 use aftercommit_domain::contract::Tenant;
+use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::reference::projects::Project;
-use aftercommit_domain::reference::{ApiKeyId, Digest, InvitationId, UserId};
+use aftercommit_domain::reference::requests::KeptAnswer;
+use aftercommit_domain::reference::{ApiKeyId, Digest, InvitationId, RequestId, UserId};
+use aftercommit_domain::unit_of_work::StoreError;
 
 use super::identity::{api_key, membership, sign_in_link, user};
 use super::invitations::invitation;
@@ -64,6 +67,39 @@ pub async fn rows_of_another_organization_are_not_changed(stores: &ReferenceStor
     assert!(!other.api_keys().revoke(ApiKeyId::from(id(1)), at(5)).await.unwrap());
     assert_eq!(other.records().purge(&project_id(1), 10).await.unwrap(), 0);
     other.commit().await.unwrap();
+    check_unchanged(stores).await;
+}
+
+pub async fn a_change_that_must_find_its_row_and_finds_none_under_its_tenant_is_an_error(stores: &ReferenceStores) {
+    fill(stores).await;
+    let (invitation_id, task) = (InvitationId::from(id(1)), MessageId::from(id(70)));
+    for tenant in [tenant(2), Tenant::System] {
+        // Not that it was sent, and not that another task sends it: either would be taken for done.
+        let mut other = stores.begin(&tenant).await;
+        let claim = other.invitations().claim_email(invitation_id, task, at(5), at(0)).await;
+        assert!(
+            matches!(claim, Err(StoreError::Refused { .. })),
+            "{tenant:?}: {claim:?}"
+        );
+        drop(other);
+        let mut other = stores.begin(&tenant).await;
+        let token = other
+            .invitations()
+            .add_token(invitation_id, &Digest::of("theirs"), at(5), 1)
+            .await;
+        assert!(
+            matches!(token, Err(StoreError::Refused { .. })),
+            "{tenant:?}: {token:?}"
+        );
+        drop(other);
+        let mut other = stores.begin(&tenant).await;
+        let answer = KeptAnswer {
+            key_id: "k1".into(),
+            bytes: vec![1],
+        };
+        let kept = other.requests().keep_answer(RequestId::from(id(1)), &answer).await;
+        assert!(matches!(kept, Err(StoreError::Refused { .. })), "{tenant:?}: {kept:?}");
+    }
     check_unchanged(stores).await;
 }
 
