@@ -25,10 +25,25 @@ async fn one(url: &str, sql: &'static str) -> f64 {
     value.unwrap_or_default()
 }
 
+/// The functions that took most, how often they were called, and how many milliseconds each call took.
+async fn slowest(url: &str) -> Vec<(String, i64, f64)> {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let slowest = sqlx::query_as(
+        "SELECT funcname::text, calls, total_time / calls FROM pg_stat_user_functions
+        WHERE schemaname = 'aftercommit' ORDER BY total_time DESC LIMIT 5",
+    );
+    slowest.fetch_all(&mut connection).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_left_open_does_not_slow_the_rail_down() {
     let seconds = number("AFTERCOMMIT_E2E_PINNED_SECONDS", 8);
-    let server = PostgresServer::start(PostgresOptions::default().without_fsync()).await;
+    let server = PostgresServer::start(
+        PostgresOptions::default()
+            .without_fsync()
+            .setting("track_functions", "all"),
+    )
+    .await;
     let database = server.database(None).await;
     create_tables(&database.url(), 256).await;
     let url = database.superuser_url();
@@ -85,6 +100,9 @@ async fn a_transaction_left_open_does_not_slow_the_rail_down() {
         WHERE schemaname = 'aftercommit' AND relname IN ('outbox', 'tasks')",
     )
     .await;
+    for (function, calls, each) in slowest(&url).await {
+        println!("{function}: {calls} calls, {each:.2} ms each");
+    }
     pinning.rollback().await.unwrap();
     #[expect(clippy::cast_precision_loss, reason = "a rate to be read by people")]
     let pace = verdict.ok as f64 / took.as_secs_f64();

@@ -152,6 +152,13 @@ impl Fleet {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
+    /// How many files and connections a process has open.
+    pub fn open_files(&mut self, name: &str) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.pid(name).unwrap()))
+            .unwrap()
+            .count()
+    }
+
     /// Waits until all producers have ended and nothing is left to do, and compares.
     ///
     /// # Panics
