@@ -51,7 +51,8 @@ async fn publishing_taking_and_settling_dropped_anywhere_lose_no_task_and_end_ea
         if !is_settled {
             // It ended all the same, or it comes again.
             while rig.count("SELECT count(*) FROM aftercommit.tasks").await > 0 {
-                let again = tokio::time::timeout(QUIET, next_is(&rig, &mut deliveries, id)).await;
+                // Long enough for the lease to be ended in between.
+                let again = tokio::time::timeout(QUIET * 10, next_is(&rig, &mut deliveries, id)).await;
                 if let Ok(delivery) = again {
                     ok("an ack", delivery.ack(&Outcome::Completed)).await;
                 }
