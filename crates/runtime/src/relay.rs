@@ -1,14 +1,15 @@
 //! The relay: claim a batch, publish it confirmed, mark it. Three steps, no transaction open in between.
 
+mod batch;
 mod metrics;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aftercommit_domain::contract::{EventEnvelope, Limits, TaskEnvelope};
+use aftercommit_domain::contract::Limits;
 use aftercommit_domain::events::{
-    Claim, Claimed, EventsPublisher, Marked, Outbox, OutboxMessage, RelayPolicy, Release, release_after,
+    Claim, Claimed, EventsPublisher, Marked, Outbox, RelayPolicy, Release, release_after,
 };
 use aftercommit_domain::failure::{ErrorClass, Failure};
 use aftercommit_domain::randomness::Randomness;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::health::LoopHealth;
 use crate::lifecycle::Round;
+use crate::relay::batch::{Batch, Relayed, Taken, untouched};
 use crate::relay::metrics::RelayMetrics;
 
 /// Takes committed messages from the outbox to their topics.
@@ -38,6 +40,9 @@ pub struct Relay {
 
 /// A wait that ended at once and for nothing is followed by a rest of this length.
 const BREATH: Duration = Duration::from_millis(10);
+
+/// How many full batches follow each other before a round tells that it works.
+const MOST_BATCHES: usize = 64;
 
 /// How the relay works.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,25 +92,6 @@ pub struct RelayPorts {
     pub limits: Limits,
 }
 
-/// Claimed rows on their way: what to publish, and what cannot be.
-struct Batch {
-    events: Vec<EventEnvelope>,
-    event_claims: Vec<(Claim, u32)>,
-    tasks: Vec<TaskEnvelope>,
-    task_claims: Vec<(Claim, u32)>,
-    unreadable: Vec<(Claim, u32, Failure)>,
-}
-
-/// What a batch came to.
-#[derive(Default)]
-struct Relayed {
-    published: Vec<Claim>,
-    releases: Vec<(Claim, Release)>,
-    /// Rows that the queue did not take for no fault of theirs, and what was seen of the last of them.
-    put_off: usize,
-    why_put_off: Option<Failure>,
-}
-
 impl Relay {
     /// A relay over these ports.
     pub fn new(ports: RelayPorts, options: RelayOptions) -> Self {
@@ -142,7 +128,7 @@ impl Relay {
     /// # Errors
     /// The store or the queue is away. Nothing is lost: what was not marked is relayed again under the same ids.
     pub async fn round(&self, health: &LoopHealth, stop: &CancellationToken) -> Result<Round, Failure> {
-        if self.relay_batch().await? > 0 {
+        if self.relay_batches(MOST_BATCHES, stop).await? > 0 {
             self.woken_at_once.store(false, Ordering::Relaxed);
             return Ok(Round::Again);
         }
@@ -171,25 +157,62 @@ impl Relay {
     /// The store is away, or the queue took nothing of the batch because it is away: claiming on would only turn the
     /// backlog over and over.
     pub async fn relay_batch(&self) -> Result<usize, Failure> {
+        self.relay_batches(1, &CancellationToken::new()).await
+    }
+
+    /// Relays up to `most` batches while they come full. Once one was taken, the next is claimed while one is on its way:
+    /// the store works on both at once. Answers how many rows were claimed.
+    async fn relay_batches(&self, most: usize, stop: &CancellationToken) -> Result<usize, Failure> {
+        let mut count = 0;
+        let mut taken = self.claim().await?;
+        for turn in 1.. {
+            count += taken.rows.len();
+            let is_last = taken.rows.len() < self.options.batch_size || turn >= most || stop.is_cancelled();
+            if is_last || turn == 1 {
+                self.relay_taken(taken).await?;
+                if is_last || stop.is_cancelled() {
+                    break;
+                }
+                taken = self.claim().await?;
+                continue;
+            }
+            let (relayed, next) = join(self.relay_taken(taken), self.claim()).await;
+            match (relayed, next) {
+                (Ok(()), Ok(next)) if !stop.is_cancelled() => taken = next,
+                (relayed, next) => {
+                    if let Ok(next) = &next {
+                        self.give_back(next).await;
+                    }
+                    relayed?;
+                    next?;
+                    break;
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    async fn claim(&self) -> Result<Taken, Failure> {
         // Taken before the claim's round trip, so that the lease is never trusted for longer than the store grants it.
         let trusted_until = Instant::now() + self.options.lease.saturating_sub(self.options.publish_deadline);
-        let claimed = self
+        let rows = self
             .outbox
             .claim(self.options.batch_size, self.options.lease)
             .await
             .map_err(|error| Failure::of(&error))?;
-        let count = claimed.len();
-        if count == 0 {
-            return Ok(0);
+        Ok(Taken { rows, trusted_until })
+    }
+
+    async fn relay_taken(&self, taken: Taken) -> Result<(), Failure> {
+        if taken.rows.is_empty() {
+            return Ok(());
         }
-        let claims: Vec<Claim> = claimed.iter().map(|row| row.claim).collect();
-        let batch = self.sort(claimed);
-        let relayed = if Instant::now() < trusted_until {
-            self.publish(batch).await
+        let relayed = if Instant::now() < taken.trusted_until {
+            self.publish(self.sorted(taken.rows)).await
         } else {
             // This process was stopped for so long that another relay may have the rows by now.
             Relayed {
-                releases: claims.into_iter().map(|claim| (claim, Release::Untouched)).collect(),
+                releases: untouched(&taken.rows),
                 ..Relayed::default()
             }
         };
@@ -198,10 +221,26 @@ impl Relay {
             Some(failure) if relayed.published.is_empty() && failure.class == ErrorClass::Outage => Err(failure),
             Some(failure) => {
                 tracing::warn!(rows = relayed.put_off, code = %failure.code, error = %failure, "outbox rows were not published and will be tried again");
-                Ok(count)
+                Ok(())
             }
-            None => Ok(count),
+            None => Ok(()),
         }
+    }
+
+    /// Gives rows back that nothing was done with. When that fails too, their lease frees them.
+    async fn give_back(&self, taken: &Taken) {
+        if let Err(failure) = self.write_back(&[], untouched(&taken.rows)).await {
+            tracing::debug!(error = %failure, "claimed rows wait for the end of their lease");
+        }
+    }
+
+    fn sorted(&self, claimed: Vec<Claimed>) -> Batch {
+        let now = self.clock.now();
+        for row in &claimed {
+            let lag = now.signed_duration_since(row.written_at).to_std().unwrap_or_default();
+            self.metrics.lag.record(lag.as_secs_f64());
+        }
+        Batch::of(claimed, &self.limits)
     }
 
     async fn publish(&self, batch: Batch) -> Relayed {
@@ -284,34 +323,6 @@ impl Relay {
             })
         });
         results
-    }
-
-    fn sort(&self, claimed: Vec<Claimed>) -> Batch {
-        let mut batch = Batch {
-            events: Vec::with_capacity(claimed.len()),
-            event_claims: Vec::with_capacity(claimed.len()),
-            tasks: Vec::new(),
-            task_claims: Vec::new(),
-            unreadable: Vec::new(),
-        };
-        let now = self.clock.now();
-        for row in claimed {
-            let lag = now.signed_duration_since(row.written_at).to_std().unwrap_or_default();
-            self.metrics.lag.record(lag.as_secs_f64());
-            match OutboxMessage::from_raw(&row.message, &self.limits) {
-                Ok(OutboxMessage::Event(mut event)) => {
-                    event.sequence = u64::try_from(row.claim.position).ok();
-                    batch.events.push(event);
-                    batch.event_claims.push((row.claim, row.attempts));
-                }
-                Ok(OutboxMessage::Task(task)) => {
-                    batch.tasks.push(task);
-                    batch.task_claims.push((row.claim, row.attempts));
-                }
-                Err(error) => batch.unreadable.push((row.claim, row.attempts, Failure::of(&error))),
-            }
-        }
-        batch
     }
 
     fn release(&self, failure: Failure, attempts: u32) -> Release {

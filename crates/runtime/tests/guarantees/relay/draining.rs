@@ -101,6 +101,47 @@ async fn a_relay_stops_between_two_batches_and_leaves_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_next_batch_is_claimed_while_one_is_on_its_way_and_given_back_at_a_stop() {
+    let rig = Rig::new();
+    for parcel in 0..40 {
+        rig.commit_event(&parcel_sent(parcel, 1)).await;
+    }
+    rig.store.script(Operation::Publish, [Fault::Pass, Fault::Hold]);
+    let engine = rig.start_relay(RelayOptions {
+        batch_size: 10,
+        ..RelayOptions::default()
+    });
+    rig.store.wait_for_held(1).await;
+    rig.until("the third batch is claimed", async || {
+        rig.outbox_stats().await.claimed == 20
+    })
+    .await;
+    let (outcome, ()) = tokio::join!(engine.stop(), async { rig.store.let_go(1) });
+    assert_eq!(outcome, StopOutcome::Clean);
+    let stats = rig.outbox_stats().await;
+    assert_eq!((rig.logged().await.len(), stats.claimed, stats.waiting), (20, 0, 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_claimed_ahead_is_given_back_when_the_queue_takes_nothing() {
+    let rig = Rig::new();
+    for parcel in 0..40 {
+        rig.commit_event(&parcel_sent(parcel, 1)).await;
+    }
+    rig.store
+        .script(Operation::Publish, [Fault::Pass, Fault::Fail, Fault::Hold]);
+    let engine = rig.start_relay(RelayOptions {
+        batch_size: 10,
+        ..RelayOptions::default()
+    });
+    rig.store.wait_for_held(1).await;
+    let stats = rig.outbox_stats().await;
+    assert_eq!((rig.logged().await.len(), stats.claimed, stats.waiting), (10, 10, 20));
+    let (outcome, ()) = tokio::join!(engine.stop(), async { rig.store.let_go(1) });
+    assert_eq!(outcome, StopOutcome::Clean);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outbox_that_wakes_for_nothing_does_not_keep_the_relay_turning() {
     let rig = Rig::new();
     let relay = rig.relay_over(Arc::new(Restless(rig.store.clone())), RelayOptions::default());

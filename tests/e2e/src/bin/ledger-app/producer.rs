@@ -135,7 +135,8 @@ impl Producer<'_> {
         aggregate: i64,
         slow: Option<Duration>,
     ) -> Result<Answer, BeforeCommit> {
-        let mut transaction = pool.begin().await?;
+        // The pool's own deadline ends with the connection: nothing but this one bounds the wait for BEGIN's answer.
+        let mut transaction = timeout(PATIENCE, pool.begin()).await??;
         let before = async {
             let Some(seq) = intend(&mut transaction, id, aggregate).await? else {
                 return Ok::<_, BeforeCommit>(false);

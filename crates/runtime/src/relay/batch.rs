@@ -1,0 +1,64 @@
+//! Rows of a claim, on their way through the relay.
+
+use aftercommit_domain::contract::{EventEnvelope, Limits, TaskEnvelope};
+use aftercommit_domain::events::{Claim, Claimed, OutboxMessage, Release};
+use aftercommit_domain::failure::Failure;
+use tokio::time::Instant;
+
+/// Claimed rows on their way: what to publish, and what cannot be.
+pub(super) struct Batch {
+    pub(super) events: Vec<EventEnvelope>,
+    pub(super) event_claims: Vec<(Claim, u32)>,
+    pub(super) tasks: Vec<TaskEnvelope>,
+    pub(super) task_claims: Vec<(Claim, u32)>,
+    pub(super) unreadable: Vec<(Claim, u32, Failure)>,
+}
+
+impl Batch {
+    /// What can be read of `claimed`, in its order, and what cannot.
+    pub(super) fn of(claimed: Vec<Claimed>, limits: &Limits) -> Self {
+        let mut batch = Self {
+            events: Vec::with_capacity(claimed.len()),
+            event_claims: Vec::with_capacity(claimed.len()),
+            tasks: Vec::new(),
+            task_claims: Vec::new(),
+            unreadable: Vec::new(),
+        };
+        for row in claimed {
+            match OutboxMessage::from_raw(&row.message, limits) {
+                Ok(OutboxMessage::Event(mut event)) => {
+                    event.sequence = u64::try_from(row.claim.position).ok();
+                    batch.events.push(event);
+                    batch.event_claims.push((row.claim, row.attempts));
+                }
+                Ok(OutboxMessage::Task(task)) => {
+                    batch.tasks.push(task);
+                    batch.task_claims.push((row.claim, row.attempts));
+                }
+                Err(error) => batch.unreadable.push((row.claim, row.attempts, Failure::of(&error))),
+            }
+        }
+        batch
+    }
+}
+
+/// Rows of one claim.
+pub(super) struct Taken {
+    pub(super) rows: Vec<Claimed>,
+    /// From then on another relay may have them, should they not be marked in time.
+    pub(super) trusted_until: Instant,
+}
+
+pub(super) fn untouched(rows: &[Claimed]) -> Vec<(Claim, Release)> {
+    rows.iter().map(|row| (row.claim, Release::Untouched)).collect()
+}
+
+/// What a batch came to.
+#[derive(Default)]
+pub(super) struct Relayed {
+    pub(super) published: Vec<Claim>,
+    pub(super) releases: Vec<(Claim, Release)>,
+    /// Rows that the queue did not take for no fault of theirs, and what was seen of the last of them.
+    pub(super) put_off: usize,
+    pub(super) why_put_off: Option<Failure>,
+}
