@@ -78,12 +78,17 @@ async fn prepare_history(rig: &Rig, options: &Options) -> Result<PgConnection, B
     let logged = i64::try_from(options.logged)?;
     query(
         "INSERT INTO aftercommit.event_log (id, published_at, name, organization_id, project_id, occurred_at, sequence, body) \
-         SELECT gen_random_uuid(), now(), 'BenchHappened', '1', '1', now(), number, convert_to(repeat('x', 300), 'UTF8') \
+         SELECT ('01900000-0000-7000-8000-' || lpad(to_hex(number), 12, '0'))::uuid, now(), 'BenchHappened', '1', '1', \
+           now(), number, convert_to(repeat('x', 300), 'UTF8') \
          FROM generate_series(1, $1) AS number",
     )
     .bind(logged)
     .execute(&mut connection)
     .await?;
+    // What is measured is a log that lies there, not the vacuum and the checkpoint after it was filled.
+    connection.execute("VACUUM (ANALYZE) aftercommit.event_log").await?;
+    connection.execute("VACUUM (ANALYZE) aftercommit.outbox").await?;
+    connection.execute("CHECKPOINT").await?;
     if options.pinned {
         connection
             .execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM aftercommit.outbox")

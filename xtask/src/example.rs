@@ -38,6 +38,8 @@ fn run_binary(example: &Example) -> Result<Option<String>, Problem> {
         .current_dir(directory.path())
         // Port 0: the system picks one, so that a busy machine does not fail the test.
         .env("HTTP_ADDR", "127.0.0.1:0")
+        // A database of the tests is none of the example's.
+        .env_remove("DATABASE_URL")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -29,13 +29,14 @@ async fn publishing_taking_and_settling_dropped_anywhere_lose_no_task_and_end_ea
     let rig = Rig::start().await;
     let queue = &rig.process.queue;
     let mut deliveries = rig.process.consume(4).await;
-    let (mut tasks, mut completed) = (0, 0);
+    let (mut tasks, mut completed, mut late) = (0, 0, 0);
     for polls in 0..MOST_POLLS {
         let task = rig.messages().tasks(1).remove(0);
         let id = task.id;
         tasks += 1;
         let is_published = dropped_after(polls, queue.publish(vec![task.clone()])).await.is_some();
-        // Published or not: again under the same id.
+        // Published or not: again under the same id. A dropped call may still arrive after that one has ended.
+        late += i64::from(!is_published);
         soon("a task to be published", queue.publish(vec![task]))
             .await
             .remove(0)
@@ -65,8 +66,8 @@ async fn publishing_taking_and_settling_dropped_anywhere_lose_no_task_and_end_ea
     }
     assert_eq!(completed, 3, "it never ended");
     println!("dropped at {} awaits", tasks - 3);
-    let outcomes = "SELECT count(*) FROM aftercommit.task_outcomes";
-    assert_eq!(rig.count(outcomes).await, tasks);
+    let outcomes = rig.count("SELECT count(*) FROM aftercommit.task_outcomes").await;
+    assert!((tasks..=tasks + late).contains(&outcomes), "{outcomes} of {tasks}");
     let ids = "SELECT count(DISTINCT id) FROM aftercommit.task_outcomes";
     assert_eq!(rig.count(ids).await, tasks);
     drop(deliveries);
