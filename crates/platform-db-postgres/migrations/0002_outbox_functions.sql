@@ -2,9 +2,11 @@
 -- statement of it sees what was committed before it.
 
 -- Takes up to `row_limit` ready rows: in turns over the organizations, within one by position, of an order key only
--- from its oldest unpublished row on. `from_position` spares the walk over rows that were taken a moment ago; 0 sees all.
+-- from its oldest unpublished row on. `known_buckets` and `known_ends` say up to where rows were taken a moment ago and
+-- spare the walk over those; with none, all that is ready is seen.
 CREATE FUNCTION aftercommit.outbox_claim(
-    row_limit integer, lease interval, token bigint, after_bucket text, from_position bigint
+    row_limit integer, lease interval, token bigint, after_bucket text,
+    known_buckets text[], known_ends bigint[]
 ) RETURNS TABLE (
     claimed_position bigint, claimed_attempts integer, claimed_written_at timestamptz, claimed_bucket text,
     claimed_kind text, claimed_body bytea
@@ -16,7 +18,8 @@ CREATE FUNCTION aftercommit.outbox_claim(
     AS $$
 DECLARE
     most_buckets  constant integer := 64;
-    buckets       text[] := '{}';
+    buckets       text[] := known_buckets;
+    ends          bigint[] := known_ends;
     last_bucket   text := after_bucket;
     next_bucket   text;
     has_wrapped   boolean := after_bucket = '';
@@ -44,9 +47,11 @@ BEGIN
         PERFORM aftercommit.outbox_bring_forward(due_keys);
     END IF;
 
-    WHILE cardinality(buckets) < least(most_buckets, row_limit) LOOP
+    -- To find the next bucket means walking over all that was published of the one before it, for as long as a long
+    -- transaction keeps that from being vacuumed.
+    WHILE cardinality(known_buckets) = 0 AND cardinality(buckets) < least(most_buckets, row_limit) LOOP
         SELECT ready.bucket INTO next_bucket FROM aftercommit.outbox AS ready
-        WHERE ready.state = 0 AND ready.bucket > last_bucket AND ready.position > from_position
+        WHERE ready.state = 0 AND ready.bucket > last_bucket
         ORDER BY ready.bucket, ready.position LIMIT 1;
         IF next_bucket IS NULL OR next_bucket = ANY (buckets) THEN
             EXIT WHEN has_wrapped OR next_bucket IS NOT NULL;
@@ -54,6 +59,7 @@ BEGIN
             last_bucket := '';
         ELSE
             buckets := buckets || next_bucket;
+            ends := ends || 0::bigint;
             last_bucket := next_bucket;
         END IF;
     END LOOP;
@@ -64,10 +70,10 @@ BEGIN
 
     SELECT array_agg(taken.position), array_agg(taken.order_key)
     INTO candidates, candidate_keys
-    FROM unnest(buckets) AS turn (bucket)
+    FROM unnest(buckets, ends) AS turn (bucket, known_end)
     CROSS JOIN LATERAL (
         SELECT ready.position, ready.order_key FROM aftercommit.outbox AS ready
-        WHERE ready.state = 0 AND ready.bucket = turn.bucket AND ready.position > from_position
+        WHERE ready.state = 0 AND ready.bucket = turn.bucket AND ready.position > turn.known_end
         ORDER BY ready.position LIMIT share FOR UPDATE SKIP LOCKED
     ) AS taken;
     IF candidates IS NULL THEN
@@ -144,6 +150,7 @@ $$;
 CREATE FUNCTION aftercommit.outbox_mark_published(positions bigint[], tokens bigint[]) RETURNS bigint
     LANGUAGE plpgsql
     SET enable_seqscan = off
+    SET enable_bitmapscan = off
     SET jit = off
     AS $$
 DECLARE
@@ -151,10 +158,18 @@ DECLARE
     keys    bigint[];
 BEGIN
     WITH gone AS (
-        DELETE FROM aftercommit.outbox AS published
-        USING unnest(positions, tokens) AS claim (position, token)
-        WHERE published.position = claim.position AND published.lease_token = claim.token AND published.state = 1
-        RETURNING published.*
+        -- One look-up by position for each row: with a join the planner may come by the leases instead, past all that
+        -- was published since the last vacuum.
+        DELETE FROM aftercommit.outbox
+        WHERE position = ANY (ARRAY(
+            SELECT held.position
+            FROM unnest(positions, tokens) AS claim (position, token)
+            CROSS JOIN LATERAL (
+                SELECT mine.position FROM aftercommit.outbox AS mine
+                WHERE mine.position = claim.position AND mine.lease_token = claim.token LIMIT 1 FOR UPDATE
+            ) AS held
+        ))
+        RETURNING id, kind, position, order_key, organization_id, project_id, name, occurred_at, body
     ), logged AS (
         INSERT INTO aftercommit.event_log
             (id, published_at, name, organization_id, project_id, occurred_at, sequence, body)
@@ -165,6 +180,7 @@ BEGIN
         WHERE gone.kind = 'event' AND NOT EXISTS (
             SELECT FROM aftercommit.event_log AS known
             WHERE known.id = gone.id AND known.published_at > aftercommit.clock() - interval '1 day'
+                AND known.published_at <= aftercommit.clock()
         )
     )
     SELECT count(*), array_agg(DISTINCT gone.order_key) FILTER (WHERE gone.order_key IS NOT NULL)
@@ -198,7 +214,7 @@ BEGIN
             lease_until = NULL
         FROM unnest(positions, tokens, states, delays, counted, failures)
             AS claim (position, token, state, delay, counted, failure)
-        WHERE mine.position = claim.position AND mine.lease_token = claim.token AND mine.state = 1
+        WHERE mine.position = claim.position AND mine.lease_token = claim.token
         RETURNING mine.order_key, mine.state
     )
     SELECT count(*), array_agg(DISTINCT released.order_key)

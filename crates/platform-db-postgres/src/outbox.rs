@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use sqlx::FromRow;
 use sqlx::postgres::types::PgInterval;
 use sqlx::types::Json;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::columns::{attempts, count, interval};
 use crate::database::Inner;
@@ -51,19 +51,21 @@ impl Outbox for PostgresOutbox {
         let look = &self.database.look;
         look.note_seen(self.database.relay.seen());
         let token = self.database.next_token();
-        let (after_bucket, from_position) = look.start();
+        let (start, begun) = (look.start(), Instant::now());
+        let was_known = !start.known_buckets.is_empty();
         let row_limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let rows: Vec<ClaimedRow> = self
             .database
             .engine
             .run(move |connection| {
                 Box::pin(async move {
-                    sqlx::query_as("SELECT * FROM aftercommit.outbox_claim($1, $2, $3, $4, $5)")
+                    sqlx::query_as("SELECT * FROM aftercommit.outbox_claim($1, $2, $3, $4, $5, $6)")
                         .bind(row_limit)
                         .bind(interval(lease))
                         .bind(token)
-                        .bind(after_bucket)
-                        .bind(from_position)
+                        .bind(start.after_bucket)
+                        .bind(start.known_buckets)
+                        .bind(start.known_ends)
                         .fetch_all(connection)
                         .await
                 })
@@ -72,6 +74,8 @@ impl Outbox for PostgresOutbox {
             .map_err(|error| outbox_error("claim", &error))?;
         let is_full = rows.len() >= limit;
         look.note_claimed(
+            was_known,
+            begun.elapsed(),
             rows.iter()
                 .map(|row| (row.claimed_bucket.as_str(), row.claimed_position)),
             is_full,

@@ -1,13 +1,18 @@
 //! What a relay remembers between two claims: where to begin, and when to look again.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Claims that begin where the last one ended, before one walks over everything again.
-const SHORT_CLAIMS: u32 = 16;
+/// Between two claims that walk over everything lies at least this, and
+const FULL_EVERY: Duration = Duration::from_millis(250);
+/// at least this many times what the last one took: of a relay's time a tenth goes into them, however much a long
+/// transaction keeps from being vacuumed.
+const FULL_PAUSE: u32 = 10;
+/// At the latest after this one walks over everything, so that nobody's first row waits for longer.
+const FULL_AT_LATEST: Duration = Duration::from_secs(2);
 
 /// Only a matter of speed: forgetting all of it is always right.
 #[derive(Debug, Default)]
@@ -19,9 +24,20 @@ pub(crate) struct Look {
 struct State {
     seen: u64,
     after_bucket: String,
-    from_position: i64,
-    short_claims: u32,
+    /// Up to where each organization's rows were taken. Empty: the next claim walks over everything.
+    ends: BTreeMap<String, i64>,
+    full_from: Option<Instant>,
     due: Option<Instant>,
+}
+
+/// Where a claim begins.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// Whose turn it was last.
+    pub(crate) after_bucket: String,
+    /// Organizations that have more, and up to where theirs is taken. Empty: whoever has some is to be found.
+    pub(crate) known_buckets: Vec<String>,
+    pub(crate) known_ends: Vec<i64>,
 }
 
 impl Look {
@@ -39,37 +55,49 @@ impl Look {
         self.state.lock().map_or(0, |state| state.seen)
     }
 
-    /// Where the next claim begins: after which organization, and from which position on.
-    pub(crate) fn start(&self) -> (String, i64) {
-        self.state.lock().map_or_else(
-            |_| (String::new(), 0),
-            |state| (state.after_bucket.clone(), state.from_position),
-        )
+    pub(crate) fn start(&self) -> Start {
+        let Ok(state) = self.state.lock() else {
+            return Start::default();
+        };
+        let (known_buckets, known_ends) = state.ends.iter().map(|(bucket, end)| (bucket.clone(), *end)).unzip();
+        Start {
+            after_bucket: state.after_bucket.clone(),
+            known_buckets,
+            known_ends,
+        }
     }
 
     /// After a full claim there is more, most likely right behind what was taken: rows of transactions that committed
-    /// late are found by the next long claim.
-    pub(crate) fn note_claimed<'r>(&self, rows: impl Iterator<Item = (&'r str, i64)>, is_full: bool) {
+    /// late, and of organizations that had none, are found by the next claim that walks over everything.
+    pub(crate) fn note_claimed<'r>(
+        &self,
+        was_known: bool,
+        took: Duration,
+        rows: impl Iterator<Item = (&'r str, i64)>,
+        is_full: bool,
+    ) {
         let Ok(mut state) = self.state.lock() else { return };
-        let mut ends: HashMap<&str, i64> = HashMap::new();
+        let now = Instant::now();
+        let mut ends: BTreeMap<String, i64> = BTreeMap::new();
         for (bucket, position) in rows {
-            let end = ends.entry(bucket).or_insert(position);
-            *end = position.max(*end);
+            match ends.get_mut(bucket) {
+                Some(end) => *end = position.max(*end),
+                None => {
+                    ends.insert(bucket.to_owned(), position);
+                }
+            }
         }
-        state.after_bucket = ends
-            .keys()
-            .max()
-            .map_or_else(String::new, |bucket| (*bucket).to_owned());
-        if is_full && state.short_claims < SHORT_CLAIMS {
-            state.short_claims += 1;
-            state.from_position = ends.values().min().copied().unwrap_or(0);
+        state.after_bucket = ends.keys().next_back().cloned().unwrap_or_default();
+        if !was_known {
+            state.full_from = Some(now + (took * FULL_PAUSE).clamp(FULL_EVERY, FULL_AT_LATEST));
+        }
+        if is_full && state.full_from.is_some_and(|from| now < from) {
+            state.ends = ends;
         } else {
-            let was_short = state.from_position > 0;
-            state.short_claims = 0;
-            state.from_position = 0;
-            if !is_full && was_short {
-                // What a short claim did not see is not gone.
-                state.due = Some(Instant::now());
+            state.ends.clear();
+            if !is_full && was_known {
+                // What this claim did not walk over is not gone.
+                state.due = Some(now);
             }
         }
     }
