@@ -3,10 +3,11 @@
 
 -- Takes up to `row_limit` ready rows: in turns over the organizations, within one by position, of an order key only
 -- from its oldest unpublished row on. `known_buckets` and `known_ends` say up to where rows were taken a moment ago and
--- spare the walk over those; with none, all that is ready is seen.
+-- spare the walk over those; with none, all that is ready is seen. Below `settled_below` (see `outbox_settled`) nothing
+-- holds up what is behind it.
 CREATE FUNCTION aftercommit.outbox_claim(
     row_limit integer, lease interval, token bigint, after_bucket text,
-    known_buckets text[], known_ends bigint[]
+    known_buckets text[], known_ends bigint[], settled_below bigint
 ) RETURNS TABLE (
     claimed_position bigint, claimed_attempts integer, claimed_written_at timestamptz, claimed_bucket text,
     claimed_kind text, claimed_body bytea
@@ -73,7 +74,8 @@ BEGIN
     FROM unnest(buckets, ends) AS turn (bucket, known_end)
     CROSS JOIN LATERAL (
         SELECT ready.position, ready.order_key FROM aftercommit.outbox AS ready
-        WHERE ready.state = 0 AND ready.bucket = turn.bucket AND ready.position > turn.known_end
+        WHERE ready.state = 0 AND ready.bucket = turn.bucket
+            AND ready.position > greatest(turn.known_end, settled_below - 1)
         ORDER BY ready.position LIMIT share FOR UPDATE SKIP LOCKED
     ) AS taken;
     IF candidates IS NULL THEN
@@ -86,8 +88,8 @@ BEGIN
         FROM (
             SELECT last.order_key, (
                 SELECT earlier.position FROM aftercommit.outbox AS earlier
-                WHERE earlier.order_key = last.order_key AND earlier.position < last.position AND earlier.state <> 3
-                    AND NOT earlier.position = ANY (candidates)
+                WHERE earlier.order_key = last.order_key AND earlier.position < last.position
+                    AND earlier.position >= settled_below AND earlier.state <> 3 AND NOT earlier.position = ANY (candidates)
                 ORDER BY earlier.position LIMIT 1
             ) AS position
             FROM (
@@ -123,6 +125,41 @@ BEGIN
             RETURNING mine.position, mine.attempts, mine.written_at, mine.bucket, mine.kind, mine.body
         )
         SELECT * FROM claimed ORDER BY claimed.position;
+END
+$$;
+
+-- Below which position every row is gone for good or kept aside, so that a claim need not walk over what was published
+-- since the last vacuum to find out that nothing is in front of its rows. A position is drawn long before it can be seen,
+-- but by a transaction that has its number already: once all are over that ran when `drawn` was the last position, no row
+-- up to it can appear. Asked with what the last answer said, or with nulls.
+CREATE FUNCTION aftercommit.outbox_settled(known_below bigint, drawn bigint, next_writer bigint)
+    RETURNS TABLE (settled_below bigint, settled_drawn bigint, settled_next_writer bigint)
+    LANGUAGE plpgsql
+    SET enable_seqscan = off
+    SET jit = off
+    SET enable_bitmapscan = off
+    AS $$
+DECLARE
+    is_over boolean := pg_snapshot_xmin(pg_current_snapshot())::text::bigint >= next_writer;
+BEGIN
+    settled_below := coalesce(known_below, 0);
+    settled_drawn := drawn;
+    settled_next_writer := next_writer;
+    IF is_over THEN
+        SELECT mine.position INTO settled_below FROM aftercommit.outbox AS mine
+        WHERE mine.position >= known_below AND mine.position <= drawn AND mine.state <> 3
+        ORDER BY mine.position LIMIT 1;
+        settled_below := coalesce(settled_below, drawn + 1);
+    END IF;
+    IF coalesce(is_over, true) THEN
+        SELECT last_value - (NOT is_called)::integer INTO settled_drawn FROM aftercommit.outbox_position_seq;
+        settled_next_writer := pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
+    END IF;
+    -- Another server took over that had not heard of all positions.
+    IF settled_drawn < settled_below - 1 THEN
+        settled_below := 0;
+    END IF;
+    RETURN NEXT;
 END
 $$;
 
@@ -286,6 +323,8 @@ BEGIN
     LOOP
         PERFORM pg_advisory_xact_lock(1634036835, turn);
     END LOOP;
+    -- The transaction has its number before it draws a position: `outbox_settled` counts on it.
+    PERFORM pg_current_xact_id();
     INSERT INTO aftercommit.outbox
         (id, kind, written_at, order_key, organization_id, project_id, name, occurred_at, body)
     SELECT line.id, line.kind, aftercommit.clock(), hashtextextended(line.order_text, 0), line.organization, line.project,

@@ -71,7 +71,7 @@ const INTO_TASKS: &str = "INSERT INTO aftercommit.tasks \
 const INTO_OUTBOX: &str = "INSERT INTO aftercommit.outbox \
        (id, kind, written_at, order_key, organization_id, project_id, body) \
      SELECT id, 'task', aftercommit.clock(), order_key, organization_id, project_id, body \
-     FROM aftercommit.dead_letters WHERE id = ANY ($1) ORDER BY entry";
+     FROM aftercommit.dead_letters WHERE id = ANY ($1) AND pg_current_xact_id() IS NOT NULL ORDER BY entry";
 
 const REMOVE: &str = "WITH gone AS (\
        DELETE FROM aftercommit.dead_letters WHERE id = ANY ($1) RETURNING id, organization_id, project_id\

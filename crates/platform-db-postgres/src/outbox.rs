@@ -23,7 +23,7 @@ use crate::columns::{attempts, count, interval};
 use crate::database::Inner;
 use crate::trouble::{Trouble, told, trouble};
 
-pub(crate) use look::Look;
+pub(crate) use look::{Look, Settled};
 pub use message_writer::{PostgresOutboxWriter, create_outbox_writer};
 
 /// The most expired rows that are freed at once.
@@ -51,6 +51,10 @@ impl Outbox for PostgresOutbox {
         let look = &self.database.look;
         look.note_seen(self.database.relay.seen());
         let token = self.database.next_token();
+        if let Some(settled) = look.settled() {
+            // Before the claim: a caller that gives up meanwhile leaves no row behind with a lease.
+            self.look_for_settled(settled).await;
+        }
         let (start, begun) = (look.start(), Instant::now());
         let was_known = !start.known_buckets.is_empty();
         let row_limit = i32::try_from(limit).unwrap_or(i32::MAX);
@@ -59,13 +63,14 @@ impl Outbox for PostgresOutbox {
             .engine
             .run(move |connection| {
                 Box::pin(async move {
-                    sqlx::query_as("SELECT * FROM aftercommit.outbox_claim($1, $2, $3, $4, $5, $6)")
+                    sqlx::query_as("SELECT * FROM aftercommit.outbox_claim($1, $2, $3, $4, $5, $6, $7)")
                         .bind(row_limit)
                         .bind(interval(lease))
                         .bind(token)
                         .bind(start.after_bucket)
                         .bind(start.known_buckets)
                         .bind(start.known_ends)
+                        .bind(start.settled_below)
                         .fetch_all(connection)
                         .await
                 })
@@ -221,6 +226,30 @@ impl Outbox for PostgresOutbox {
             quarantined: count(quarantined),
             oldest,
         })
+    }
+}
+
+impl PostgresOutbox {
+    /// Spares the following claims work. Without an answer they do it.
+    async fn look_for_settled(&self, known: Settled) {
+        let answer: Result<Settled, _> = self
+            .database
+            .engine
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query_as("SELECT * FROM aftercommit.outbox_settled($1, $2, $3)")
+                        .bind(known.below)
+                        .bind(known.drawn)
+                        .bind(known.next_writer)
+                        .fetch_one(connection)
+                        .await
+                })
+            })
+            .await;
+        match answer {
+            Ok(settled) => self.database.look.note_settled(settled),
+            Err(error) => tracing::debug!(%error, "it is not known which positions of the outbox are settled"),
+        }
     }
 }
 

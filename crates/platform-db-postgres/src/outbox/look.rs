@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use sqlx::FromRow;
 use tokio::time::Instant;
 
 /// Between two claims that walk over everything lies at least this, and
@@ -27,7 +28,22 @@ struct State {
     /// Up to where each organization's rows were taken. Empty: the next claim walks over everything.
     ends: BTreeMap<String, i64>,
     full_from: Option<Instant>,
+    /// The last claim took as much as it could.
+    is_busy: bool,
+    settled: Settled,
     due: Option<Instant>,
+}
+
+/// What `outbox_settled` answered last.
+#[derive(Debug, Default, Clone, PartialEq, Eq, FromRow)]
+pub(crate) struct Settled {
+    /// Below this position every row is gone for good or kept aside.
+    #[sqlx(rename = "settled_below")]
+    pub(crate) below: i64,
+    #[sqlx(rename = "settled_drawn")]
+    pub(crate) drawn: Option<i64>,
+    #[sqlx(rename = "settled_next_writer")]
+    pub(crate) next_writer: Option<i64>,
 }
 
 /// Where a claim begins.
@@ -38,6 +54,8 @@ pub(crate) struct Start {
     /// Organizations that have more, and up to where theirs is taken. Empty: whoever has some is to be found.
     pub(crate) known_buckets: Vec<String>,
     pub(crate) known_ends: Vec<i64>,
+    /// Where to stop looking back for what is in front of a row of an order key.
+    pub(crate) settled_below: i64,
 }
 
 impl Look {
@@ -62,8 +80,22 @@ impl Look {
         let (known_buckets, known_ends) = state.ends.iter().map(|(bucket, end)| (bucket.clone(), *end)).unzip();
         Start {
             after_bucket: state.after_bucket.clone(),
+            // Rows that were kept aside and given back are found by a claim that walks over everything.
+            settled_below: if state.ends.is_empty() { 0 } else { state.settled.below },
             known_buckets,
             known_ends,
+        }
+    }
+
+    /// What is to be asked again before a claim that walks over everything while there is much to do.
+    pub(crate) fn settled(&self) -> Option<Settled> {
+        let state = self.state.lock().ok()?;
+        (state.is_busy && state.ends.is_empty()).then(|| state.settled.clone())
+    }
+
+    pub(crate) fn note_settled(&self, settled: Settled) {
+        if let Ok(mut state) = self.state.lock() {
+            state.settled = settled;
         }
     }
 
@@ -86,6 +118,10 @@ impl Look {
                     ends.insert(bucket.to_owned(), position);
                 }
             }
+        }
+        state.is_busy = is_full;
+        if !is_full {
+            state.settled = Settled::default();
         }
         state.after_bucket = ends.keys().next_back().cloned().unwrap_or_default();
         if !was_known {

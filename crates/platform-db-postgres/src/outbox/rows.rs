@@ -10,12 +10,13 @@ use uuid::Uuid;
 use crate::outbox::outbox_error;
 
 /// The same as `aftercommit.outbox_append` for one row of a transaction that knows its tenant. The turn is taken before the
-/// position is drawn, because the inner row is made first.
+/// position is drawn, because the inner row is made first; and so has the transaction its number.
 const INSERT_ONE: &str = "INSERT INTO aftercommit.outbox \
        (id, kind, written_at, order_key, organization_id, project_id, name, occurred_at, body) \
      SELECT $1, $2, aftercommit.clock(), turn.order_key, $4, $5, $6, $7, $8 \
      FROM (SELECT hashtextextended($3, 0) AS order_key, \
-             pg_advisory_xact_lock(1634036835, (hashtextextended($3, 0) & 4095)::integer) OFFSET 0) AS turn";
+             pg_advisory_xact_lock(1634036835, (hashtextextended($3, 0) & 4095)::integer) \
+           WHERE pg_current_xact_id() IS NOT NULL OFFSET 0) AS turn";
 
 /// Whether the transaction knows its tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

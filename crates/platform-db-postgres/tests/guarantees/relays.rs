@@ -17,6 +17,10 @@ use crate::rig::Rig;
 
 const LEASE: Duration = Duration::from_secs(30);
 
+/// Draws a position that nobody else sees before the commit.
+const DRAW: &str = "INSERT INTO aftercommit.outbox (id, kind, written_at, name, occurred_at, body) \
+    VALUES (gen_random_uuid(), 'event', now(), 'Late', now(), '\\x7b7d')";
+
 async fn write(rig: &Rig, messages: Vec<OutboxMessage>) {
     let units = rig.database.units_of_work(rig.services.envelopes.clone());
     let mut unit = units.begin(&Tenant::System, &Cause::root()).await.unwrap();
@@ -183,9 +187,7 @@ async fn a_slow_writers_row_is_not_overlooked_when_later_ones_are_gone_already()
     let messages = Messages::new(&rig.services);
     let tenant = Tenant::System;
     let mut slow = rig.database.begin(&tenant).await.unwrap();
-    let insert = "INSERT INTO aftercommit.outbox (id, kind, written_at, name, occurred_at, body) \
-        VALUES (gen_random_uuid(), 'event', now(), 'Late', now(), '\\x7b7d')";
-    sqlx::query(insert).execute(&mut *slow).await.unwrap();
+    sqlx::query(DRAW).execute(&mut *slow).await.unwrap();
     // So many that the relay begins its walk behind the slow writer's row.
     write(&rig, (0..64).map(|number| messages.row(&number.to_string())).collect()).await;
     let outbox = rig.database.outbox();
@@ -205,6 +207,46 @@ async fn a_slow_writers_row_is_not_overlooked_when_later_ones_are_gone_already()
         assert!(claims < 3, "found by the second look at the latest");
     };
     assert_eq!(late, 1);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_settled_that_a_writer_may_still_commit_or_that_is_still_to_be_published() {
+    let rig = Rig::start().await;
+    let messages = Messages::new(&rig.services);
+    let outbox = rig.database.outbox();
+    let mut known: (i64, Option<i64>, Option<i64>) = (0, None, None);
+    let settled = async |known: &mut (i64, Option<i64>, Option<i64>)| {
+        *known = sqlx::query_as("SELECT * FROM aftercommit.outbox_settled($1, $2, $3)")
+            .bind(known.0)
+            .bind(known.1)
+            .bind(known.2)
+            .fetch_one(&rig.database.pools().engine)
+            .await
+            .unwrap();
+        known.0
+    };
+    assert_eq!(settled(&mut known).await, 0);
+    assert_eq!(settled(&mut known).await, 1, "nothing was ever drawn");
+    let mut slow = rig.database.begin(&Tenant::System).await.unwrap();
+    sqlx::query(DRAW).execute(&mut *slow).await.unwrap();
+    write(&rig, (0..4).map(|number| messages.row(&number.to_string())).collect()).await;
+    let claimed = outbox.claim(4, LEASE).await.unwrap();
+    let claims: Vec<_> = claimed.iter().map(|row| row.claim).collect();
+    outbox.mark_published(&claims).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(settled(&mut known).await, 1, "the first position may still come");
+    }
+    slow.commit().await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(settled(&mut known).await, 1, "it came, and waits");
+    }
+    let claimed = outbox.claim(4, LEASE).await.unwrap();
+    assert_eq!(settled(&mut known).await, 1, "it is claimed, and may come back");
+    let failure = Failure::new("test.failed", ErrorClass::Permanent, "on purpose");
+    let aside = vec![(claimed[0].claim, Release::Quarantine { failure })];
+    outbox.release(aside).await.unwrap();
+    assert_eq!(settled(&mut known).await, 6, "it holds up nobody where it is now");
     rig.stop().await;
 }
 

@@ -75,7 +75,7 @@ async fn the_application_may_do_no_more_than_it_was_granted() {
         "TRUNCATE reference.records",
         "SELECT aftercommit.event_log_make_days(1)",
         "SELECT aftercommit.event_log_drop_days(now(), 100)",
-        "SELECT * FROM aftercommit.outbox_claim(1, '1 s', 1, '', '{}', '{}')",
+        "SELECT * FROM aftercommit.outbox_claim(1, '1 s', 1, '', '{}', '{}', 0)",
         "ALTER TABLE reference.records NO FORCE ROW LEVEL SECURITY",
         "CREATE TABLE reference.mine (id integer)",
         "SET ROLE aftercommit_test_owner",
