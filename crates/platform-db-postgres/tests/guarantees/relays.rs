@@ -231,7 +231,7 @@ async fn nothing_is_settled_that_a_writer_may_still_commit_or_that_is_still_to_b
     let mut slow = rig.database.begin(&Tenant::System).await.unwrap();
     sqlx::query(DRAW).execute(&mut *slow).await.unwrap();
     write(&rig, (0..4).map(|number| messages.row(&number.to_string())).collect()).await;
-    let claimed = outbox.claim(4, LEASE).await.unwrap();
+    let claimed = outbox.claim(8, LEASE).await.unwrap();
     let claims: Vec<_> = claimed.iter().map(|row| row.claim).collect();
     outbox.mark_published(&claims).await.unwrap();
     for _ in 0..3 {
@@ -241,7 +241,7 @@ async fn nothing_is_settled_that_a_writer_may_still_commit_or_that_is_still_to_b
     for _ in 0..3 {
         assert_eq!(settled(&mut known).await, 1, "it came, and waits");
     }
-    let claimed = outbox.claim(4, LEASE).await.unwrap();
+    let claimed = outbox.claim(8, LEASE).await.unwrap();
     assert_eq!(settled(&mut known).await, 1, "it is claimed, and may come back");
     let failure = Failure::new("test.failed", ErrorClass::Permanent, "on purpose");
     let aside = vec![(claimed[0].claim, Release::Quarantine { failure })];
