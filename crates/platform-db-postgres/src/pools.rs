@@ -2,8 +2,8 @@
 //!
 //! sqlx 0.9.0 loses track of a transaction whose `begin` was cancelled after the statement was sent: the connection goes
 //! back to its pool inside a transaction that nobody commits, and later writes through it are lost. So every connection
-//! is taken out through a `ROLLBACK`, which replaces sqlx's own ping and costs the same; units of work send theirs
-//! together with their `BEGIN`.
+//! is asked for such a transaction when it is taken out, which replaces sqlx's own ping and costs the same; units of work
+//! begin in a way that cannot be cancelled.
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -18,6 +18,8 @@ use crate::options::PostgresOptions;
 
 /// A server of this version or newer.
 const OLDEST_SERVER: i32 = 130_000;
+/// SQLSTATE `in_failed_sql_transaction`.
+const IN_FAILED_TRANSACTION: &str = "25P02";
 /// Connections for leases: one renews while another rescues.
 const LEASE_CONNECTIONS: u32 = 2;
 /// A connection that did nothing for this long is closed.
@@ -26,7 +28,7 @@ const IDLE: Duration = Duration::from_mins(5);
 /// The pools of one process, each for a purpose of its own, so that slow handlers never keep a lease from being renewed.
 #[derive(Debug, Clone)]
 pub struct Pools {
-    /// For units of work alone: they begin with a `ROLLBACK` of their own.
+    /// For units of work alone, which leave no transaction behind.
     pub(crate) units: PgPool,
     /// For reads and statements of handlers.
     pub handlers: PgPool,
@@ -52,26 +54,12 @@ impl Pools {
                 .test_before_acquire(false)
                 .after_connect(|connection, _| Box::pin(refuse_standby(connection)))
         };
-        let with_rollback = |pool: PgPoolOptions| {
-            pool.before_acquire(|connection, _| {
-                Box::pin(async move {
-                    connection.execute("ROLLBACK").await?;
-                    Ok(true)
-                })
-            })
-        };
-        // Through a pooler each `ROLLBACK` without a transaction is a warning that no session can turn off. There only
-        // the application begins transactions in a way that can be cancelled; everything else closes its connection.
         let guarded = |connections: u32| {
-            if options.pgbouncer {
-                pool(connections)
-            } else {
-                with_rollback(pool(connections))
-            }
+            pool(connections).before_acquire(|connection, _| Box::pin(end_left_over_transaction(connection)))
         };
         let limit = options.statement_timeout;
         // What the application gave up on a link that is half open must not keep its place; elsewhere `Loan` sees to it.
-        let handlers = with_rollback(pool(options.handler_connections)).after_release(move |connection, _| {
+        let handlers = guarded(options.handler_connections).after_release(move |connection, _| {
             Box::pin(async move {
                 Ok(timeout(limit, connection.ping())
                     .await
@@ -97,6 +85,21 @@ impl Pools {
             self.console.close(),
         );
     }
+}
+
+/// Ends a transaction that somebody left open. Not with a `ROLLBACK` on the chance, which without a transaction is a
+/// warning in the server's log each time.
+async fn end_left_over_transaction(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    // Inside a transaction `now()` is when that began.
+    let is_outside = match connection.fetch_one("SELECT now() = statement_timestamp()").await {
+        Ok(row) => row.try_get(0)?,
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(IN_FAILED_TRANSACTION) => false,
+        Err(error) => return Err(error),
+    };
+    if !is_outside {
+        connection.execute("ROLLBACK").await?;
+    }
+    Ok(true)
 }
 
 /// How a connection is made that listens, if there may be one: behind PgBouncer only past it, by the URL of migrations.

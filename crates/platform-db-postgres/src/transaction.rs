@@ -52,25 +52,34 @@ impl Beginner {
         let (units, relay, limit) = (self.units.clone(), Arc::clone(&self.relay), self.limit);
         let is_pooled = self.is_pooled;
         let begun = self.tracker.spawn(async move {
-            let connection = Loan::new(units.acquire().await?, limit);
-            let mut transaction = PostgresTransaction {
-                connection,
-                relay,
-                has_messages: false,
-                limit,
-                is_pooled,
-                is_over: false,
-            };
-            let begin = PgTransactionManager::begin(&mut transaction.connection, Some(sql.into_sql_str()));
-            match timeout(limit, begin).await {
-                Ok(Ok(())) => Ok(transaction),
-                Ok(Err(error)) => {
-                    transaction.give_up_connection();
-                    Err(error)
-                }
-                Err(_) => {
-                    transaction.give_up_connection();
-                    Err(sqlx::Error::PoolTimedOut)
+            // Connections that died in the pool, as all do when the server restarts, are found out by their `BEGIN`.
+            // Nothing has happened yet, so another one may try; each is used up, a new one that fails ends it.
+            let mut tries = units.size() + 1;
+            loop {
+                tries -= 1;
+                let connection = Loan::new(units.acquire().await?, limit);
+                let mut transaction = PostgresTransaction {
+                    connection,
+                    relay: Arc::clone(&relay),
+                    has_messages: false,
+                    limit,
+                    is_pooled,
+                    is_over: false,
+                };
+                let begin = AssertSqlSafe(sql.clone()).into_sql_str();
+                let begin = PgTransactionManager::begin(&mut transaction.connection, Some(begin));
+                match timeout(limit, begin).await {
+                    Ok(Ok(())) => return Ok(transaction),
+                    Ok(Err(error)) => {
+                        transaction.give_up_connection();
+                        if tries == 0 || trouble(&error) != Trouble::Away {
+                            return Err(error);
+                        }
+                    }
+                    Err(_) => {
+                        transaction.give_up_connection();
+                        return Err(sqlx::Error::PoolTimedOut);
+                    }
                 }
             }
         });
@@ -81,17 +90,14 @@ impl Beginner {
         }
     }
 
-    /// One round trip: what a cancelled transaction left behind ends, a new one begins and knows its tenant.
-    fn begin_sql(&self, tenant: &Tenant) -> AssertSqlSafe<String> {
+    /// One round trip: a transaction begins and knows its tenant.
+    fn begin_sql(&self, tenant: &Tenant) -> String {
         let scope = match tenant {
             Tenant::System => "system",
             Tenant::Organization { .. } => "organization",
             Tenant::Project { .. } => "project",
         };
-        // Behind a pooler a `ROLLBACK` without a transaction is a warning each time; a transaction that was not ended
-        // has closed its connection.
-        let begin = if self.is_pooled { "BEGIN" } else { "ROLLBACK; BEGIN" };
-        let mut sql = format!("{begin}; SET LOCAL aftercommit.scope = '{scope}'");
+        let mut sql = format!("BEGIN; SET LOCAL aftercommit.scope = '{scope}'");
         let organization = tenant.organization_id().map(OrganizationId::as_str);
         let project = tenant.project_id().map(ProjectId::as_str);
         for (name, value) in [("organization_id", organization), ("project_id", project)] {
@@ -103,7 +109,7 @@ impl Beginner {
         if self.is_pooled {
             let _ = write!(sql, "; {}", limits(self.limit));
         }
-        AssertSqlSafe(sql)
+        sql
     }
 }
 

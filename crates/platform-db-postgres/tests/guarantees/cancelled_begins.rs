@@ -7,6 +7,7 @@ use aftercommit_domain::contract::Tenant;
 use aftercommit_platform_db_postgres::PostgresOptions;
 use aftercommit_testkit::postgres_server::PostgresServer;
 use aftercommit_testkit::proxy::PostgresProxy;
+use futures::future::try_join_all;
 use sqlx::Executor as _;
 use tokio::time::timeout;
 
@@ -65,7 +66,7 @@ async fn a_cancelled_begin_of_a_unit_of_work_leaves_no_transaction_open() {
         .await
         .unwrap();
     for round in 1..=5 {
-        let hold = proxy.hold_reply("ROLLBACK; BEGIN");
+        let hold = proxy.hold_reply("BEGIN; SET LOCAL");
         cancelled_once(database.begin(&Tenant::System), hold.arrived()).await;
         hold.release();
         let mut unit = timeout(SOON, database.begin(&Tenant::System)).await.unwrap().unwrap();
@@ -76,6 +77,26 @@ async fn a_cancelled_begin_of_a_unit_of_work_leaves_no_transaction_open() {
     let idle = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'";
     assert_eq!(count(&rig, idle).await, 0);
     database.close().await.unwrap();
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_the_server_ended_in_the_pool_fail_nobodys_begin() {
+    let rig = Rig::start().await;
+    let database = &rig.database;
+    let tenant = Tenant::System;
+    let units = try_join_all((0..4).map(|_| database.begin(&tenant))).await.unwrap();
+    for unit in units {
+        unit.rollback().await.unwrap();
+    }
+    let ended = count(
+        &rig,
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid() AND query = 'ROLLBACK'",
+    )
+    .await;
+    assert_eq!(ended, 4);
+    timeout(SOON, database.begin(&tenant)).await.unwrap().unwrap();
     rig.stop().await;
 }
 
