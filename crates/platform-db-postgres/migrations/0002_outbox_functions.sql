@@ -131,7 +131,9 @@ $$;
 -- Below which position every row is gone for good or kept aside, so that a claim need not walk over what was published
 -- since the last vacuum to find out that nothing is in front of its rows. A position is drawn long before it can be seen,
 -- but by a transaction that has its number already: once all are over that ran when `drawn` was the last position, no row
--- up to it can appear. Asked with what the last answer said, or with nulls.
+-- up to it can appear. Which those are, its own number tells, drawn after `drawn` was read: every writer that had drawn a
+-- position by then has a lower one. (The end of a snapshot does not: a transaction that runs may lie beyond it.) Asked with
+-- what the last answer said, or with nulls.
 CREATE FUNCTION aftercommit.outbox_settled(known_below bigint, drawn bigint, next_writer bigint)
     RETURNS TABLE (settled_below bigint, settled_drawn bigint, settled_next_writer bigint)
     LANGUAGE plpgsql
@@ -153,7 +155,7 @@ BEGIN
     END IF;
     IF coalesce(is_over, true) THEN
         SELECT last_value - (NOT is_called)::integer INTO settled_drawn FROM aftercommit.outbox_position_seq;
-        settled_next_writer := pg_snapshot_xmax(pg_current_snapshot())::text::bigint;
+        settled_next_writer := pg_current_xact_id()::text::bigint;
     END IF;
     -- Another server took over that had not heard of all positions.
     IF settled_drawn < settled_below - 1 THEN

@@ -210,43 +210,70 @@ async fn a_slow_writers_row_is_not_overlooked_when_later_ones_are_gone_already()
     rig.stop().await;
 }
 
+/// Asks again and again what is settled, as a relay does.
+struct Settled<'r> {
+    rig: &'r Rig,
+    known: (i64, Option<i64>, Option<i64>),
+}
+
+impl Settled<'_> {
+    async fn ask(&mut self) -> i64 {
+        self.known = sqlx::query_as("SELECT * FROM aftercommit.outbox_settled($1, $2, $3)")
+            .bind(self.known.0)
+            .bind(self.known.1)
+            .bind(self.known.2)
+            .fetch_one(&self.rig.database.pools().engine)
+            .await
+            .unwrap();
+        self.known.0
+    }
+
+    /// It is settled in the end: transactions of other databases of the server hold it up for as long as they are open.
+    async fn becomes(&mut self, position: i64) {
+        let asking = async {
+            while self.ask().await != position {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(SOON, asking).await.expect("settled soon");
+    }
+
+    async fn stays(&mut self, position: i64, why: &str) {
+        for _ in 0..3 {
+            assert_eq!(self.ask().await, position, "{why}");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_settled_that_a_writer_may_still_commit_or_that_is_still_to_be_published() {
     let rig = Rig::start().await;
     let messages = Messages::new(&rig.services);
     let outbox = rig.database.outbox();
-    let mut known: (i64, Option<i64>, Option<i64>) = (0, None, None);
-    let settled = async |known: &mut (i64, Option<i64>, Option<i64>)| {
-        *known = sqlx::query_as("SELECT * FROM aftercommit.outbox_settled($1, $2, $3)")
-            .bind(known.0)
-            .bind(known.1)
-            .bind(known.2)
-            .fetch_one(&rig.database.pools().engine)
-            .await
-            .unwrap();
-        known.0
-    };
-    assert_eq!(settled(&mut known).await, 0);
-    assert_eq!(settled(&mut known).await, 1, "nothing was ever drawn");
+    let known = (0, None, None);
+    let mut settled = Settled { rig: &rig, known };
+    settled.becomes(1).await;
     let mut slow = rig.database.begin(&Tenant::System).await.unwrap();
     sqlx::query(DRAW).execute(&mut *slow).await.unwrap();
+    // Of all transactions the youngest is the one that still runs.
+    let known = (0, None, None);
+    Settled { rig: &rig, known }
+        .stays(0, "its position may still come")
+        .await;
     write(&rig, (0..4).map(|number| messages.row(&number.to_string())).collect()).await;
     let claimed = outbox.claim(8, LEASE).await.unwrap();
     let claims: Vec<_> = claimed.iter().map(|row| row.claim).collect();
     outbox.mark_published(&claims).await.unwrap();
-    for _ in 0..3 {
-        assert_eq!(settled(&mut known).await, 1, "the first position may still come");
-    }
+    settled.stays(1, "the first position may still come").await;
     slow.commit().await.unwrap();
-    for _ in 0..3 {
-        assert_eq!(settled(&mut known).await, 1, "it came, and waits");
-    }
+    settled.stays(1, "it came, and waits").await;
     let claimed = outbox.claim(8, LEASE).await.unwrap();
-    assert_eq!(settled(&mut known).await, 1, "it is claimed, and may come back");
+    settled.stays(1, "it is claimed, and may come back").await;
     let failure = Failure::new("test.failed", ErrorClass::Permanent, "on purpose");
     let aside = vec![(claimed[0].claim, Release::Quarantine { failure })];
     outbox.release(aside).await.unwrap();
-    assert_eq!(settled(&mut known).await, 6, "it holds up nobody where it is now");
+    // It holds up nobody where it is now.
+    settled.becomes(6).await;
     rig.stop().await;
 }
 
