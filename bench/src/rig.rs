@@ -60,8 +60,6 @@ impl Rig {
         ];
         if let Some(database) = &database {
             environment.push(("DATABASE_URL".to_owned(), database.url.clone()));
-            // As many as the raw limit and the peers use.
-            environment.push(("AFTERCOMMIT_POSTGRES__HANDLER_CONNECTIONS".to_owned(), "16".to_owned()));
         }
         let settings = Settings::from_sources(environment, None)?;
         aftercommit_platform_telemetry::init(&LogOptions::new(settings.log.filter.clone(), LogFormat::Pretty))?;

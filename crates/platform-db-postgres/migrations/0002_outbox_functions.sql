@@ -328,9 +328,9 @@ BEGIN
     -- The transaction has its number before it draws a position: `outbox_settled` counts on it.
     PERFORM pg_current_xact_id();
     INSERT INTO aftercommit.outbox
-        (id, kind, written_at, order_key, organization_id, project_id, name, occurred_at, body)
+        (id, kind, written_at, order_key, organization_id, project_id, bucket, name, occurred_at, body)
     SELECT line.id, line.kind, aftercommit.clock(), hashtextextended(line.order_text, 0), line.organization, line.project,
-        line.name, line.occurred, line.body
+        coalesce(line.organization, ' '), line.name, line.occurred, line.body
     FROM unnest(ids, kinds, order_texts, organizations, projects, names, occurred, bodies) WITH ORDINALITY
         AS line (id, kind, order_text, organization, project, name, occurred, body, ordinal)
     ORDER BY line.ordinal;

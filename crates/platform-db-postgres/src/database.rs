@@ -23,7 +23,7 @@ use crate::options::{PostgresOptions, PostgresServices};
 use crate::outbox::{Look, PostgresOutbox};
 use crate::pools::{self, Pools, connect_directly};
 use crate::statement::Statements;
-use crate::transaction::{Beginner, PostgresTransaction};
+use crate::transaction::{Beginner, Line, PostgresTransaction};
 use crate::unit_of_work::PostgresUnitOfWorkFactory;
 use crate::wake::Wake;
 
@@ -97,6 +97,7 @@ impl PostgresDatabase {
             relay: Arc::clone(&relay),
             limit: options.statement_timeout,
             is_pooled: options.pgbouncer,
+            line: Arc::new(Line::default()),
         };
         let (ringing, closing) = (TaskTracker::new(), CancellationToken::new());
         if options.notify {
@@ -187,6 +188,11 @@ impl PostgresDatabase {
     /// [`StoreError::Unavailable`] when no connection came in time, or the server is away.
     pub async fn begin(&self, tenant: &Tenant) -> Result<PostgresTransaction, StoreError> {
         self.inner.beginner.begin(tenant).await
+    }
+
+    /// How many callers of [`begin`](Self::begin) and of units of work wait because every connection is in use.
+    pub fn waiting_to_begin(&self) -> usize {
+        self.inner.beginner.line.len()
     }
 
     /// The pools: `handlers` is the application's to use.

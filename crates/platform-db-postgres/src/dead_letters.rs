@@ -69,8 +69,8 @@ const INTO_TASKS: &str = "INSERT INTO aftercommit.tasks \
      FROM aftercommit.dead_letters WHERE id = ANY ($1) ORDER BY entry ON CONFLICT (id) DO NOTHING";
 
 const INTO_OUTBOX: &str = "INSERT INTO aftercommit.outbox \
-       (id, kind, written_at, order_key, organization_id, project_id, body) \
-     SELECT id, 'task', aftercommit.clock(), order_key, organization_id, project_id, body \
+       (id, kind, written_at, order_key, organization_id, project_id, bucket, body) \
+     SELECT id, 'task', aftercommit.clock(), order_key, organization_id, project_id, coalesce(organization_id, ' '), body \
      FROM aftercommit.dead_letters WHERE id = ANY ($1) AND pg_current_xact_id() IS NOT NULL ORDER BY entry";
 
 const REMOVE: &str = "WITH gone AS (\

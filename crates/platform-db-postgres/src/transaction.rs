@@ -1,121 +1,46 @@
 //! A transaction of a unit of work.
 
-use std::fmt::{self, Write as _};
+mod beginner;
+mod line;
+
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::contract::{OrganizationId, ProjectId, Tenant};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError};
+use futures::TryStreamExt as _;
 use sqlx::postgres::PgTransactionManager;
-use sqlx::{AssertSqlSafe, Executor as _, PgConnection, PgPool, SqlSafeStr as _};
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 use sqlx_core::transaction::TransactionManager as _;
 use tokio::time::timeout;
-use tokio_util::task::TaskTracker;
 
 use crate::loan::Loan;
-use crate::pooler::{forget_statements, limits};
+use crate::pooler::forget_statements;
+pub(crate) use crate::transaction::beginner::Beginner;
+pub(crate) use crate::transaction::line::Line;
+use crate::transaction::line::Turn;
 use crate::trouble::{Trouble, is_in_doubt, told, trouble};
 use crate::wake::Wake;
+
+/// A connection goes from one transaction to the next at most this often before the pool looks at it again.
+const MOST_TAKEN_OVER: u32 = 1000;
+/// Fails in a transaction one of whose statements failed, which `COMMIT` would roll back without an error.
+const CHECK: &str = "SELECT 1";
 
 /// An open transaction. Dereferences to sqlx's connection, so any sqlx query runs in it. Dropped without
 /// [`commit`](Self::commit), it rolls back.
 pub struct PostgresTransaction {
     connection: Loan,
     relay: Arc<Wake>,
+    line: Arc<Line>,
+    /// How often the connection went from one transaction to the next without the pool.
+    taken_over: u32,
     /// Whether the relay has something to do once this is committed.
     has_messages: bool,
     limit: Duration,
     is_pooled: bool,
     is_over: bool,
-}
-
-/// What beginning needs.
-pub(crate) struct Beginner {
-    pub(crate) units: PgPool,
-    pub(crate) tracker: TaskTracker,
-    pub(crate) relay: Arc<Wake>,
-    pub(crate) limit: Duration,
-    /// A pooler is between.
-    pub(crate) is_pooled: bool,
-}
-
-impl Beginner {
-    /// Begins a transaction of `tenant`. Cancelling the call at any point leaves no transaction open: the beginning goes
-    /// on by itself, and what nobody waits for any more is rolled back.
-    pub(crate) async fn begin(&self, tenant: &Tenant) -> Result<PostgresTransaction, StoreError> {
-        let unavailable = |reason: String| StoreError::Unavailable {
-            operation: "begin",
-            reason,
-        };
-        let sql = self.begin_sql(tenant);
-        let (units, relay, limit) = (self.units.clone(), Arc::clone(&self.relay), self.limit);
-        let is_pooled = self.is_pooled;
-        let begun = self.tracker.spawn(async move {
-            // Connections that died in the pool, as all do when the server restarts, are found out by their `BEGIN`.
-            // Nothing has happened yet, so another one may try; each is used up, a new one that fails ends it.
-            let mut tries = units.size() + 1;
-            loop {
-                tries -= 1;
-                let connection = Loan::new(units.acquire().await?, limit);
-                let mut transaction = PostgresTransaction {
-                    connection,
-                    relay: Arc::clone(&relay),
-                    has_messages: false,
-                    limit,
-                    is_pooled,
-                    is_over: false,
-                };
-                let begin = AssertSqlSafe(sql.clone()).into_sql_str();
-                let begin = PgTransactionManager::begin(&mut transaction.connection, Some(begin));
-                match timeout(limit, begin).await {
-                    Ok(Ok(())) => return Ok(transaction),
-                    Ok(Err(error)) => {
-                        transaction.give_up_connection();
-                        if tries == 0 || trouble(&error) != Trouble::Away {
-                            return Err(error);
-                        }
-                    }
-                    Err(_) => {
-                        transaction.give_up_connection();
-                        return Err(sqlx::Error::PoolTimedOut);
-                    }
-                }
-            }
-        });
-        match begun.await {
-            Ok(Ok(transaction)) => Ok(transaction),
-            Ok(Err(error)) => Err(unavailable(told(&error))),
-            Err(error) => Err(unavailable(error.to_string())),
-        }
-    }
-
-    /// One round trip: a transaction begins and knows its tenant.
-    fn begin_sql(&self, tenant: &Tenant) -> String {
-        let scope = match tenant {
-            Tenant::System => "system",
-            Tenant::Organization { .. } => "organization",
-            Tenant::Project { .. } => "project",
-        };
-        let mut sql = format!("BEGIN; SET LOCAL aftercommit.scope = '{scope}'");
-        let organization = tenant.organization_id().map(OrganizationId::as_str);
-        let project = tenant.project_id().map(ProjectId::as_str);
-        for (name, value) in [("organization_id", organization), ("project_id", project)] {
-            if let Some(value) = value {
-                // Writing to a String cannot fail.
-                let _ = write!(sql, "; SET LOCAL aftercommit.{name} = {}", literal(value));
-            }
-        }
-        if self.is_pooled {
-            let _ = write!(sql, "; {}", limits(self.limit));
-        }
-        sql
-    }
-}
-
-/// A text as a literal that means the same whatever `standard_conforming_strings` is.
-fn literal(text: &str) -> String {
-    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 impl PostgresTransaction {
@@ -130,8 +55,10 @@ impl PostgresTransaction {
     /// [`CommitError::RolledBack`], [`CommitError::Conflict`] and [`CommitError::Refused`] when nothing was changed,
     /// [`CommitError::Unknown`] when the reply was lost: everything was changed, or nothing.
     pub async fn commit(mut self) -> Result<(), CommitError> {
-        // A transaction one of whose statements failed answers COMMIT by rolling back without an error.
-        match timeout(self.limit, self.connection.execute("SELECT 1")).await {
+        if let Some(turn) = self.next_in_line() {
+            return self.commit_and_begin(turn, true).await;
+        }
+        match timeout(self.limit, self.connection.execute(CHECK)).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return Err(rolled_back(&error)),
             Err(_) => {
@@ -146,6 +73,9 @@ impl PostgresTransaction {
 
     /// Commits right after a statement of it was answered.
     pub(crate) async fn commit_checked(mut self) -> Result<(), CommitError> {
+        if let Some(turn) = self.next_in_line() {
+            return self.commit_and_begin(turn, false).await;
+        }
         if self.is_pooled {
             match timeout(self.limit, forget_statements(&mut self.connection)).await {
                 Ok(Ok(())) => {}
@@ -170,6 +100,62 @@ impl PostgresTransaction {
                 self.give_up_connection();
                 Err(CommitError::Unknown { reason: told(&error) })
             }
+            Ok(Err(error)) => Err(rolled_back(&error)),
+            Err(_) => {
+                self.give_up_connection();
+                Err(CommitError::Unknown {
+                    reason: format!("the commit was not answered within {:?}", self.limit),
+                })
+            }
+        }
+    }
+
+    fn next_in_line(&self) -> Option<Turn> {
+        // Behind a pooler what was prepared is to be forgotten first.
+        if self.is_pooled || self.taken_over >= MOST_TAKEN_OVER {
+            return None;
+        }
+        self.line.call()
+    }
+
+    /// Commits, and begins for whoever is next, in one message: what fails in it ends it there.
+    async fn commit_and_begin(mut self, turn: Turn, is_to_be_checked: bool) -> Result<(), CommitError> {
+        let Turn { begin, taker } = turn;
+        let (sql, until_committed) = if is_to_be_checked {
+            (format!("{CHECK}; COMMIT; {begin}"), 2)
+        } else {
+            (format!("COMMIT; {begin}"), 1)
+        };
+        let mut answered = 0;
+        let committing = async {
+            let mut answers = self.connection.execute_many(AssertSqlSafe(sql));
+            while answers.try_next().await?.is_some() {
+                answered += 1;
+            }
+            Ok::<(), sqlx::Error>(())
+        };
+        let ended = timeout(self.limit, committing).await;
+        if !matches!(ended, Ok(Ok(()))) && answered >= until_committed {
+            // It is committed, whatever became of the beginning. Whoever was next goes on waiting for the pool.
+            self.give_up_connection();
+            return Ok(());
+        }
+        match ended {
+            Ok(Ok(())) => {
+                if self.has_messages {
+                    self.relay.committed();
+                    self.has_messages = false;
+                }
+                self.taken_over += 1;
+                // Nobody takes it any more: dropped, it rolls back.
+                drop(taker.send(self));
+                Ok(())
+            }
+            Ok(Err(error)) if is_in_doubt(&error) => {
+                self.give_up_connection();
+                Err(CommitError::Unknown { reason: told(&error) })
+            }
+            // The server's transaction failed and is still open, or is over: the pool finds out.
             Ok(Err(error)) => Err(rolled_back(&error)),
             Err(_) => {
                 self.give_up_connection();
@@ -264,17 +250,5 @@ impl fmt::Debug for PostgresTransaction {
         f.debug_struct("PostgresTransaction")
             .field("is_over", &self.is_over)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tenant_id_cannot_end_its_literal() {
-        assert_eq!(literal("acme"), "E'acme'");
-        assert_eq!(literal("a'; DROP TABLE x; --"), "E'a''; DROP TABLE x; --'");
-        assert_eq!(literal("a\\'"), "E'a\\\\'''");
     }
 }

@@ -12,8 +12,8 @@ use crate::outbox::outbox_error;
 /// The same as `aftercommit.outbox_append` for one row of a transaction that knows its tenant. The turn is taken before the
 /// position is drawn, because the inner row is made first; and so has the transaction its number.
 const INSERT_ONE: &str = "INSERT INTO aftercommit.outbox \
-       (id, kind, written_at, order_key, organization_id, project_id, name, occurred_at, body) \
-     SELECT $1, $2, aftercommit.clock(), turn.order_key, $4, $5, $6, $7, $8 \
+       (id, kind, written_at, order_key, organization_id, project_id, bucket, name, occurred_at, body) \
+     SELECT $1, $2, aftercommit.clock(), turn.order_key, $4, $5, coalesce($4, ' '), $6, $7, $8 \
      FROM (SELECT hashtextextended($3, 0) AS order_key, \
              pg_advisory_xact_lock(1634036835, (hashtextextended($3, 0) & 4095)::integer) \
            WHERE pg_current_xact_id() IS NOT NULL OFFSET 0) AS turn";

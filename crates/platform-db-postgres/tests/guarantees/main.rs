@@ -7,6 +7,7 @@ mod cancelled_calls;
 mod contention;
 mod days;
 mod half_open_links;
+mod handing_over;
 mod pgbouncer;
 mod processes;
 mod refusals;
