@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use aftercommit::catalogue;
 use aftercommit::domain::contract::TaskEnvelope;
-use aftercommit::domain::events::{Claim, Claimed, Marked, Outbox, OutboxError, OutboxStats, Release};
+use aftercommit::domain::events::{Claim, Claimed, Marked, Outbox, OutboxError, OutboxStats, QuarantinedRow, Release};
 use aftercommit::domain::tasks::{PublishError, Published, QueueCapabilities};
 use aftercommit::postgres::sqlx::{Connection as _, Executor as _, PgConnection, query};
 use aftercommit::prelude::*;
@@ -135,6 +135,10 @@ impl Outbox for Marks {
 
     async fn stats(&self) -> Result<OutboxStats, OutboxError> {
         self.inner.stats().await
+    }
+
+    async fn quarantined(&self, limit: u32) -> Result<Vec<QuarantinedRow>, OutboxError> {
+        self.inner.quarantined(limit).await
     }
 }
 

@@ -72,7 +72,8 @@ BEGIN
                 octet_length(payload::text), payload_limit),
             HINT = 'store the content and send its key';
     END IF;
-    IF payload::text ~ '\\u0000' THEN
+    -- Not after a backslash that is itself escaped.
+    IF payload::text ~ '(^|[^\\])(\\\\)*\\u0000' THEN
         RAISE invalid_parameter_value USING
             MESSAGE = 'aftercommit.write_event: the payload holds the character U+0000';
     END IF;

@@ -42,6 +42,8 @@ pub struct Bell {
     /// Whether someone here waits for what others do.
     is_wanted: AtomicBool,
     wanted: Wake,
+    /// Whether a connection listens now.
+    is_listening: AtomicBool,
     heard: broadcast::Sender<Ring>,
 }
 
@@ -55,6 +57,7 @@ impl Bell {
             rung: Wake::default(),
             is_wanted: AtomicBool::new(false),
             wanted: Wake::default(),
+            is_listening: AtomicBool::new(false),
             heard: broadcast::channel(HEARD).0,
         }
     }
@@ -74,6 +77,15 @@ impl Bell {
     pub fn listen(&self) -> broadcast::Receiver<Ring> {
         self.want();
         self.heard.subscribe()
+    }
+
+    /// Whether others are heard now, as far as this process knows. While they are, there is less need to look.
+    pub fn is_listening(&self) -> bool {
+        self.is_listening.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_listening(&self, is_listening: bool) {
+        self.is_listening.store(is_listening, Ordering::SeqCst);
     }
 
     /// Someone here waits for what others do: only then a connection listens.

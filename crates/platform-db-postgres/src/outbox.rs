@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::events::{
-    Claim, Claimed, LeaseToken, Marked, Outbox, OutboxError, OutboxStats, RawOutboxMessage, Release,
+    Claim, Claimed, LeaseToken, Marked, Outbox, OutboxError, OutboxStats, QuarantinedRow, RawOutboxMessage, Release,
 };
 use aftercommit_domain::failure::Failure;
 use aftercommit_domain::time::Timestamp;
@@ -226,6 +226,33 @@ impl Outbox for PostgresOutbox {
             quarantined: count(quarantined),
             oldest,
         })
+    }
+
+    async fn quarantined(&self, limit: u32) -> Result<Vec<QuarantinedRow>, OutboxError> {
+        let rows: Vec<(Timestamp, String, Vec<u8>, Option<Json<Failure>>)> = self
+            .database
+            .console
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query_as(
+                        "SELECT written_at, kind, body, failure FROM aftercommit.outbox WHERE state = 3 \
+                         ORDER BY position DESC LIMIT $1",
+                    )
+                    .bind(i64::from(limit))
+                    .fetch_all(connection)
+                    .await
+                })
+            })
+            .await
+            .map_err(|error| outbox_error("list", &error))?;
+        Ok(rows
+            .into_iter()
+            .map(|(written_at, kind, body, failure)| QuarantinedRow {
+                written_at,
+                message: RawOutboxMessage { kind, body },
+                reason: failure.map(|Json(failure)| failure.to_string()).unwrap_or_default(),
+            })
+            .collect())
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! sqlx 0.9.0 loses track of a transaction whose `begin` was cancelled after the statement was sent: the connection goes
 //! back to its pool inside a transaction that nobody commits, and later writes through it are lost. So every connection
-//! is asked for such a transaction when it is taken out, which replaces sqlx's own ping and costs the same; units of work
-//! begin in a way that cannot be cancelled.
+//! of the application's is asked for such a transaction when it is taken out, which replaces sqlx's own ping and costs the
+//! same; units of work begin in a way that cannot be cancelled; and what the engine did not finish on a connection closes it
+//! (`Statements`).
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -32,7 +33,7 @@ pub struct Pools {
     pub(crate) units: PgPool,
     /// For reads and statements of handlers.
     pub handlers: PgPool,
-    /// For relay and queue.
+    /// For relay and queue, through [`Statements`](crate::Statements) alone, as the next two.
     pub engine: PgPool,
     /// For signs of life and rescue.
     pub leases: PgPool,
@@ -45,7 +46,7 @@ impl Pools {
     pub(crate) fn build(options: &PostgresOptions) -> Result<Self, ConnectError> {
         let application = connect_options(&options.url, "DATABASE_URL", options)?;
         let engine = connect_options(&options.engine_url, "AFTERCOMMIT_POSTGRES__ENGINE_URL", options)?;
-        let pool = |connections: u32| {
+        let unasked = |connections: u32| {
             PgPoolOptions::new()
                 .min_connections(0)
                 .max_connections(connections.max(1))
@@ -54,8 +55,10 @@ impl Pools {
                 .test_before_acquire(false)
                 .after_connect(|connection, _| Box::pin(refuse_standby(connection)))
         };
+        // Asked whether it lives by a message that is no statement.
+        let pool = |connections: u32| unasked(connections).test_before_acquire(true);
         let guarded = |connections: u32| {
-            pool(connections).before_acquire(|connection, _| Box::pin(end_left_over_transaction(connection)))
+            unasked(connections).before_acquire(|connection, _| Box::pin(end_left_over_transaction(connection)))
         };
         let limit = options.statement_timeout;
         // What the application gave up on a link that is half open must not keep its place; elsewhere `Loan` sees to it.
@@ -67,11 +70,11 @@ impl Pools {
             })
         });
         Ok(Self {
-            units: pool(options.handler_connections).connect_lazy_with(application.clone()),
+            units: unasked(options.handler_connections).connect_lazy_with(application.clone()),
             handlers: handlers.connect_lazy_with(application),
-            engine: guarded(options.engine_connections).connect_lazy_with(engine.clone()),
-            leases: guarded(LEASE_CONNECTIONS).connect_lazy_with(engine.clone()),
-            console: guarded(options.console_connections).connect_lazy_with(engine),
+            engine: pool(options.engine_connections).connect_lazy_with(engine.clone()),
+            leases: pool(LEASE_CONNECTIONS).connect_lazy_with(engine.clone()),
+            console: pool(options.console_connections).connect_lazy_with(engine),
         })
     }
 

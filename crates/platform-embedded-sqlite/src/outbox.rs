@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::events::{
-    Claim, Claimed, LeaseToken, Marked, Outbox, OutboxError, OutboxStats, RawOutboxMessage, Release,
+    Claim, Claimed, LeaseToken, Marked, Outbox, OutboxError, OutboxStats, QuarantinedRow, RawOutboxMessage, Release,
 };
 use aftercommit_domain::time::after;
 use async_trait::async_trait;
@@ -259,6 +259,30 @@ impl Outbox for SqliteOutbox {
             quarantined: of(&[2]),
             oldest: oldest.map(timestamp),
         })
+    }
+
+    async fn quarantined(&self, limit: u32) -> Result<Vec<QuarantinedRow>, OutboxError> {
+        let read = async {
+            let mut connection = self.database.readers.acquire().await?;
+            sqlx::query_as(
+                "SELECT written_at, kind, body, failure FROM aftercommit_outbox WHERE state = 2 \
+                 ORDER BY position DESC LIMIT ?1",
+            )
+            .bind(limit)
+            .fetch_all(&mut *connection)
+            .await
+        };
+        let rows: Vec<(i64, String, Vec<u8>, Option<String>)> = self
+            .database
+            .bounded(read)
+            .await
+            .map_err(|error| outbox_error("list", &error))?;
+        let aside = |(written_at, kind, body, failure): (i64, String, Vec<u8>, Option<String>)| QuarantinedRow {
+            written_at: timestamp(written_at),
+            message: RawOutboxMessage { kind, body },
+            reason: failure.unwrap_or_default(),
+        };
+        Ok(rows.into_iter().map(aside).collect())
     }
 }
 

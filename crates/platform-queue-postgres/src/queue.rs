@@ -88,6 +88,7 @@ impl PostgresQueue {
             topics: Arc::clone(&topics),
             randomness: Arc::clone(&services.randomness),
             interval: options.poll_interval,
+            bell: database.bell(),
         };
         tracker.spawn(watch.run(closing.child_token()));
         let hearing = Hearing {

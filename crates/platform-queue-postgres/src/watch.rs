@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::randomness::Randomness;
+use aftercommit_platform_db_postgres::Bell;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -15,12 +16,16 @@ const SECOND_LOOK: Duration = Duration::from_millis(50);
 /// The least time between two looks, however often someone asks for one.
 const SHORTEST: Duration = Duration::from_millis(1);
 
+/// So many times rarer is a look while other processes are heard.
+const RARER: u32 = 5;
+
 /// Wakes the consumers that wait for tasks which came past this process, or are due by now.
 pub(crate) struct Watch {
     pub(crate) statements: Statements,
     pub(crate) topics: Arc<Topics>,
     pub(crate) randomness: Arc<dyn Randomness>,
     pub(crate) interval: Duration,
+    pub(crate) bell: Arc<Bell>,
 }
 
 impl Watch {
@@ -61,7 +66,12 @@ impl Watch {
 
     /// The time to the next look, not the same in every process.
     fn pause(&self) -> Duration {
-        self.interval.mul_f64(0.75 + self.randomness.unit() * 0.25)
+        let interval = if self.bell.is_listening() {
+            self.interval * RARER
+        } else {
+            self.interval
+        };
+        interval.mul_f64(0.75 + self.randomness.unit() * 0.25)
     }
 
     async fn look(&self, waited_for: &[Arc<Topic>]) -> Result<(), Trouble> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aftercommit_domain::contract::{Limits, TopicName, WorkerName};
+use aftercommit_domain::contract::{Codec, TopicName, WorkerName};
 use aftercommit_domain::events::{DISPATCH_TASK, DOMAIN_EVENTS_TOPIC, EventCatalogue, Routes, create_events_publisher};
 use aftercommit_domain::failure::Failure;
 use aftercommit_domain::tasks::TaskDescriptor;
@@ -23,6 +23,7 @@ const LEAST_DISPATCHERS: usize = 16;
 pub struct Engine {
     ports: EnginePorts,
     options: EngineOptions,
+    catalogue: EventCatalogue,
     routes: Arc<Routes>,
     registry: Registry,
     /// The dispatcher's own topic.
@@ -83,6 +84,7 @@ impl Engine {
             Ok(Self {
                 ports,
                 options,
+                catalogue: catalogue.clone(),
                 routes,
                 registry,
                 dispatcher,
@@ -116,14 +118,15 @@ impl Engine {
     pub fn start(self, health: &Health) -> RunningEngine {
         let shutdown = Shutdown::new();
         let grace = self.options.grace;
-        let limits = *self.ports.envelopes.codec().limits();
+        let codec = self.ports.envelopes.codec().clone();
+        let limits = *codec.limits();
         let starter = Starter {
             shutdown: &shutdown,
             health,
             backoff: Backoff::new(Arc::clone(&self.ports.randomness)),
         };
         if self.options.roles.relay {
-            starter.relay(&self.ports, self.options.relay, limits);
+            starter.relay(&self.ports, self.options.relay, self.catalogue, codec);
         }
         if self.options.roles.maintenance {
             starter.rescuer(&self.ports, self.options.rescuer);
@@ -181,14 +184,15 @@ struct Starter<'a> {
 }
 
 impl Starter<'_> {
-    fn relay(&self, ports: &EnginePorts, options: RelayOptions, limits: Limits) {
+    fn relay(&self, ports: &EnginePorts, options: RelayOptions, catalogue: EventCatalogue, codec: Codec) {
         let ports = RelayPorts {
             outbox: Arc::clone(&ports.outbox),
-            events: create_events_publisher(Arc::clone(&ports.queue_publisher), limits),
+            events: create_events_publisher(Arc::clone(&ports.queue_publisher), *codec.limits()),
             queue: Arc::clone(&ports.queue_publisher),
             clock: Arc::clone(&ports.clock),
             randomness: Arc::clone(&ports.randomness),
-            limits,
+            catalogue,
+            codec,
         };
         let relay = Arc::new(Relay::new(ports, options));
         self.spawn("relay".into(), move |health, stop| {

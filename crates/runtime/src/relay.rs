@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aftercommit_domain::contract::Limits;
+use aftercommit_domain::contract::Codec;
 use aftercommit_domain::events::{
-    Claim, Claimed, EventsPublisher, Marked, Outbox, RelayPolicy, Release, release_after,
+    Claim, Claimed, EventCatalogue, EventsPublisher, Marked, Outbox, RelayPolicy, Release, release_after,
 };
 use aftercommit_domain::failure::{ErrorClass, Failure};
 use aftercommit_domain::randomness::Randomness;
@@ -31,7 +31,8 @@ pub struct Relay {
     queue: Arc<dyn QueuePublisher>,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
-    limits: Limits,
+    catalogue: EventCatalogue,
+    codec: Codec,
     options: RelayOptions,
     metrics: RelayMetrics,
     /// Whether the last wait ended as soon as it began.
@@ -88,8 +89,10 @@ pub struct RelayPorts {
     pub clock: Arc<dyn Clock>,
     /// For jitter.
     pub randomness: Arc<dyn Randomness>,
+    /// The events whose payloads it checks.
+    pub catalogue: EventCatalogue,
     /// For decoding.
-    pub limits: Limits,
+    pub codec: Codec,
 }
 
 impl Relay {
@@ -101,7 +104,8 @@ impl Relay {
             queue,
             clock,
             randomness,
-            limits,
+            catalogue,
+            codec,
         } = ports;
         let options = RelayOptions {
             // With a batch of nothing, or no time left to publish within the lease, it would turn without an end.
@@ -115,7 +119,8 @@ impl Relay {
             queue,
             clock,
             randomness,
-            limits,
+            catalogue,
+            codec,
             options,
             metrics: RelayMetrics::new(),
             woken_at_once: AtomicBool::new(false),
@@ -240,7 +245,7 @@ impl Relay {
             let lag = now.signed_duration_since(row.written_at).to_std().unwrap_or_default();
             self.metrics.lag.record(lag.as_secs_f64());
         }
-        Batch::of(claimed, &self.limits)
+        Batch::of(claimed, &self.catalogue, &self.codec)
     }
 
     async fn publish(&self, batch: Batch) -> Relayed {

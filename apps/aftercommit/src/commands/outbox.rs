@@ -2,6 +2,7 @@
 
 use aftercommit::domain::events::OutboxStats;
 use aftercommit::domain::tasks::TopicDepth;
+use aftercommit::domain::time::Timestamp;
 use serde::Deserialize;
 
 use super::rendered;
@@ -21,6 +22,7 @@ fn describe(answer: &Answer) -> Result<String, CommandError> {
     let Status {
         outbox,
         oldest_age_seconds,
+        set_aside,
         topics,
     } = answer.read()?;
     let mut fields = Fields::default();
@@ -38,11 +40,16 @@ fn describe(answer: &Answer) -> Result<String, CommandError> {
             &topic.running.to_string(),
         ]);
     }
-    Ok(format!(
-        "{}\n{}",
-        fields.render(),
-        table.render("no tasks on any topic")
-    ))
+    let mut text = format!("{}\n{}", fields.render(), table.render("no tasks on any topic"));
+    if !set_aside.is_empty() {
+        let mut table = Table::new(["QUARANTINED", "WRITTEN", "REASON"]);
+        for row in &set_aside {
+            table.row([row.what.as_str(), &shown(row.written_at), &row.reason]);
+        }
+        text.push('\n');
+        text.push_str(&table.render(""));
+    }
+    Ok(text)
 }
 
 fn oldest(outbox: &OutboxStats, age: Option<f64>) -> String {
@@ -58,5 +65,13 @@ struct Status {
     #[serde(flatten)]
     outbox: OutboxStats,
     oldest_age_seconds: Option<f64>,
+    set_aside: Vec<SetAside>,
     topics: Vec<TopicDepth>,
+}
+
+#[derive(Deserialize)]
+struct SetAside {
+    what: String,
+    written_at: Timestamp,
+    reason: String,
 }

@@ -94,7 +94,8 @@ async fn the_outbox_tells_what_waits_and_for_how_long() {
     assert_eq!(
         empty,
         json!({
-            "waiting": 0, "claimed": 0, "quarantined": 0, "oldest": null, "oldest_age_seconds": null, "topics": [],
+            "waiting": 0, "claimed": 0, "quarantined": 0, "oldest": null, "oldest_age_seconds": null,
+            "set_aside": [], "topics": [],
         })
     );
     place.api.emit(7).await;

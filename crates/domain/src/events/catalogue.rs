@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::contract::{
-    AggregateType, Cause, DecodeError, EncodeError, EnvelopeFactory, EventEnvelope, EventName, Json, Scope,
+    AggregateType, Cause, Codec, DecodeError, EncodeError, EnvelopeFactory, EventEnvelope, EventName, Json, Scope,
 };
 use crate::events::DomainEvent;
 use crate::failure::{Classified, ErrorClass};
@@ -13,8 +13,10 @@ use crate::failure::{Classified, ErrorClass};
 pub struct EventCatalogue {
     events: Vec<EventDescriptor>,
     readers: Vec<ReadEvent>,
+    checks: Vec<CheckEvent>,
 }
 
+type CheckEvent = fn(&EventEnvelope, &Codec) -> Result<(), DecodeError>;
 type ReadEvent = fn(&Json, &EnvelopeFactory, &Cause) -> Result<EventEnvelope, ReadInputError>;
 
 /// A person's input did not become a message.
@@ -74,6 +76,11 @@ impl EventCatalogue {
             scope: E::SCOPE,
             exemption: E::EXEMPTION,
         });
+        self.checks.push(|event, codec| {
+            codec
+                .decode::<E>(&event.payload, event.version, &event.tenant, event.id)
+                .map(|_| ())
+        });
         self.readers.push(|input, envelopes, cause| {
             let event: E = envelopes.codec().read_input(input)?;
             Ok(envelopes.event(envelopes.new_id(), &event, cause)?)
@@ -100,6 +107,36 @@ impl EventCatalogue {
             .into());
         };
         read(input, envelopes, cause)
+    }
+
+    /// Refuses an event whose payload is not what its contract says, whoever wrote it. Passes what this build cannot judge,
+    /// which others may: an event it does not know, a version it cannot read, a secret it has no key for.
+    ///
+    /// # Errors
+    /// What is wrong with the payload, or with whose it is.
+    pub fn check(&self, event: &EventEnvelope, codec: &Codec) -> Result<(), DecodeError> {
+        let at = self.events.iter().position(|known| known.name == event.name);
+        let Some(check) = at.and_then(|at| self.checks.get(at)) else {
+            return Ok(());
+        };
+        match check(event, codec) {
+            Ok(()) | Err(DecodeError::Unknown { .. } | DecodeError::Version { .. } | DecodeError::Seal { .. }) => {
+                Ok(())
+            }
+            Err(
+                error @ (DecodeError::Empty
+                | DecodeError::Encoding { .. }
+                | DecodeError::Malformed { .. }
+                | DecodeError::DuplicateKey { .. }
+                | DecodeError::IdMissing { .. }
+                | DecodeError::IdInvalid { .. }
+                | DecodeError::Limit(_)
+                | DecodeError::Payload { .. }
+                | DecodeError::OrganizationMissing { .. }
+                | DecodeError::TenantMissing { .. }
+                | DecodeError::TenantMismatch { .. }),
+            ) => Err(error),
+        }
     }
 
     /// The events, in the order they were added.

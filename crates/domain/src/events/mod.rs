@@ -15,7 +15,7 @@ pub use event::DomainEvent;
 pub use event_log::{EventFilter, EventLog, EventLogError, LoggedEvent};
 pub use outbox::{
     Claim, Claimed, LeaseToken, Marked, Outbox, OutboxError, OutboxMessage, OutboxStats, OutboxWriter, OutboxWriterExt,
-    RawOutboxMessage, RelayPolicy, Release, WriteError, release_after,
+    QuarantinedRow, RawOutboxMessage, RelayPolicy, Release, WriteError, release_after,
 };
 pub use publisher::{
     DISPATCH_TASK, DOMAIN_EVENTS_TOPIC, EventsPublisher, EventsPublisherExt, create_events_publisher, dispatch_envelope,

@@ -133,6 +133,9 @@ pub trait Outbox: Send + Sync {
 
     /// What is in it.
     async fn stats(&self) -> Result<OutboxStats, OutboxError>;
+
+    /// Rows that are kept aside, the newest first, at most `limit`.
+    async fn quarantined(&self, limit: u32) -> Result<Vec<QuarantinedRow>, OutboxError>;
 }
 
 /// Proves that a row was claimed, and by whom it may be written back.
@@ -202,6 +205,17 @@ pub struct OutboxStats {
     pub quarantined: u64,
     /// When the oldest waiting or claimed row was written.
     pub oldest: Option<Timestamp>,
+}
+
+/// A row that is kept aside because it could not be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuarantinedRow {
+    /// When its transaction wrote it.
+    pub written_at: Timestamp,
+    /// What it holds.
+    pub message: RawOutboxMessage,
+    /// Why, in the words of the failure.
+    pub reason: String,
 }
 
 /// The outbox could not do it.

@@ -44,6 +44,7 @@ impl<F: Fn() -> PgPool + Send + Sync> Listening<F> {
         loop {
             let started = Instant::now();
             let error = self.listen().await;
+            self.bell.set_listening(false);
             let (error, was_heard) = match error {
                 Broken::BeforeListening(error) => (error, false),
                 Broken::AfterListening(error) => (error, true),
@@ -75,6 +76,7 @@ impl<F: Fn() -> PgPool + Send + Sync> Listening<F> {
             Ok(listener) => listener,
             Err(error) => return Broken::BeforeListening(told(&error)),
         };
+        self.bell.set_listening(true);
         // What was rung while nobody listened.
         self.wake(Ring::of(Told::Anything));
         // The first of several at once counts at once; the others wait and are one.

@@ -15,6 +15,8 @@ async fn an_event_written_in_sql_is_an_event_like_any_other() {
         r#"aftercommit.write_event('OrderPaid', '7', '9', 'order', '42', '{"total": 1e3, "note": "a \"b\" \\ c"}')"#,
         "aftercommit.write_event('OrderPaid', '7', NULL, 'order', '42', '{}', 3, 'request-1')",
         "aftercommit.write_event('OrderPaid', NULL, NULL, 'order', 'ümläut \"quoted\"', json_build_object('a', 1))",
+        // A backslash before a u and four zeros is not the character U+0000.
+        r#"aftercommit.write_event('OrderPaid', '8', NULL, 'order', '43', '{"path": "C:\\u0000"}')"#,
     ] {
         pool.execute(AssertSqlSafe(format!("SELECT {call}"))).await.unwrap();
     }
@@ -23,8 +25,8 @@ async fn an_event_written_in_sql_is_an_event_like_any_other() {
         .iter()
         .map(|row| EventEnvelope::decode(&row.message.body, &Limits::default()).unwrap())
         .collect();
-    // Two of one aggregate of different projects are two aggregates; all three are there.
-    assert_eq!(events.len(), 3);
+    // Two of one aggregate of different projects are two aggregates; all are there.
+    assert_eq!(events.len(), 4);
     let first = events.iter().find(|event| event.tenant.project_id().is_some()).unwrap();
     assert_eq!(first.aggregate.to_string(), "order/42");
     assert_eq!(first.payload.as_str(), r#"{"total": 1e3, "note": "a \"b\" \\ c"}"#);
@@ -59,6 +61,7 @@ async fn a_bad_event_fails_its_transaction_and_says_why() {
             "invalid input syntax for type json",
         ),
         (r#"'OrderPaid', '7', '9', 'order', '42', '{"a": "\u0000"}'"#, "U+0000"),
+        (r#"'OrderPaid', '7', '9', 'order', '42', '{"a": "\\\u0000"}'"#, "U+0000"),
         ("'OrderPaid', '7', '9', 'order', '42', '{}', 0", "no schema version"),
         (
             "'OrderPaid', '7', '9', 'order', '42', '{}', 1, ''",

@@ -1,7 +1,7 @@
 //! Rows of a claim, on their way through the relay.
 
-use aftercommit_domain::contract::{EventEnvelope, Limits, TaskEnvelope};
-use aftercommit_domain::events::{Claim, Claimed, OutboxMessage, Release};
+use aftercommit_domain::contract::{Codec, DecodeError, EventEnvelope, TaskEnvelope};
+use aftercommit_domain::events::{Claim, Claimed, EventCatalogue, OutboxMessage, Release};
 use aftercommit_domain::failure::Failure;
 use tokio::time::Instant;
 
@@ -16,7 +16,7 @@ pub(super) struct Batch {
 
 impl Batch {
     /// What can be read of `claimed`, in its order, and what cannot.
-    pub(super) fn of(claimed: Vec<Claimed>, limits: &Limits) -> Self {
+    pub(super) fn of(claimed: Vec<Claimed>, catalogue: &EventCatalogue, codec: &Codec) -> Self {
         let mut batch = Self {
             events: Vec::with_capacity(claimed.len()),
             event_claims: Vec::with_capacity(claimed.len()),
@@ -25,7 +25,7 @@ impl Batch {
             unreadable: Vec::new(),
         };
         for row in claimed {
-            match OutboxMessage::from_raw(&row.message, limits) {
+            match read(&row, catalogue, codec) {
                 Ok(OutboxMessage::Event(mut event)) => {
                     event.sequence = u64::try_from(row.claim.position).ok();
                     batch.events.push(event);
@@ -40,6 +40,15 @@ impl Batch {
         }
         batch
     }
+}
+
+/// The message of a row, and an event only when its payload is what its contract says: producers in SQL know no contracts.
+fn read(row: &Claimed, catalogue: &EventCatalogue, codec: &Codec) -> Result<OutboxMessage, DecodeError> {
+    let message = OutboxMessage::from_raw(&row.message, codec.limits())?;
+    if let OutboxMessage::Event(event) = &message {
+        catalogue.check(event, codec)?;
+    }
+    Ok(message)
 }
 
 /// Rows of one claim.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aftercommit_domain::contract::EventEnvelope;
 use aftercommit_domain::events::{
     Claim, Claimed, EventFilter, EventLog, EventLogError, LoggedEvent, Marked, Outbox, OutboxError, OutboxStats,
-    Release,
+    QuarantinedRow, Release,
 };
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError};
@@ -45,6 +45,10 @@ impl<P: Outbox> Outbox for Faulty<P> {
 
     async fn stats(&self) -> Result<OutboxStats, OutboxError> {
         self.inner.stats().await
+    }
+
+    async fn quarantined(&self, limit: u32) -> Result<Vec<QuarantinedRow>, OutboxError> {
+        self.inner.quarantined(limit).await
     }
 }
 

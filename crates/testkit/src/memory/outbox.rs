@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::{EventEnvelope, Limits};
 use aftercommit_domain::events::{
-    Claim, Claimed, LeaseToken, LoggedEvent, Marked, Outbox, OutboxError, OutboxMessage, OutboxStats, RawOutboxMessage,
-    Release,
+    Claim, Claimed, LeaseToken, LoggedEvent, Marked, Outbox, OutboxError, OutboxMessage, OutboxStats, QuarantinedRow,
+    RawOutboxMessage, Release,
 };
 use aftercommit_domain::failure::Failure;
 use aftercommit_domain::time::{Timestamp, after};
@@ -38,7 +38,7 @@ struct Row {
 enum RowState {
     Waiting { not_before: Option<Timestamp> },
     Claimed { token: LeaseToken, until: Timestamp },
-    Quarantined { _failure: Failure },
+    Quarantined { failure: Failure },
 }
 
 impl Rows {
@@ -177,6 +177,23 @@ impl Rows {
         self.by_position.values().filter_map(due).min()
     }
 
+    fn quarantined(&self, limit: u32) -> Vec<QuarantinedRow> {
+        let aside = |row: &Row| match &row.state {
+            RowState::Quarantined { failure } => Some(QuarantinedRow {
+                written_at: row.new.written_at,
+                message: row.new.message.clone(),
+                reason: failure.to_string(),
+            }),
+            RowState::Waiting { .. } | RowState::Claimed { .. } => None,
+        };
+        self.by_position
+            .values()
+            .rev()
+            .filter_map(aside)
+            .take(limit as usize)
+            .collect()
+    }
+
     fn stats(&self) -> OutboxStats {
         let count = |is: fn(&RowState) -> bool| self.by_position.values().filter(|row| is(&row.state)).count() as u64;
         let quarantined = |state: &RowState| matches!(state, RowState::Quarantined { .. });
@@ -198,7 +215,7 @@ impl Row {
     fn release(&mut self, release: Release, now: Timestamp) {
         self.state = match release {
             Release::Untouched => RowState::Waiting { not_before: None },
-            Release::Quarantine { failure } => RowState::Quarantined { _failure: failure },
+            Release::Quarantine { failure } => RowState::Quarantined { failure },
             Release::Retry {
                 after: delay, counted, ..
             } => {
@@ -269,5 +286,9 @@ impl Outbox for InMemory {
 
     async fn stats(&self) -> Result<OutboxStats, OutboxError> {
         Ok(self.lock().outbox.stats())
+    }
+
+    async fn quarantined(&self, limit: u32) -> Result<Vec<QuarantinedRow>, OutboxError> {
+        Ok(self.lock().outbox.quarantined(limit))
     }
 }

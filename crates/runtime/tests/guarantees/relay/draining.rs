@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::events::{Claim, Claimed, Marked, Outbox, OutboxError, OutboxStats, Release};
+use aftercommit_domain::events::{Claim, Claimed, Marked, Outbox, OutboxError, OutboxStats, QuarantinedRow, Release};
 use aftercommit_runtime::lifecycle::{Backoff, StopOutcome, keep_going};
 use aftercommit_runtime::relay::RelayOptions;
 use aftercommit_testkit::InMemory;
@@ -194,5 +194,9 @@ impl Outbox for Restless {
 
     async fn stats(&self) -> Result<OutboxStats, OutboxError> {
         self.0.stats().await
+    }
+
+    async fn quarantined(&self, limit: u32) -> Result<Vec<QuarantinedRow>, OutboxError> {
+        self.0.quarantined(limit).await
     }
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::events::{Claim, Claimed, Marked, Outbox, OutboxError, OutboxStats, Release};
+use aftercommit_domain::contract::{Json, Limits};
+use aftercommit_domain::events::{
+    Claim, Claimed, Marked, Outbox, OutboxError, OutboxMessage, OutboxStats, QuarantinedRow, Release,
+};
 use aftercommit_domain::time::Timestamp;
 use aftercommit_runtime::relay::RelayOptions;
 use aftercommit_testkit::InMemory;
@@ -130,6 +133,57 @@ async fn a_row_of_a_kind_this_build_does_not_know_is_quarantined_and_not_lost() 
     assert_eq!(rig.outbox_stats().await.quarantined, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_not_what_its_contract_says_is_quarantined_with_the_reason_and_its_aggregate_goes_on() {
+    let rig = Rig::new();
+    let with_payload = |payload: &str| {
+        let mut event = rig.event(&parcel_sent(1, 1));
+        event.payload = Json::parse(payload.to_owned(), &Limits::default()).unwrap();
+        event
+    };
+    let bad = [
+        (
+            with_payload(r#"{"organization_id": "1", "project_id": "2", "number": 1}"#),
+            "payload.malformed: the payload of ParcelSent is malformed: missing field `parcel_id`",
+        ),
+        (
+            with_payload(r#"{"organization_id": "other", "project_id": "2", "parcel_id": 1, "number": 1}"#),
+            "tenant.mismatch",
+        ),
+    ];
+    let reasons: Vec<&str> = bad.iter().map(|(_, reason)| *reason).rev().collect();
+    for (event, _) in bad {
+        rig.commit(vec![OutboxMessage::Event(event)]).await;
+    }
+    let next = rig.commit_event(&parcel_sent(1, 2)).await;
+    let relay = rig.relay(RelayOptions::default());
+    assert_eq!(relay.relay_batch().await, Ok(3));
+    assert_eq!(rig.logged().await, [next]);
+    let aside = rig.store.quarantined(10).await.unwrap();
+    assert_eq!(aside.len(), reasons.len());
+    for (row, reason) in aside.iter().zip(reasons) {
+        assert!(row.reason.starts_with(reason), "{}", row.reason);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_this_build_cannot_judge_is_for_the_dispatcher_to_decide() {
+    let rig = Rig::new();
+    let payload = Json::parse(r#"{"something": "else"}"#.to_owned(), &Limits::default()).unwrap();
+    let mut unknown = rig.event(&parcel_sent(1, 1));
+    unknown.name = "ParcelWeighed".parse().unwrap();
+    let mut newer = rig.event(&parcel_sent(2, 1));
+    newer.version = 2;
+    let mut ids = Vec::new();
+    for mut event in [unknown, newer] {
+        event.payload = payload.clone();
+        ids.push(event.id);
+        rig.commit(vec![OutboxMessage::Event(event)]).await;
+    }
+    assert_eq!(rig.relay(RelayOptions::default()).relay_batch().await, Ok(2));
+    assert_eq!(rig.logged().await, ids);
+}
+
 /// An outbox whose rows are of a kind that a later release writes.
 struct OfTheFuture(Faulty<InMemory>);
 
@@ -161,5 +215,9 @@ impl Outbox for OfTheFuture {
 
     async fn stats(&self) -> Result<OutboxStats, OutboxError> {
         self.0.stats().await
+    }
+
+    async fn quarantined(&self, limit: u32) -> Result<Vec<QuarantinedRow>, OutboxError> {
+        self.0.quarantined(limit).await
     }
 }

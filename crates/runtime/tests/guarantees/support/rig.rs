@@ -80,7 +80,8 @@ impl Rig {
             queue,
             clock: Arc::clone(&self.clock),
             randomness: Arc::clone(&self.randomness),
-            limits: Limits::default(),
+            catalogue: contracts::catalogue(),
+            codec: self.envelopes.codec().clone(),
         };
         Relay::new(ports, options)
     }

@@ -38,6 +38,7 @@ macro_rules! outbox_conformance {
                 a_wait_ends_when_its_idle_time_is_over,
                 a_row_held_behind_another_does_not_keep_a_relay_awake,
                 the_numbers_tell_what_waits_is_claimed_and_is_quarantined,
+                quarantined_rows_are_listed_with_their_reason_the_newest_first,
             ]
         );
     };

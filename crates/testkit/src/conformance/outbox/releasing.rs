@@ -1,6 +1,6 @@
 //! Rows that were not published.
 
-use aftercommit_domain::events::{OutboxStats, Release};
+use aftercommit_domain::events::{Claimed, OutboxStats, QuarantinedRow, Release};
 use aftercommit_domain::time::{hours, seconds};
 
 use crate::conformance::Provider;
@@ -56,4 +56,22 @@ pub async fn the_numbers_tell_what_waits_is_claimed_and_is_quarantined<P: Provid
         oldest: Some(written[1]),
     };
     assert_eq!(stats(&*outbox).await, expected);
+}
+
+/// Quarantined rows are listed with what they hold and why, the newest first.
+pub async fn quarantined_rows_are_listed_with_their_reason_the_newest_first<P: Provider>(provider: &P) {
+    let outbox = provider.outbox();
+    commit_each(provider, &["a", "b", "c"]).await;
+    let rows = claim(&*outbox, 3).await;
+    for row in &rows[..2] {
+        release(&*outbox, row, Release::Quarantine { failure: failure() }).await;
+    }
+    let aside = |row: &Claimed| QuarantinedRow {
+        written_at: row.written_at,
+        message: row.message.clone(),
+        reason: failure().to_string(),
+    };
+    let all = outbox.quarantined(10).await.expect("listed");
+    assert_eq!(all, [aside(&rows[1]), aside(&rows[0])]);
+    assert_eq!(outbox.quarantined(1).await.expect("listed"), [aside(&rows[1])]);
 }
