@@ -49,6 +49,7 @@ pub(crate) async fn relay(options: Options) -> Result<String, BoxError> {
     });
     ports.outbox = marks.clone();
     ports.queue_publisher = Arc::new(Agreeable);
+    ports.outbox_transfer = None;
     let engine = Engine::new(
         ports,
         EngineOptions::default(),

@@ -161,6 +161,7 @@ impl Kit {
         let providers = &self.inner.providers;
         EnginePorts {
             outbox: Arc::clone(&providers.outbox),
+            outbox_transfer: providers.outbox_transfer.clone(),
             queue_publisher: Arc::clone(&providers.queue_publisher),
             queue_consumer: Arc::clone(&providers.queue_consumer),
             queue_maintenance: Arc::clone(&providers.queue_maintenance),

@@ -8,7 +8,7 @@ pub mod sqlite;
 use std::sync::Arc;
 
 use aftercommit_domain::contract::{Codec, EnvelopeFactory, Limits, Sealer};
-use aftercommit_domain::events::{EventLog, Outbox};
+use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::ids::Ids;
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
@@ -42,6 +42,7 @@ pub(crate) struct System {
 pub(crate) struct Providers {
     pub(crate) units_of_work: Arc<dyn UnitOfWorkFactory>,
     pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) outbox_transfer: Option<Arc<dyn OutboxTransfer>>,
     pub(crate) queue_publisher: Arc<dyn QueuePublisher>,
     pub(crate) queue_consumer: Arc<dyn QueueConsumer>,
     pub(crate) queue_maintenance: Arc<dyn QueueMaintenance>,

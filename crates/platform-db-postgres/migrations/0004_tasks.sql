@@ -174,6 +174,28 @@ BEGIN
 END
 $$;
 
+-- The shorter way of a relay whose outbox is in this database: takes rows out and puts their tasks on their topics, all or
+-- nothing. Answers how many rows there were.
+CREATE FUNCTION aftercommit.outbox_transfer(
+    positions bigint[], tokens bigint[],
+    ids uuid[], topics text[], names text[], organizations text[], projects text[], not_before timestamptz[],
+    scopes text[], enqueued timestamptz[], correlations text[], causations uuid[], bodies bytea[]
+) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    changed bigint := aftercommit.outbox_mark_published(positions, tokens);
+BEGIN
+    IF changed < cardinality(positions) THEN
+        RAISE EXCEPTION 'another relay holds some of these rows' USING ERRCODE = 'AC002';
+    END IF;
+    PERFORM aftercommit.tasks_insert(
+        ids, topics, names, organizations, projects, not_before, scopes, enqueued, correlations, causations, bodies
+    );
+    RETURN changed;
+END
+$$;
+
 -- Takes up to `row_limit` tasks that are due, at most one of them a suspect, and that only when `may_take_suspect`.
 CREATE FUNCTION aftercommit.tasks_claim(
     for_consumer bigint, of_topic text, row_limit integer, token bigint, may_take_suspect boolean

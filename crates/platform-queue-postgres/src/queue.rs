@@ -1,13 +1,16 @@
 //! The queue: topics of tasks in a table.
 
+mod announcement;
 pub(crate) mod consumer;
 mod delivery;
 mod insertion;
 mod lanes;
 mod maintenance;
+mod new_tasks;
 mod publisher;
 mod pump;
 pub(crate) mod settlement;
+mod transfer;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use crate::hearing::Hearing;
 use crate::leases::Leases;
 use crate::options::PostgresQueueOptions;
+use crate::queue::announcement::Announcer;
 use crate::queue::insertion::{Insertion, PublishJob};
 use crate::queue::lanes::lanes;
 use crate::queue::settlement::{LostRuns, SettleJob, Settling};
@@ -37,8 +41,8 @@ const SETTLE_LANES: usize = 2;
 /// The longest closing waits for what is still being written.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 
-/// The queue of a database. Implements `QueuePublisher`, `QueueConsumer`, `QueueMaintenance` and `TaskInspector`. Clones
-/// share it.
+/// The queue of a database. Implements `QueuePublisher`, `QueueConsumer`, `QueueMaintenance`, `TaskInspector` and, for the
+/// outbox of that database, `OutboxTransfer`. Clones share it.
 #[derive(Clone)]
 pub struct PostgresQueue {
     pub(crate) inner: Arc<Inner>,
@@ -52,6 +56,7 @@ pub(crate) struct Inner {
     pub(crate) console: Statements,
     pub(crate) topics: Arc<Topics>,
     pub(crate) leases: Arc<Leases>,
+    pub(crate) announcer: Announcer,
     pub(crate) publishes: mpsc::Sender<PublishJob>,
     pub(crate) settles: mpsc::Sender<SettleJob>,
     /// The number of this process, the same for all its consumers.
@@ -96,13 +101,16 @@ impl PostgresQueue {
             topics: Arc::clone(&topics),
         };
         tracker.spawn(hearing.run(closing.child_token()));
+        let announcer = Announcer {
+            topics: Arc::clone(&topics),
+            clock: Arc::clone(&services.clock),
+            bell: database.bell(),
+        };
         let (publishes, gathering) = lanes::<PublishJob>(lanes_closing.clone());
         for _ in 0..PUBLISH_LANES {
             let insertion = Insertion {
                 statements: engine.clone(),
-                topics: Arc::clone(&topics),
-                clock: Arc::clone(&services.clock),
-                bell: database.bell(),
+                announcer: announcer.clone(),
             };
             tracker.spawn(insertion.run(gathering.clone()));
         }
@@ -124,6 +132,7 @@ impl PostgresQueue {
                 console: statements(&pools.console),
                 topics,
                 leases: leases_of_process,
+                announcer,
                 publishes,
                 settles,
                 process: database.next_token(),

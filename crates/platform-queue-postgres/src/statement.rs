@@ -12,6 +12,8 @@ use tokio::time::timeout;
 const MARGIN: Duration = Duration::from_secs(2);
 /// The database's own word for a consumer that has lost its lease.
 const LEASE_LOST: &str = "AC001";
+/// And for rows of the outbox that another relay holds by now.
+const ROWS_LOST: &str = "AC002";
 
 /// Runs statements of one pool.
 #[derive(Debug, Clone)]
@@ -127,6 +129,9 @@ fn kind(error: &sqlx::Error) -> TroubleKind {
         let code = database.code();
         if code.as_deref() == Some(LEASE_LOST) {
             return TroubleKind::LeaseLost;
+        }
+        if code.as_deref() == Some(ROWS_LOST) {
+            return TroubleKind::Refused;
         }
         // A cancelled statement was rolled back; a connection that was ended, perhaps after its commit.
         if code.as_deref().is_some_and(is_in_doubt) {

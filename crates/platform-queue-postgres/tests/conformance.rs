@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::contract::TopicName;
-use aftercommit_domain::events::{EventLog, Outbox};
+use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_platform_db_postgres::{PostgresOptions, ReplayInto};
@@ -46,6 +46,10 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
 
     fn outbox(&self) -> Arc<dyn Outbox> {
         Arc::new(self.0.process.database.outbox())
+    }
+
+    fn outbox_transfer(&self) -> Option<Arc<dyn OutboxTransfer>> {
+        Some(Arc::new(self.0.process.queue.clone()))
     }
 
     fn event_log(&self) -> Arc<dyn EventLog> {
@@ -99,6 +103,7 @@ mod direct {
     aftercommit_testkit::event_log_conformance!(Postgres<false>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<false>);
     aftercommit_testkit::task_inspector_conformance!(Postgres<false>);
+    aftercommit_testkit::transfer_conformance!(Postgres<false>);
 }
 
 /// Pooling by transaction.
@@ -108,4 +113,5 @@ mod through_pgbouncer {
     aftercommit_testkit::queue_conformance!(Postgres<true>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<true>);
     aftercommit_testkit::task_inspector_conformance!(Postgres<true>);
+    aftercommit_testkit::transfer_conformance!(Postgres<true>);
 }

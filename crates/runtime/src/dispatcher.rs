@@ -220,8 +220,18 @@ impl Unfinished {
     }
 }
 
+/// How soon an event is looked at again that this build does not know: during a rolling deploy another process may.
+const UNKNOWN_AGAIN: Duration = Duration::from_secs(15);
+
 fn stop_for(error: RouteError) -> Stop {
     match error {
+        RouteError::Decode(error @ (DecodeError::Unknown { .. } | DecodeError::Version { .. })) => Stop::Failed {
+            failure: Failure {
+                class: ErrorClass::Retryable,
+                ..Failure::of(&error)
+            },
+            retry_after: Some(UNKNOWN_AGAIN),
+        },
         RouteError::Decode(error) => error.into(),
         RouteError::Key { .. } | RouteError::Duplicate { .. } => Stop::Failed {
             failure: Failure::new("route.invalid", ErrorClass::Permanent, error.to_string()),

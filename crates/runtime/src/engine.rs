@@ -80,6 +80,9 @@ impl Engine {
         };
         let dispatcher = dispatcher_topic(&ports, Arc::clone(&routes));
         let dispatcher = Registry::build(vec![dispatcher], of_dispatcher, &options.topics, codec, &mut problems);
+        for topic in registry.routed_elsewhere(&routes) {
+            tracing::warn!(%topic, "a route leads to a topic that is not declared here; its tasks wait until a process declares it");
+        }
         if problems.is_empty() {
             Ok(Self {
                 ports,
@@ -189,6 +192,7 @@ impl Starter<'_> {
             outbox: Arc::clone(&ports.outbox),
             events: create_events_publisher(Arc::clone(&ports.queue_publisher), *codec.limits()),
             queue: Arc::clone(&ports.queue_publisher),
+            transfer: ports.outbox_transfer.clone(),
             clock: Arc::clone(&ports.clock),
             randomness: Arc::clone(&ports.randomness),
             catalogue,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::contract::{EnvelopeFactory, TopicName};
-use aftercommit_domain::events::{EventLog, Outbox};
+use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher};
 use aftercommit_domain::time::Clock;
@@ -20,6 +20,8 @@ use crate::worker::TopicOverrides;
 pub struct EnginePorts {
     /// The relay's side of the outbox.
     pub outbox: Arc<dyn Outbox>,
+    /// The shorter way from there to the queue, where both are in one database.
+    pub outbox_transfer: Option<Arc<dyn OutboxTransfer>>,
     /// Where tasks go.
     pub queue_publisher: Arc<dyn QueuePublisher>,
     /// Where tasks come from.

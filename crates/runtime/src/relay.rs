@@ -1,7 +1,10 @@
-//! The relay: claim a batch, publish it confirmed, mark it. Three steps, no transaction open in between.
+//! The relay: claim a batch, publish it confirmed, mark it. Three steps, no transaction open in between; where outbox and
+//! queue share a database, the last two may be one transaction.
 
 mod batch;
 mod metrics;
+mod options;
+mod transferring;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +12,11 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::Codec;
 use aftercommit_domain::events::{
-    Claim, Claimed, EventCatalogue, EventsPublisher, Marked, Outbox, RelayPolicy, Release, release_after,
+    Claim, Claimed, EventCatalogue, EventsPublisher, Marked, Outbox, OutboxTransfer, Release, release_after,
 };
 use aftercommit_domain::failure::{ErrorClass, Failure};
 use aftercommit_domain::randomness::Randomness;
-use aftercommit_domain::tasks::{PublishError, QueuePublisher, RetryPolicy};
+use aftercommit_domain::tasks::{PublishError, QueuePublisher};
 use aftercommit_domain::time::Clock;
 use futures::future::join;
 use tokio::time::{Instant, sleep, timeout};
@@ -23,12 +26,16 @@ use crate::health::LoopHealth;
 use crate::lifecycle::Round;
 use crate::relay::batch::{Batch, Relayed, Taken, untouched};
 use crate::relay::metrics::RelayMetrics;
+use crate::relay::transferring::Transferred;
+
+pub use crate::relay::options::RelayOptions;
 
 /// Takes committed messages from the outbox to their topics.
 pub struct Relay {
     outbox: Arc<dyn Outbox>,
     events: Arc<dyn EventsPublisher>,
     queue: Arc<dyn QueuePublisher>,
+    transfer: Option<Arc<dyn OutboxTransfer>>,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
     catalogue: EventCatalogue,
@@ -45,38 +52,6 @@ const BREATH: Duration = Duration::from_millis(10);
 /// How many full batches follow each other before a round tells that it works.
 const MOST_BATCHES: usize = 64;
 
-/// How the relay works.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RelayOptions {
-    /// The most rows of one claim. Defaults to 256.
-    pub batch_size: usize,
-    /// How long a claim is the relay's own. Defaults to 30 s.
-    pub lease: Duration,
-    /// The longest it waits while nothing seems to be there; between half of it and all of it. Defaults to 1 s.
-    pub idle_poll: Duration,
-    /// The longest one publish may take. Defaults to 10 s; at most half the lease, whatever is set.
-    pub publish_deadline: Duration,
-    /// Backoff of rows that fail, and how many attempts before quarantine.
-    pub policy: RelayPolicy,
-}
-
-impl Default for RelayOptions {
-    fn default() -> Self {
-        Self {
-            batch_size: 256,
-            lease: Duration::from_secs(30),
-            idle_poll: Duration::from_secs(1),
-            publish_deadline: Duration::from_secs(10),
-            policy: RelayPolicy {
-                retry: RetryPolicy {
-                    base: Duration::from_millis(500),
-                    ..RetryPolicy::default()
-                },
-            },
-        }
-    }
-}
-
 /// What the relay needs.
 pub struct RelayPorts {
     /// Where messages come from.
@@ -85,6 +60,8 @@ pub struct RelayPorts {
     pub events: Arc<dyn EventsPublisher>,
     /// Where tasks go.
     pub queue: Arc<dyn QueuePublisher>,
+    /// The shorter way, where the outbox's database is the queue's too.
+    pub transfer: Option<Arc<dyn OutboxTransfer>>,
     /// For the lag metric.
     pub clock: Arc<dyn Clock>,
     /// For jitter.
@@ -102,6 +79,7 @@ impl Relay {
             outbox,
             events,
             queue,
+            transfer,
             clock,
             randomness,
             catalogue,
@@ -117,6 +95,7 @@ impl Relay {
             outbox,
             events,
             queue,
+            transfer,
             clock,
             randomness,
             catalogue,
@@ -212,15 +191,19 @@ impl Relay {
         if taken.rows.is_empty() {
             return Ok(());
         }
-        let relayed = if Instant::now() < taken.trusted_until {
-            self.publish(self.sorted(taken.rows)).await
+        let claims = taken.claims();
+        let Taken { rows, trusted_until } = taken;
+        // Past it, this process was stopped for so long that another relay may have the rows by now.
+        let is_trusted = || Instant::now() < trusted_until;
+        let relayed = if is_trusted() {
+            self.relay_trusted(self.sorted(rows), is_trusted).await?
         } else {
-            // This process was stopped for so long that another relay may have the rows by now.
-            Relayed {
-                releases: untouched(&taken.rows),
-                ..Relayed::default()
-            }
+            None
         };
+        let relayed = relayed.unwrap_or_else(|| Relayed {
+            releases: untouched(claims).collect(),
+            ..Relayed::default()
+        });
         self.write_back(&relayed.published, relayed.releases).await?;
         match relayed.why_put_off {
             Some(failure) if relayed.published.is_empty() && failure.class == ErrorClass::Outage => Err(failure),
@@ -232,9 +215,29 @@ impl Relay {
         }
     }
 
+    /// Relays by the shorter way, or by the longer one where there is no other or it was refused. `None`: it is too late
+    /// for that.
+    async fn relay_trusted(
+        &self,
+        batch: Batch,
+        is_trusted: impl Fn() -> bool + Send,
+    ) -> Result<Option<Relayed>, Failure> {
+        let batch = match &self.transfer {
+            Some(transfer) => match self.transfer(&**transfer, batch).await? {
+                Transferred::Done(relayed) => return Ok(Some(relayed)),
+                Transferred::Refused(batch) => batch,
+            },
+            None => batch,
+        };
+        if !is_trusted() {
+            return Ok(None);
+        }
+        Ok(Some(self.publish(batch).await))
+    }
+
     /// Gives rows back that nothing was done with. When that fails too, their lease frees them.
     async fn give_back(&self, taken: &Taken) {
-        if let Err(failure) = self.write_back(&[], untouched(&taken.rows)).await {
+        if let Err(failure) = self.write_back(&[], untouched(taken.claims()).collect()).await {
             tracing::debug!(error = %failure, "claimed rows wait for the end of their lease");
         }
     }

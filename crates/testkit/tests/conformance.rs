@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aftercommit_domain::contract::TopicName;
-use aftercommit_domain::events::{EventLog, Outbox};
+use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_testkit::conformance::{Provider, SCENARIOS};
@@ -31,6 +31,10 @@ impl Provider for Memory {
 
     fn outbox(&self) -> Arc<dyn Outbox> {
         Arc::new(self.store.clone())
+    }
+
+    fn outbox_transfer(&self) -> Option<Arc<dyn OutboxTransfer>> {
+        Some(Arc::new(self.store.clone()))
     }
 
     fn event_log(&self) -> Arc<dyn EventLog> {
@@ -70,6 +74,7 @@ aftercommit_testkit::queue_conformance!(Memory);
 aftercommit_testkit::event_log_conformance!(Memory);
 aftercommit_testkit::dead_letters_conformance!(Memory);
 aftercommit_testkit::task_inspector_conformance!(Memory);
+aftercommit_testkit::transfer_conformance!(Memory);
 
 /// The scenarios written in these sources: every public asynchronous function over a provider.
 fn scenarios_in(sources: &[&str]) -> Vec<String> {

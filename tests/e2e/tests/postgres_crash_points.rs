@@ -22,7 +22,13 @@ const EVENTS: u64 = 12;
 const CLAIM: Words = "SELECT * FROM aftercommit.outbox_claim";
 const PUBLISH: Words = "SELECT aftercommit.tasks_insert";
 const MARK: Words = "SELECT aftercommit.outbox_mark_published";
+const TRANSFER: Words = "SELECT aftercommit.outbox_transfer";
 const SETTLE: Words = "SELECT aftercommit.tasks_settle";
+
+/// Rows that a relay holds, and those it held.
+const CLAIMED: &str = "SELECT EXISTS (SELECT FROM aftercommit.outbox WHERE state = 1)";
+const GONE: &str = "SELECT EXISTS (SELECT FROM aftercommit.event_log)
+    AND NOT EXISTS (SELECT FROM aftercommit.outbox WHERE state = 1)";
 
 /// A step, and what the database shows of it while the process that dies there waits.
 struct CrashPoint {
@@ -144,7 +150,6 @@ fn crashes() -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relay_that_dies_at_any_step_leaves_the_rest_to_the_next_one() {
-    let claimed = "SELECT EXISTS (SELECT FROM aftercommit.outbox WHERE state = 1)";
     let points = [
         CrashPoint {
             name: "R2: after the commit, before the claim",
@@ -154,41 +159,59 @@ async fn a_relay_that_dies_at_any_step_leaves_the_rest_to_the_next_one() {
         CrashPoint {
             name: "R3: claimed, not published",
             catch: Catch::Before(PUBLISH),
-            shown: claimed,
+            shown: CLAIMED,
         },
         CrashPoint {
             name: "R4: published, not confirmed",
             catch: Catch::After(PUBLISH),
-            shown: claimed,
+            shown: CLAIMED,
         },
         CrashPoint {
             name: "R5: confirmed, not marked",
             catch: Catch::Before(MARK),
-            shown: claimed,
+            shown: CLAIMED,
         },
         CrashPoint {
             name: "R6: marked, and the answer lost",
             catch: Catch::After(MARK),
-            shown: "SELECT EXISTS (SELECT FROM aftercommit.event_log)
-                AND NOT EXISTS (SELECT FROM aftercommit.outbox WHERE state = 1)",
+            shown: GONE,
         },
     ];
+    relays_die_at(&points, Loops::StepwiseRelay, MARK).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_dies_on_the_shorter_way_leaves_the_rest_to_the_next_one() {
+    let points = [
+        CrashPoint {
+            name: "R3: claimed, not transferred",
+            catch: Catch::Before(TRANSFER),
+            shown: CLAIMED,
+        },
+        CrashPoint {
+            name: "R6: transferred, and the answer lost",
+            catch: Catch::After(TRANSFER),
+            shown: GONE,
+        },
+    ];
+    relays_die_at(&points, Loops::Relay, TRANSFER).await;
+}
+
+/// One relay after the other dies at each point; then one loses the answer to `last` and lives.
+async fn relays_die_at(points: &[CrashPoint], loops: Loops, last: Words) {
     let mut stage = Stage::set().await.add("worker", Loops::Handlers);
     stage.fleet.ready().await;
-    stage = stage
-        .behind_the_proxy(true)
-        .add("relay", Loops::Relay)
-        .behind_the_proxy(false);
+    stage = stage.behind_the_proxy(true).add("relay", loops).behind_the_proxy(false);
     stage.fleet.ready().await;
-    for point in &points {
+    for point in points {
         for _ in 0..crashes() {
             stage.crash("relay", point).await;
         }
         println!("{} × {}", crashes(), point.name);
     }
-    // Its answer lost, but the relay alive: what was marked stays so.
+    // Its answer lost, but the relay alive: what was done stays so.
     for _ in 0..crashes() {
-        let loss = stage.proxy.lose_reply(MARK, 1);
+        let loss = stage.proxy.lose_reply(last, 1);
         stage.produce(EVENTS);
         loss.happened().await;
     }

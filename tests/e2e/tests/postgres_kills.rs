@@ -67,10 +67,10 @@ async fn killed_servers_relays_and_workers_lose_repeat_and_reorder_nothing() {
     let mut fleet = Fleet::new(env!("CARGO_BIN_EXE_ledger-app"), &far, LEASE);
     let members = ["relay-1", "relay-2", "worker-1", "worker-2", "worker-3"];
     for name in members {
-        let loops = if name.starts_with("relay") {
-            Loops::Relay
-        } else {
-            Loops::Handlers
+        let loops = match name {
+            "relay-1" => Loops::Relay,
+            "relay-2" => Loops::StepwiseRelay,
+            _ => Loops::Handlers,
         };
         fleet.add(name, loops);
     }

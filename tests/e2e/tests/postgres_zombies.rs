@@ -47,10 +47,10 @@ fn add_behind(mut fleet: Fleet, database: &TestDatabase, proxy: &PostgresProxy, 
 }
 
 /// A relay is stopped when it says this; another takes everything over; it goes on where it stood.
-async fn a_relay_is_stopped_before(words: &str) {
+async fn a_relay_is_stopped_before(words: &str, loops: Loops) {
     let (database, proxy, mut fleet) = stage().await;
     fleet.add("worker", Loops::Handlers);
-    fleet = add_behind(fleet, &database, &proxy, "zombie", Loops::Relay);
+    fleet = add_behind(fleet, &database, &proxy, "zombie", loops);
     fleet.ready().await;
     let statement = proxy.hold_request(words);
     fleet.add_producer("producer-0", production(0, 12));
@@ -75,12 +75,17 @@ async fn a_relay_is_stopped_before(words: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relay_that_was_stopped_past_its_lease_marks_nothing() {
-    a_relay_is_stopped_before("SELECT aftercommit.outbox_mark_published").await;
+    a_relay_is_stopped_before("SELECT aftercommit.outbox_mark_published", Loops::StepwiseRelay).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_relay_publishes_after_its_lease_has_no_second_effect() {
-    a_relay_is_stopped_before("SELECT aftercommit.tasks_insert").await;
+    a_relay_is_stopped_before("SELECT aftercommit.tasks_insert", Loops::StepwiseRelay).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_was_stopped_past_its_lease_transfers_nothing() {
+    a_relay_is_stopped_before("SELECT aftercommit.outbox_transfer", Loops::Relay).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,10 +117,10 @@ async fn relays_and_workers_stopped_by_turns_under_load_repeat_and_reorder_nothi
     let (database, _proxy, mut fleet) = stage().await;
     let members = ["relay-1", "worker-1", "relay-2", "worker-2"];
     for name in members {
-        let loops = if name.starts_with("relay") {
-            Loops::Relay
-        } else {
-            Loops::Handlers
+        let loops = match name {
+            "relay-1" => Loops::Relay,
+            "relay-2" => Loops::StepwiseRelay,
+            _ => Loops::Handlers,
         };
         fleet.add(name, loops);
     }

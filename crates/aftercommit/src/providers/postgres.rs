@@ -48,6 +48,7 @@ pub(super) async fn open(
     Ok(Providers {
         units_of_work: Arc::new(database.units_of_work(envelopes.clone())),
         outbox: Arc::new(database.outbox()),
+        outbox_transfer: Some(shared.clone()),
         queue_publisher: shared.clone(),
         queue_consumer: shared.clone(),
         queue_maintenance: shared.clone(),

@@ -41,6 +41,7 @@ pub(super) async fn open(
     Ok(Providers {
         units_of_work: Arc::new(database.units_of_work(envelopes.clone())),
         outbox: Arc::new(database.outbox()),
+        outbox_transfer: None,
         queue_publisher: queue.clone(),
         queue_consumer: queue.clone(),
         queue_maintenance: queue.clone(),

@@ -7,6 +7,7 @@ mod event_log;
 mod outbox;
 mod publisher;
 mod routes;
+mod transfer;
 
 pub use aftercommit_domain_macros::DomainEvent;
 pub use catalogue::{EventCatalogue, EventDescriptor, ReadInputError};
@@ -21,3 +22,4 @@ pub use publisher::{
     DISPATCH_TASK, DOMAIN_EVENTS_TOPIC, EventsPublisher, EventsPublisherExt, create_events_publisher, dispatch_envelope,
 };
 pub use routes::{Route, RouteEffect, RouteError, Routes, RoutesError};
+pub use transfer::OutboxTransfer;

@@ -11,7 +11,8 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use crate::queue::PostgresQueue;
-use crate::queue::insertion::{NewTask, PublishJob, Unwritten};
+use crate::queue::insertion::{PublishJob, Unwritten};
+use crate::queue::new_tasks::NewTask;
 use crate::statement::{Trouble, TroubleKind};
 
 /// The most tasks one caller puts into one transaction; a longer list takes several, so that nobody else waits for all

@@ -58,8 +58,15 @@ pub(super) struct Taken {
     pub(super) trusted_until: Instant,
 }
 
-pub(super) fn untouched(rows: &[Claimed]) -> Vec<(Claim, Release)> {
-    rows.iter().map(|row| (row.claim, Release::Untouched)).collect()
+impl Taken {
+    pub(super) fn claims(&self) -> Vec<Claim> {
+        self.rows.iter().map(|row| row.claim).collect()
+    }
+}
+
+/// As if they had never been claimed.
+pub(super) fn untouched(claims: impl IntoIterator<Item = Claim>) -> impl Iterator<Item = (Claim, Release)> {
+    claims.into_iter().map(|claim| (claim, Release::Untouched))
 }
 
 /// What a batch came to.

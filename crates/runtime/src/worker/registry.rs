@@ -1,6 +1,6 @@
 //! Which handler runs which task, checked before anything starts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,6 +101,17 @@ impl Registry {
                 }
             }
         }
+    }
+
+    /// The topics that routes lead to and that are not declared here: another process's, or forgotten.
+    pub(crate) fn routed_elsewhere(&self, routes: &Routes) -> BTreeSet<TopicName> {
+        let targets = routes.entries().iter().filter_map(|route| match &route.effect {
+            RouteEffect::Dispatches(targets) => Some(targets),
+            RouteEffect::None(_) => None,
+        });
+        let topics = targets.flatten().map(|target| &target.topic);
+        let known = |name: &TopicName| self.topics.iter().any(|topic| topic.name == *name);
+        topics.filter(|name| !known(name)).cloned().collect()
     }
 
     /// The contracts it runs, by topic and task.

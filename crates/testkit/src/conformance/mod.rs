@@ -12,6 +12,8 @@
 //! aftercommit_testkit::event_log_conformance!(SqliteProvider);
 //! aftercommit_testkit::dead_letters_conformance!(SqliteProvider);
 //! aftercommit_testkit::task_inspector_conformance!(SqliteProvider);
+//! // Only where outbox and queue share a database and the provider offers it:
+//! aftercommit_testkit::transfer_conformance!(SqliteProvider);
 //! ```
 //!
 //! Each macro makes a module with one `#[test]` for each scenario, so that none can be left out. [`SCENARIOS`] says how
@@ -35,6 +37,7 @@ pub mod queue;
 mod suite;
 pub mod support;
 pub mod task_inspector;
+pub mod transfer;
 pub mod unit_of_work;
 
 pub use messages::Messages;
@@ -48,4 +51,5 @@ pub const SCENARIOS: usize = outbox::SCENARIOS
     + queue::SCENARIOS
     + event_log::SCENARIOS
     + dead_letters::SCENARIOS
-    + task_inspector::SCENARIOS;
+    + task_inspector::SCENARIOS
+    + transfer::SCENARIOS;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::contract::TopicName;
-use aftercommit_domain::events::{EventLog, Outbox};
+use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 
@@ -38,6 +38,11 @@ pub trait Provider: Sized + Sync + 'static {
 
     /// The relay's side of the outbox.
     fn outbox(&self) -> Arc<dyn Outbox>;
+
+    /// The shorter way from outbox to queue; `None` where the provider offers none.
+    fn outbox_transfer(&self) -> Option<Arc<dyn OutboxTransfer>> {
+        None
+    }
 
     /// The event log.
     fn event_log(&self) -> Arc<dyn EventLog>;

@@ -59,6 +59,8 @@ pub enum Operation {
     Release,
     /// `Outbox::rescue_expired`.
     RescueRows,
+    /// `OutboxTransfer::transfer`. A message that is refused refuses the whole call.
+    Transfer,
     /// `EventLog::record`.
     Record,
     /// `EventLog::prune`.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use aftercommit_domain::contract::EventEnvelope;
+use aftercommit_domain::contract::{EventEnvelope, TaskEnvelope};
 use aftercommit_domain::events::{
     Claim, Claimed, EventFilter, EventLog, EventLogError, LoggedEvent, Marked, Outbox, OutboxError, OutboxStats,
-    QuarantinedRow, Release,
+    OutboxTransfer, QuarantinedRow, Release,
 };
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError};
@@ -49,6 +49,25 @@ impl<P: Outbox> Outbox for Faulty<P> {
 
     async fn quarantined(&self, limit: u32) -> Result<Vec<QuarantinedRow>, OutboxError> {
         self.inner.quarantined(limit).await
+    }
+}
+
+#[async_trait]
+impl<P: OutboxTransfer> OutboxTransfer for Faulty<P> {
+    async fn transfer(&self, rows: Vec<(Claim, TaskEnvelope)>) -> Result<Marked, OutboxError> {
+        let refusal = self.script.lock().refusal.clone();
+        let refused = refusal.and_then(|rule| rows.iter().find_map(|(_, task)| rule(task)));
+        let transfer = async {
+            match refused {
+                Some(error) => Err(OutboxError::Refused {
+                    operation: "transfer",
+                    reason: error.to_string(),
+                }),
+                None => self.inner.transfer(rows).await,
+            }
+        };
+        let away = outbox_away("transfer");
+        self.script.around(Operation::Transfer, transfer, away).await
     }
 }
 

@@ -10,6 +10,7 @@ mod outbox;
 mod queue;
 mod task_inspector;
 mod tasks;
+mod transfer;
 mod unit_of_work;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -108,14 +108,14 @@ impl Rows {
         freed
     }
 
-    fn is_current(&self, claim: &Claim) -> bool {
+    pub(super) fn is_current(&self, claim: &Claim) -> bool {
         self.by_position
             .get(&claim.position)
             .is_some_and(|row| matches!(row.state, RowState::Claimed { token, .. } if token == claim.token))
     }
 
     /// The events among the claimed rows, as they were published.
-    fn events(&self, claims: &[Claim], limits: &Limits) -> Result<Vec<EventEnvelope>, OutboxError> {
+    pub(super) fn events(&self, claims: &[Claim], limits: &Limits) -> Result<Vec<EventEnvelope>, OutboxError> {
         let mut events = Vec::new();
         for claim in claims.iter().filter(|claim| self.is_current(claim)) {
             let Some(row) = self.by_position.get(&claim.position) else {
@@ -138,7 +138,7 @@ impl Rows {
         Ok(events)
     }
 
-    fn remove(&mut self, claims: &[Claim]) -> Marked {
+    pub(super) fn remove(&mut self, claims: &[Claim]) -> Marked {
         let mut marked = Marked::default();
         for claim in claims {
             if self.is_current(claim) {

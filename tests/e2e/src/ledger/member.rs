@@ -10,8 +10,10 @@ use rustix::process::{Pid, Signal, kill_process};
 /// Which loops a process runs, beside those that free what others lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loops {
-    /// The relay.
+    /// The relay, by the shorter way where there is one.
     Relay,
+    /// The relay that publishes and marks one after the other.
+    StepwiseRelay,
     /// The dispatcher.
     Dispatcher,
     /// The handlers of the topics.
@@ -26,6 +28,7 @@ impl Loops {
     pub(crate) const fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::Relay => &["--relay"],
+            Self::StepwiseRelay => &["--relay", "--stepwise"],
             Self::Dispatcher => &["--dispatcher"],
             Self::Topics => &["--topics"],
             Self::Handlers => &["--dispatcher", "--topics"],

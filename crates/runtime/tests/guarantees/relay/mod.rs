@@ -5,6 +5,7 @@ mod failing;
 mod lost_replies;
 mod publishing;
 mod surviving;
+mod transferring;
 
 use std::time::Duration;
 

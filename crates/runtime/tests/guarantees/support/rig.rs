@@ -55,6 +55,7 @@ impl Rig {
     pub(crate) fn ports(&self) -> EnginePorts {
         EnginePorts {
             outbox: Arc::new(self.store.clone()),
+            outbox_transfer: None,
             queue_publisher: Arc::new(self.store.clone()),
             queue_consumer: Arc::new(self.store.clone()),
             queue_maintenance: Arc::new(self.store.clone()),
@@ -71,19 +72,32 @@ impl Rig {
         self.relay_over(Arc::new(self.store.clone()), options)
     }
 
+    /// A relay whose outbox and queue share a database.
+    pub(crate) fn relay_by_the_shorter_way(&self, options: RelayOptions) -> Relay {
+        let ports = RelayPorts {
+            transfer: Some(Arc::new(self.store.clone())),
+            ..self.relay_ports(Arc::new(self.store.clone()))
+        };
+        Relay::new(ports, options)
+    }
+
     /// A relay over an outbox of the test's own.
     pub(crate) fn relay_over(&self, outbox: Arc<dyn Outbox>, options: RelayOptions) -> Relay {
+        Relay::new(self.relay_ports(outbox), options)
+    }
+
+    fn relay_ports(&self, outbox: Arc<dyn Outbox>) -> RelayPorts {
         let queue: Arc<dyn QueuePublisher> = Arc::new(self.store.clone());
-        let ports = RelayPorts {
+        RelayPorts {
             outbox,
             events: create_events_publisher(Arc::clone(&queue), Limits::default()),
             queue,
+            transfer: None,
             clock: Arc::clone(&self.clock),
             randomness: Arc::clone(&self.randomness),
             catalogue: contracts::catalogue(),
             codec: self.envelopes.codec().clone(),
-        };
-        Relay::new(ports, options)
+        }
     }
 
     /// Starts the relay alone, with its loop.

@@ -24,8 +24,12 @@ pub(crate) async fn run(kit: &Kit, working: &Working, lease: Duration) -> Result
     if !working.topics {
         roles.topics = Roles::none().topics;
     }
+    let mut ports = kit.engine_ports();
+    if working.stepwise {
+        ports.outbox_transfer = None;
+    }
     let engine = Engine::new(
-        kit.engine_ports(),
+        ports,
         options(roles, lease),
         &contract::events(),
         contract::routes(),

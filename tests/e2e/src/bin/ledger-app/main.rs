@@ -64,6 +64,9 @@ pub(crate) struct Working {
     /// Moves the outbox.
     #[arg(long)]
     pub(crate) relay: bool,
+    /// Publishes and marks one after the other, as where the queue is elsewhere.
+    #[arg(long)]
+    pub(crate) stepwise: bool,
     /// Looks routes up.
     #[arg(long)]
     pub(crate) dispatcher: bool,
