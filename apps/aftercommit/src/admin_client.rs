@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aftercommit::config::Settings;
+use aftercommit::config::{Database, Settings};
 use aftercommit::{RunFile, StartupError};
 use axum::http::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -22,6 +22,8 @@ pub(crate) const LONGEST_ANSWER: usize = 64 << 20;
 /// Asks and orders what operators do.
 pub(crate) struct AdminClient {
     transport: Transport,
+    /// The database is a server's, where other processes may work.
+    is_shared: bool,
 }
 
 enum Transport {
@@ -45,21 +47,23 @@ impl AdminClient {
     ///
     /// Whether the process is there is asked without the token: after a crash, something else may listen there.
     pub(crate) async fn connect(settings: Settings) -> Result<Self, CommandError> {
+        let is_shared = !matches!(settings.database, Database::Sqlite(_));
         let Some(run_file) = RunFile::read(&settings.data_dir.run_file())? else {
-            return Ok(Self::of_file(Box::pin(OpenedFile::open(settings)).await?));
+            return Ok(Self::of_file(Box::pin(OpenedFile::open(settings)).await?, is_shared));
         };
         let (pid, url) = (run_file.pid, run_file.url.clone());
         let reason = match RunningProcess::reach(run_file).await {
             Ok(process) => {
                 return Ok(Self {
                     transport: Transport::Process(process),
+                    is_shared,
                 });
             }
             Err(reason) => reason,
         };
         match Box::pin(OpenedFile::open(settings)).await {
             // The run file was left behind.
-            Ok(file) => Ok(Self::of_file(file)),
+            Ok(file) => Ok(Self::of_file(file, is_shared)),
             Err(file @ (StartupError::Database(_) | StartupError::WrongDatabase(_))) => {
                 Err(CommandError::NoAnswer { file, pid, url, reason })
             }
@@ -67,10 +71,16 @@ impl AdminClient {
         }
     }
 
-    fn of_file(file: OpenedFile) -> Self {
+    fn of_file(file: OpenedFile, is_shared: bool) -> Self {
         Self {
             transport: Transport::File(Box::new(file)),
+            is_shared,
         }
+    }
+
+    /// Whether other processes may work on the same database, whatever runs here.
+    pub(crate) const fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Whether what is ordered is done at once, or only when a process runs.

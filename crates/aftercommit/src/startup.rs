@@ -1,5 +1,6 @@
 //! Why a process does not start, in words for the person who starts it.
 
+use std::fmt;
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -7,7 +8,9 @@ use aftercommit_platform_config::{CONFIG_EXIT_CODE, ConfigErrors};
 use aftercommit_runtime::StartError;
 
 /// Why a process does not start.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its `Debug` text is its message: a `main` that answers it as a `Box<dyn Error>` shows that text to people.
+#[derive(thiserror::Error)]
 pub enum StartupError {
     /// The configuration.
     #[error("{0}")]
@@ -61,6 +64,12 @@ pub enum StartupError {
     /// What the application does at start failed.
     #[error("{0}")]
     Application(String),
+}
+
+impl fmt::Debug for StartupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl StartupError {

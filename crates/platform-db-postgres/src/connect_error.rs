@@ -42,7 +42,7 @@ pub enum ConnectError {
     },
     /// The role may not do it.
     #[error(
-        "the role may not {operation}: {reason}; let the role that owns the tables do it: \
+        "the role may not {operation}: {reason}; `GRANT CREATE ON DATABASE …` to it, or let the role that owns the tables do it: \
          `AFTERCOMMIT_POSTGRES__MIGRATE_URL=postgres://owner:…@… aftercommit migrate`"
     )]
     NoPrivilege {

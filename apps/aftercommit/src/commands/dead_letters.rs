@@ -12,7 +12,7 @@ use super::rendered;
 use crate::admin_client::{AdminClient, Answer};
 use crate::cli::{ActOnDeadLetters, DeadLetters, ListDeadLetters};
 use crate::command_error::CommandError;
-use crate::commands::{NOTHING_RUNS, program, shown, with_client};
+use crate::commands::{goes_on, program, shown, with_client};
 use crate::confirmation::confirm;
 use crate::indented_json::indented;
 use crate::table::{Fields, Table};
@@ -105,7 +105,7 @@ async fn act(act: Act, arguments: ActOnDeadLetters) -> Result<String, CommandErr
                 let _ = writeln!(text, "{} {id}", act.done());
             }
             if act == Act::Replay && !done.ids.is_empty() && !client.is_process_running() {
-                text = format!("{text}\n{NOTHING_RUNS}\n  {} run\n", program());
+                text = format!("{text}\n{}", goes_on(client));
             }
             text
         };

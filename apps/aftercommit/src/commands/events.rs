@@ -11,7 +11,7 @@ use super::rendered;
 use crate::admin_client::{AdminClient, Answer};
 use crate::cli::{EmitEvent, Events, ListEvents};
 use crate::command_error::CommandError;
-use crate::commands::{NOTHING_RUNS, program, shown, with_client};
+use crate::commands::{goes_on, program, shown, with_client};
 use crate::indented_json::indented;
 use crate::table::{Fields, Table};
 
@@ -60,7 +60,7 @@ async fn emit(client: &AdminClient, arguments: EmitEvent, payload: &RawValue) ->
                 "{event_id}\n\nIt is in the outbox. See it published, and what followed:\n  {program} events show {event_id}\n  {program} tasks list --limit 5\n"
             )
         } else {
-            format!("{event_id}\n\nIt is in the outbox. {NOTHING_RUNS}\n  {program} run\n")
+            format!("{event_id}\n\nIt is in the outbox. {}", goes_on(client))
         })
     })
 }

@@ -68,8 +68,14 @@ fn print(text: &str) -> Result<(), CommandError> {
     }
 }
 
-/// What to say when something was ordered and nobody is there to do it.
-const NOTHING_RUNS: &str = "No process runs; it goes on when one does:";
+/// What to say when something was ordered and it is not known here who does it.
+fn goes_on(client: &AdminClient) -> String {
+    if client.is_shared() {
+        "It goes on in whichever process of this database handles it.\n".to_owned()
+    } else {
+        format!("No process runs; it goes on when one does:\n  {} run\n", program())
+    }
+}
 
 /// How this program was called, for commands to copy.
 pub(crate) fn program() -> String {

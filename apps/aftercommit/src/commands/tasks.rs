@@ -10,7 +10,7 @@ use super::rendered;
 use crate::admin_client::{AdminClient, Answer};
 use crate::cli::{ListTasks, PublishTask, Tasks};
 use crate::command_error::CommandError;
-use crate::commands::{NOTHING_RUNS, program, shown, with_client};
+use crate::commands::{goes_on, program, shown, with_client};
 use crate::indented_json::indented;
 use crate::table::{Fields, Table};
 
@@ -57,7 +57,7 @@ async fn publish(client: &AdminClient, arguments: PublishTask, payload: &RawValu
         Ok(if client.is_process_running() {
             format!("{task_id}\n\nIt is on its topic. See where it is:\n  {program} tasks show {task_id}\n")
         } else {
-            format!("{task_id}\n\nIt is on its topic. {NOTHING_RUNS}\n  {program} run\n")
+            format!("{task_id}\n\nIt is on its topic. {}", goes_on(client))
         })
     })
 }

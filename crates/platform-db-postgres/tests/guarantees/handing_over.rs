@@ -8,7 +8,7 @@ use aftercommit_platform_db_postgres::{PostgresDatabase, PostgresOptions, Postgr
 use aftercommit_testkit::postgres_server::PostgresServer;
 use aftercommit_testkit::proxy::PostgresProxy;
 use sqlx::Executor as _;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::processes::{SOON, another_process, count};
@@ -55,9 +55,9 @@ impl OneConnection {
     }
 
     /// Somebody who wants to begin, and stands in the line when this returns.
-    async fn waiting(&self) -> JoinHandle<PostgresTransaction> {
-        let database = self.database.clone();
-        let waiting = tokio::spawn(async move { database.begin(&tenant("second")).await.unwrap() });
+    async fn waiting(&self) -> JoinSet<PostgresTransaction> {
+        let (database, mut waiting) = (self.database.clone(), JoinSet::new());
+        waiting.spawn(async move { database.begin(&tenant("second")).await.unwrap() });
         while self.database.waiting_to_begin() == 0 {
             tokio::task::yield_now().await;
         }
@@ -87,8 +87,15 @@ async fn seen(transaction: &mut PostgresTransaction) -> (String, String, String)
     .unwrap()
 }
 
-async fn taken(waiting: JoinHandle<PostgresTransaction>) -> PostgresTransaction {
-    timeout(SOON, waiting).await.unwrap().unwrap()
+/// What it has come to.
+async fn ended<T: 'static>(mut set: JoinSet<T>) -> T {
+    timeout(SOON, set.join_next()).await.unwrap().unwrap().unwrap()
+}
+
+fn committing(transaction: PostgresTransaction) -> JoinSet<Result<(), CommitError>> {
+    let mut set = JoinSet::new();
+    set.spawn(transaction.commit());
+    set
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,11 +109,11 @@ async fn whoever_waits_gets_the_connection_begun_and_nothing_of_the_transaction_
         .unwrap();
     first.execute("INSERT INTO public.notes VALUES ('kept')").await.unwrap();
     let waiting = one.waiting().await;
-    let committing = tokio::spawn(first.commit());
+    let committing = committing(first);
     timeout(SOON, begun_together.arrived()).await.unwrap();
     begun_together.release();
-    timeout(SOON, committing).await.unwrap().unwrap().unwrap();
-    let mut second = taken(waiting).await;
+    ended(committing).await.unwrap();
+    let mut second = ended(waiting).await;
     let expected = ("second".to_owned(), "read committed".to_owned(), String::new());
     assert_eq!(seen(&mut second).await, expected);
     // What the second undoes, the first has kept.
@@ -126,7 +133,7 @@ async fn a_commit_that_fails_says_so_and_whoever_waits_begins_all_the_same() {
     let waiting = one.waiting().await;
     let refused = first.commit().await;
     assert!(matches!(refused, Err(CommitError::Refused { .. })), "{refused:?}");
-    let mut second = taken(waiting).await;
+    let mut second = ended(waiting).await;
     assert_eq!(seen(&mut second).await.0, "second");
     second.commit().await.unwrap();
     // And one whose failed statement the application overlooked.
@@ -135,7 +142,7 @@ async fn a_commit_that_fails_says_so_and_whoever_waits_begins_all_the_same() {
     let waiting = one.waiting().await;
     let refused = first.commit().await;
     assert!(matches!(refused, Err(CommitError::Refused { .. })), "{refused:?}");
-    taken(waiting).await.commit().await.unwrap();
+    ended(waiting).await.commit().await.unwrap();
     assert_eq!(count(&one.rig, NOTES).await, 1);
     one.stop().await;
 }
@@ -149,7 +156,7 @@ async fn a_commit_whose_reply_is_lost_is_unknown_and_whoever_waits_begins_all_th
     let committed = timeout(SOON, first.commit()).await.unwrap();
     assert!(matches!(committed, Err(CommitError::Unknown { .. })), "{committed:?}");
     loss.happened().await;
-    let mut second = taken(waiting).await;
+    let mut second = ended(waiting).await;
     assert_eq!(seen(&mut second).await.0, "second");
     second.rollback().await.unwrap();
     assert_eq!(count(&one.rig, NOTES).await, 1);
@@ -170,7 +177,7 @@ async fn a_commit_nobody_waits_for_any_more_leaves_nobody_without_a_connection()
         }
     }
     hold.release();
-    let mut second = taken(waiting).await;
+    let mut second = ended(waiting).await;
     assert_eq!(seen(&mut second).await.0, "second");
     second.commit().await.unwrap();
     assert_eq!(count(&one.rig, NOTES).await, 1);
@@ -183,12 +190,11 @@ async fn what_was_begun_for_somebody_who_left_is_rolled_back() {
     let first = one.noted().await;
     let waiting = one.waiting().await;
     let hold = one.proxy.hold_reply("SELECT 1; COMMIT");
-    let committing = tokio::spawn(first.commit());
+    let committing = committing(first);
     timeout(SOON, hold.arrived()).await.unwrap();
-    waiting.abort();
-    waiting.await.unwrap_err();
+    drop(waiting);
     hold.release();
-    timeout(SOON, committing).await.unwrap().unwrap().unwrap();
+    ended(committing).await.unwrap();
     let mut third = timeout(SOON, one.database.begin(&tenant("third")))
         .await
         .unwrap()

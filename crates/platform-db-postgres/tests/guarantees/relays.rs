@@ -235,7 +235,7 @@ impl Settled<'_> {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(SOON, asking).await.expect("settled soon");
+        tokio::time::timeout(SOON, asking).await.unwrap();
     }
 
     async fn stays(&mut self, position: i64, why: &str) {

@@ -85,7 +85,8 @@ async fn what_was_refused_when_another_relay_may_have_it_is_not_published_the_lo
     let options = RelayOptions::default();
     let trusted = options.lease.saturating_sub(options.publish_deadline);
     // What a process sees that is stopped now and then.
-    rig.store.script(Operation::Claim, [Fault::Delay(trusted - SHORTLY)]);
+    rig.store
+        .script(Operation::Claim, [Fault::Delay(trusted.saturating_sub(SHORTLY))]);
     rig.store.script(Operation::Transfer, [Fault::Delay(SHORTLY * 2)]);
     rig.store.refuse(|_| Some(invalid()));
     let relay = rig.relay_by_the_shorter_way(options);
