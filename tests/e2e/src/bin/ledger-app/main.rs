@@ -54,6 +54,7 @@ pub(crate) struct Producing {
     pub(crate) own_pool: bool,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(clap::Args)]
 pub(crate) struct Working {
     #[arg(long)]
