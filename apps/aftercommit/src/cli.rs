@@ -1,5 +1,7 @@
 //! What the command line accepts.
 
+mod migrate;
+
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::payload::PayloadSource;
 use crate::time_arguments::{Since, delay};
+
+pub(crate) use migrate::{Migrate, MigrateQuestion};
 
 /// The asynchronous backbone of a multi-tenant SaaS. Commit. The rest follows.
 #[derive(Debug, Parser)]
@@ -98,25 +102,6 @@ Examples:
     /// Check the configuration, or list all its keys.
     #[command(subcommand)]
     Config(Config),
-}
-
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub(crate) struct Migrate {
-    #[command(subcommand)]
-    pub(crate) question: Option<MigrateQuestion>,
-    /// Print the SQL that would be applied, and apply nothing.
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Afterwards let this role use the tables, each tenant's rows for itself: the role of the application.
-    #[arg(long, value_name = "ROLE", conflicts_with = "dry_run")]
-    pub(crate) grant_to: Option<String>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum MigrateQuestion {
-    /// List every migration and whether it is applied.
-    Status(Output),
 }
 
 /// How an answer is printed.

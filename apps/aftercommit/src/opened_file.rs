@@ -24,7 +24,7 @@ pub(crate) struct OpenedFile {
 
 impl OpenedFile {
     pub(crate) async fn open(settings: Settings) -> Result<Self, StartupError> {
-        let opened = wiring::application().open(settings).await?;
+        let opened = wiring::application().open_for_operators(settings).await?;
         let router = admin_router(opened.operations().clone(), SecretString::from(TOKEN));
         Ok(Self { opened, router })
     }

@@ -17,7 +17,7 @@ use crate::engine_options::engine_options;
 use crate::http;
 use crate::kit::{Kit, KitParts, Operations};
 use crate::opened::Opened;
-use crate::providers::{self, Providers, System};
+use crate::providers::{self, Providers, Purpose, System};
 use crate::serve;
 use crate::startup::{StartupError, report};
 
@@ -144,7 +144,7 @@ impl Aftercommit {
         for warning in &settings.warnings {
             tracing::warn!("{warning}");
         }
-        let foundation = Foundation::lay(&settings, Arc::clone(&self.source)).await?;
+        let foundation = Foundation::lay(&settings, Arc::clone(&self.source), Purpose::Run).await?;
         // The database comes first, because "in use by another process" says more than a taken address. The address
         // comes before the application, because links in e-mails begin with it and port 0 is known only now.
         let listener = match serve::listen(settings.http_addr).await {
@@ -166,7 +166,17 @@ impl Aftercommit {
     /// # Errors
     /// Why it cannot start. What was opened is closed again.
     pub async fn open(self, settings: Settings) -> Result<Opened, StartupError> {
-        let foundation = Foundation::lay(&settings, Arc::clone(&self.source)).await?;
+        let foundation = Foundation::lay(&settings, Arc::clone(&self.source), Purpose::Run).await?;
+        self.build(settings, foundation).await
+    }
+
+    /// The same for commands of operators, which may meet the database of another application: tables that a server keeps
+    /// are not brought to this version, and those of the application are not looked for.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); tables of another version.
+    pub async fn open_for_operators(self, settings: Settings) -> Result<Opened, StartupError> {
+        let foundation = Foundation::lay(&settings, Arc::clone(&self.source), Purpose::Operate).await?;
         self.build(settings, foundation).await
     }
 
@@ -243,11 +253,11 @@ struct Foundation {
 }
 
 impl Foundation {
-    async fn lay(settings: &Settings, source: Arc<str>) -> Result<Self, StartupError> {
+    async fn lay(settings: &Settings, source: Arc<str>, purpose: Purpose) -> Result<Self, StartupError> {
         data_directory::create(settings.data_dir.path())?;
         let system = System::new();
         let envelopes = providers::envelopes(settings, &system, source)?;
-        let providers = providers::open(settings, &system, &envelopes).await?;
+        let providers = providers::open(settings, &system, &envelopes, purpose).await?;
         Ok(Self {
             system,
             envelopes,

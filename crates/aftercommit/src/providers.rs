@@ -113,17 +113,27 @@ fn sealing_keys(keys: &[SealingKey]) -> Result<SealingKeys, StartupError> {
         .map_err(|error| StartupError::Sealing(error.to_string()))
 }
 
+/// What a database is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To run the application.
+    Run,
+    /// To look and to order, perhaps in the database of another application.
+    Operate,
+}
+
 /// Opens the database the settings name and serves every port from it.
 pub(crate) async fn open(
     settings: &Settings,
     system: &System,
     envelopes: &EnvelopeFactory,
+    purpose: Purpose,
 ) -> Result<Providers, StartupError> {
     match &settings.database {
         #[cfg(feature = "sqlite")]
         Database::Sqlite(path) => sqlite::open(path, settings, system, envelopes).await,
         #[cfg(feature = "postgres")]
-        Database::Postgres(postgres) => postgres::open(postgres, settings, system, envelopes).await,
+        Database::Postgres(postgres) => postgres::open(postgres, settings, system, envelopes, purpose).await,
         other => Err(StartupError::NotBuiltIn {
             provider: match other {
                 Database::Sqlite(_) => "SQLite".into(),

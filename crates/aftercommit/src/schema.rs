@@ -33,15 +33,19 @@ pub async fn findings(settings: &Settings) -> Result<Vec<String>, StartupError> 
     Ok(crate::postgres::findings(&options, &mut connection).await)
 }
 
-/// Applies what is missing, one process at a time, and then lets `role` use the tables, if one is given. Answers what was
-/// applied.
+/// Applies what is missing of the schemas that `is_chosen` takes, one process at a time, and then lets `role` use the tables,
+/// if one is given. Answers what was applied.
 ///
 /// # Errors
 /// As [`status`]; a migration is applied whole or not at all.
-pub async fn migrate(settings: &Settings, role: Option<&str>) -> Result<Vec<MigrationState>, StartupError> {
+pub async fn migrate(
+    settings: &Settings,
+    is_chosen: impl Fn(&str) -> bool,
+    role: Option<&str>,
+) -> Result<Vec<MigrationState>, StartupError> {
     let mut connection = migrations::connect(&options(settings)?).await.map_err(startup_error)?;
     let mut done = Vec::new();
-    for schema in schemas() {
+    for schema in schemas().into_iter().filter(|schema| is_chosen(schema.name())) {
         let applied = schema.apply(&mut connection).await.map_err(startup_error)?;
         let states = schema.status(&mut connection).await.map_err(startup_error)?;
         done.extend(states.into_iter().filter(|state| applied.contains(&state.version)));

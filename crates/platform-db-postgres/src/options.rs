@@ -37,6 +37,9 @@ pub struct PostgresOptions {
     pub pgbouncer: bool,
     /// Whether opening applies missing migrations; otherwise it refuses a schema that lacks one. Defaults to true.
     pub migrate: bool,
+    /// For who only looks and orders: the tables of the product, if any, are neither brought to this version nor looked for.
+    /// Defaults to false.
+    pub is_operator: bool,
     /// Which successful tasks leave a row in the history. Defaults to all.
     pub record_successes: RecordSuccesses,
 }
@@ -58,6 +61,7 @@ impl PostgresOptions {
             notify: true,
             pgbouncer: false,
             migrate: true,
+            is_operator: false,
             record_successes: RecordSuccesses::All,
         }
     }

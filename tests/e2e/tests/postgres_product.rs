@@ -160,3 +160,41 @@ async fn a_process_with_nothing_to_do_asks_the_server_at_most_twice_a_second() {
     println!("{asked} statements in {OBSERVED:?}");
     assert!(asked <= 2 * OBSERVED.as_secs(), "{asked} statements in {OBSERVED:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_neither_migrate_nor_need_the_products_tables_in_the_database_of_another_application() {
+    let mut place = Place::start(Setup::default()).await;
+    place.product.terminate().await;
+    let elsewhere = PostgresServer::shared().await.database(None).await;
+    place
+        .product
+        .set_up(Setup::default().set("DATABASE_URL", &elsewhere.url()));
+    let refused = place.product.cli(&["outbox", "status"]).await;
+    assert_eq!(refused.status.code(), Some(78));
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.contains("lacks migration 1; run `aftercommit migrate`"), "{told}");
+    // As a team applies it that has a migration tool of its own.
+    let script = place
+        .product
+        .cli(&["migrate", "--dry-run", "--schema", "aftercommit"])
+        .await;
+    assert!(script.status.success());
+    let mut connection = PgConnection::connect(&elsewhere.url()).await.unwrap();
+    let script = String::from_utf8(script.stdout).unwrap();
+    sqlx::raw_sql(AssertSqlSafe(script))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let nothing = place.product.cli(&["migrate", "--schema", "aftercommit"]).await;
+    assert_eq!(
+        String::from_utf8(nothing.stdout).unwrap(),
+        "the tables are of this version already\n"
+    );
+    let status = place.product.cli_json(&["outbox", "status"]).await;
+    assert_eq!(status["waiting"], 0);
+    let has_product: bool = sqlx::query_scalar("SELECT to_regnamespace('reference') IS NOT NULL")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert!(!has_product);
+}

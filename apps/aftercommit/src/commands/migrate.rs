@@ -18,9 +18,11 @@ pub(crate) async fn execute(command: Migrate) -> Result<String, CommandError> {
         return Ok(described(&states, &schema::findings(&settings).await?, output));
     }
     if command.dry_run {
-        return Ok(missing_sql(&schema::status(&settings).await?));
+        let mut states = schema::status(&settings).await?;
+        states.retain(|state| command.is_chosen(state.schema));
+        return Ok(missing_sql(&states));
     }
-    let applied = schema::migrate(&settings, command.grant_to.as_deref()).await?;
+    let applied = schema::migrate(&settings, |name| command.is_chosen(name), command.grant_to.as_deref()).await?;
     let mut text = String::new();
     for state in &applied {
         // Writing to a String cannot fail.
@@ -61,14 +63,14 @@ fn described(states: &[MigrationState], findings: &[String], output: Output) -> 
     text
 }
 
-/// What is missing, as SQL for people to read. Applying it by hand leaves no note of it.
+/// What is missing, as SQL to be read, or to be applied by hand or by another tool: it notes itself.
 fn missing_sql(states: &[MigrationState]) -> String {
     let mut text = String::new();
     for state in states.iter().filter(|state| !state.is_applied) {
         let _ = writeln!(
             text,
             "-- {} {} {}\n{}",
-            state.schema, state.version, state.description, state.sql
+            state.schema, state.version, state.description, state.script
         );
     }
     if text.is_empty() {

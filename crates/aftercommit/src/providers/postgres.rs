@@ -8,7 +8,7 @@ use aftercommit_platform_config::{PostgresSettings, Settings, Successes};
 pub use aftercommit_platform_db_postgres::*;
 use aftercommit_platform_queue_postgres::{PostgresQueue, PostgresQueueOptions};
 
-use crate::providers::{Providers, Store, System};
+use crate::providers::{Providers, Purpose, Store, System};
 use crate::startup::StartupError;
 
 /// The database, and the queue that is to be closed before it.
@@ -33,6 +33,7 @@ pub(super) async fn open(
     settings: &Settings,
     system: &System,
     envelopes: &EnvelopeFactory,
+    purpose: Purpose,
 ) -> Result<Providers, StartupError> {
     let services = PostgresServices {
         clock: Arc::clone(&system.clock),
@@ -40,9 +41,11 @@ pub(super) async fn open(
         randomness: Arc::clone(&system.randomness),
         limits: *envelopes.codec().limits(),
     };
-    let database = PostgresDatabase::open(options(postgres, settings), services)
-        .await
-        .map_err(startup_error)?;
+    let mut options = options(postgres, settings);
+    if purpose == Purpose::Operate {
+        (options.migrate, options.is_operator) = (false, true);
+    }
+    let database = PostgresDatabase::open(options, services).await.map_err(startup_error)?;
     let queue = PostgresQueue::new(&database, PostgresQueueOptions::default());
     let shared = Arc::new(queue.clone());
     Ok(Providers {

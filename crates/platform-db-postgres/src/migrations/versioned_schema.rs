@@ -1,8 +1,8 @@
 //! A schema with migrations of its own.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{MigrateError, Migration, Migrator};
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 
 use crate::connect_error::ConnectError;
@@ -23,8 +23,9 @@ pub struct MigrationState {
     pub version: i64,
     /// What it does.
     pub description: String,
-    /// Its SQL.
-    pub sql: String,
+    /// What applies it by hand: its SQL, and the note that it was applied. For `psql` or a migration tool of one's own, in
+    /// one transaction.
+    pub script: String,
     /// Whether it was applied.
     pub is_applied: bool,
 }
@@ -84,7 +85,7 @@ impl VersionedSchema {
             schema,
             version: migration.version,
             description: migration.description.to_string(),
-            sql: migration.sql.as_str().to_owned(),
+            script: self.script(migration),
             is_applied: notes.iter().any(|note| note.version == migration.version),
         });
         Ok(states.collect())
@@ -106,6 +107,33 @@ impl VersionedSchema {
             }),
             None => Ok(()),
         }
+    }
+
+    /// The table of notes is that of sqlx.
+    fn script(&self, migration: &Migration) -> String {
+        let (schema, version) = (self.name, migration.version);
+        let (description, sql) = (
+            migration.description.replace('\'', "''"),
+            migration.sql.as_str().trim_end(),
+        );
+        let mut checksum = String::new();
+        for byte in migration.checksum.iter() {
+            // Writing to a String cannot fail.
+            let _ = write!(checksum, "{byte:02x}");
+        }
+        format!(
+            "CREATE SCHEMA IF NOT EXISTS {schema};\n\
+             CREATE TABLE IF NOT EXISTS {schema}.migrations (\n    \
+                 version BIGINT PRIMARY KEY,\n    \
+                 description TEXT NOT NULL,\n    \
+                 installed_on TIMESTAMPTZ NOT NULL DEFAULT now(),\n    \
+                 success BOOLEAN NOT NULL,\n    \
+                 checksum BYTEA NOT NULL,\n    \
+                 execution_time BIGINT NOT NULL\n\
+             );\n\n{sql}\n\n\
+             INSERT INTO {schema}.migrations (version, description, success, checksum, execution_time)\n\
+             VALUES ({version}, '{description}', true, '\\x{checksum}', 0);\n"
+        )
     }
 
     async fn notes(&self, connection: &mut PgConnection) -> Result<Vec<Note>, ConnectError> {

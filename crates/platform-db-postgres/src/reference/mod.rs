@@ -43,6 +43,9 @@ impl PostgresReference {
     /// [`ConnectError`] says what is wrong and what to do; a migration is applied whole or not at all.
     pub async fn open(database: &PostgresDatabase, envelopes: EnvelopeFactory) -> Result<Self, ConnectError> {
         let options = database.options();
+        if options.is_operator {
+            return Ok(Self::over(database, envelopes));
+        }
         let mut direct = connect_directly(options).await?;
         if options.migrate {
             let applied = migrations::reference().apply(&mut direct).await?;
@@ -54,11 +57,15 @@ impl PostgresReference {
         }
         // Nothing more is asked of it; a failure to say goodbye changes nothing.
         let _ = direct.close().await;
-        Ok(Self {
-            reads: Statements::of(database.pools().handlers.clone(), options),
+        Ok(Self::over(database, envelopes))
+    }
+
+    fn over(database: &PostgresDatabase, envelopes: EnvelopeFactory) -> Self {
+        Self {
+            reads: Statements::of(database.pools().handlers.clone(), database.options()),
             sealer: Arc::clone(envelopes.codec().sealer()),
             units: database.units_of_work(envelopes),
-        })
+        }
     }
 
     /// What [`open`](Self::open) would apply, and what is applied, without changing anything.
