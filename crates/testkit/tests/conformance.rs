@@ -95,7 +95,7 @@ macro_rules! sources {
 
 #[test]
 fn every_scenario_that_is_written_is_in_its_suite() {
-    let suites: [(&[&str], Vec<&str>); 6] = [
+    let suites: [(&[&str], Vec<&str>); 7] = [
         (
             outbox::NAMES,
             sources![
@@ -123,6 +123,7 @@ fn every_scenario_that_is_written_is_in_its_suite() {
         (event_log::NAMES, sources!["event_log.rs"].to_vec()),
         (dead_letters::NAMES, sources!["dead_letters.rs"].to_vec()),
         (task_inspector::NAMES, sources!["task_inspector.rs"].to_vec()),
+        (transfer::NAMES, sources!["transfer.rs"].to_vec()),
     ];
     let mut total = 0;
     for (names, sources) in suites {

@@ -13,6 +13,7 @@ const SUITES: &[(&str, &str)] = &[
     ("EventLog", "event_log_conformance!"),
     ("DeadLetters", "dead_letters_conformance!"),
     ("TaskInspector", "task_inspector_conformance!"),
+    ("OutboxTransfer", "transfer_conformance!"),
 ];
 
 #[test]

@@ -45,4 +45,4 @@ macro_rules! outbox_conformance {
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 19;
+pub const SCENARIOS: usize = 20;
