@@ -18,6 +18,7 @@ mod pooler;
 mod pools;
 #[cfg(feature = "reference")]
 mod reference;
+mod rest;
 mod statement;
 mod transaction;
 pub mod trouble;
@@ -37,6 +38,7 @@ pub use pooler::in_one_transaction;
 pub use pools::Pools;
 #[cfg(feature = "reference")]
 pub use reference::PostgresReference;
+pub use rest::rest_after;
 /// The version of sqlx that transactions and pools here are of.
 pub use sqlx;
 pub use statement::Statements;

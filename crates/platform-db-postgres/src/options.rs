@@ -11,6 +11,7 @@ use secrecy::SecretString;
 
 /// How a database is opened. Durations bound every wait.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct PostgresOptions {
     /// The application's role: units of work and reads of handlers.
     pub url: SecretString,

@@ -49,6 +49,10 @@ struct ClaimedRow {
 impl Outbox for PostgresOutbox {
     async fn claim(&self, limit: usize, lease: Duration) -> Result<Vec<Claimed>, OutboxError> {
         let look = &self.database.look;
+        let rest = look.rest();
+        if !rest.is_zero() {
+            sleep(rest).await;
+        }
         look.note_seen(self.database.relay.seen());
         let token = self.database.next_token();
         if let Some(settled) = look.settled() {

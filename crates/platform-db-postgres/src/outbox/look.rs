@@ -7,6 +7,8 @@ use std::time::Duration;
 use sqlx::FromRow;
 use tokio::time::Instant;
 
+use crate::rest::rest_after;
+
 /// Between two claims that walk over everything lies at least this, and
 const FULL_EVERY: Duration = Duration::from_millis(250);
 /// at least this many times what the last one took: of a relay's time a tenth goes into them, however much a long
@@ -32,6 +34,8 @@ struct State {
     is_busy: bool,
     settled: Settled,
     due: Option<Instant>,
+    /// Until then the next claim can wait.
+    rested: Option<Instant>,
 }
 
 /// What `outbox_settled` answered last.
@@ -120,6 +124,7 @@ impl Look {
             }
         }
         state.is_busy = is_full;
+        state.rested = (!is_full).then(|| now + rest_after(took));
         if !is_full {
             state.settled = Settled::default();
         }
@@ -136,6 +141,12 @@ impl Look {
                 state.due = Some(now);
             }
         }
+    }
+
+    /// How long the next claim can wait.
+    pub(crate) fn rest(&self) -> Duration {
+        let until = self.state.lock().ok().and_then(|state| state.rested);
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }
 
     /// A row waits for its retry for this long.

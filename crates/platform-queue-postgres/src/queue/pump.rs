@@ -7,6 +7,7 @@ use std::time::Duration;
 use aftercommit_domain::contract::RawTask;
 use aftercommit_domain::tasks::ConsumeError;
 use aftercommit_domain::time::Timestamp;
+use aftercommit_platform_db_postgres::rest_after;
 use sqlx::FromRow;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -64,7 +65,7 @@ impl Pump {
                 return;
             };
             let room = room.min(CLAIM);
-            let seen = self.consumer.topic.wake.seen();
+            let (seen, begun) = (self.consumer.topic.wake.seen(), Instant::now());
             let pause = match self.claim(room).await {
                 Ok(claimed) if claimed == room => {
                     failing_since = None;
@@ -72,7 +73,10 @@ impl Pump {
                 }
                 Ok(_) => {
                     (failing_since, retry) = (None, FIRST_RETRY);
-                    self.wait(seen).await
+                    match self.rest(rest_after(begun.elapsed())).await {
+                        Some(()) => self.wait(seen).await,
+                        None => None,
+                    }
                 }
                 Err(trouble) => {
                     let since = *failing_since.get_or_insert_with(Instant::now);
@@ -94,6 +98,14 @@ impl Pump {
                 return;
             }
         }
+    }
+
+    /// `None` when nothing more is to be claimed.
+    async fn rest(&self, rest: Duration) -> Option<()> {
+        if rest.is_zero() {
+            return Some(());
+        }
+        self.stopping.run_until_cancelled(sleep(rest)).await
     }
 
     /// Waits until a task may have become claimable. `None` when nothing more is to be claimed.
