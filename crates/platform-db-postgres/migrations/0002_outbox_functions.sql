@@ -3,8 +3,8 @@
 
 -- Takes up to `row_limit` ready rows: in turns over the organizations, within one by position, of an order key only
 -- from its oldest unpublished row on. `known_buckets` and `known_ends` say up to where rows were taken a moment ago and
--- spare the walk over those; with none, all that is ready is seen. Below `settled_below` (see `outbox_settled`) nothing
--- holds up what is behind it.
+-- spare the walk over those; with none, all that is ready is seen from `settled_below` on (see `outbox_settled`), below
+-- which nothing holds up what is behind it.
 CREATE FUNCTION aftercommit.outbox_claim(
     row_limit integer, lease interval, token bigint, after_bucket text,
     known_buckets text[], known_ends bigint[], settled_below bigint
@@ -52,7 +52,7 @@ BEGIN
     -- transaction keeps that from being vacuumed.
     WHILE cardinality(known_buckets) = 0 AND cardinality(buckets) < least(most_buckets, row_limit) LOOP
         SELECT ready.bucket INTO next_bucket FROM aftercommit.outbox AS ready
-        WHERE ready.state = 0 AND ready.bucket > last_bucket
+        WHERE ready.state = 0 AND ready.bucket > last_bucket AND ready.position >= settled_below
         ORDER BY ready.bucket, ready.position LIMIT 1;
         IF next_bucket IS NULL OR next_bucket = ANY (buckets) THEN
             EXIT WHEN has_wrapped OR next_bucket IS NOT NULL;

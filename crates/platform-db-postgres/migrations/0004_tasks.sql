@@ -79,7 +79,7 @@ BEGIN
 END
 $$;
 
--- Of each of these keys, the oldest unfinished task may run. Under the turns of the keys.
+-- Of each of these keys, the oldest unfinished task may run, after those that may already. Under the turns of the keys.
 CREATE FUNCTION aftercommit.tasks_bring_forward(keys bigint[]) RETURNS void
     LANGUAGE plpgsql
     SET plan_cache_mode = force_generic_plan
@@ -87,7 +87,7 @@ CREATE FUNCTION aftercommit.tasks_bring_forward(keys bigint[]) RETURNS void
     SET jit = off
     AS $$
 BEGIN
-    UPDATE aftercommit.tasks AS front SET state = 0
+    UPDATE aftercommit.tasks AS front SET state = 0, due_at = greatest(front.due_at, aftercommit.clock())
     FROM unnest(keys) AS line (order_key)
     CROSS JOIN LATERAL (
         SELECT unfinished.seq FROM aftercommit.tasks AS unfinished
@@ -197,8 +197,9 @@ END
 $$;
 
 -- Takes up to `row_limit` tasks that are due, at most one of them a suspect, and that only when `may_take_suspect`.
+-- `due_from` spares the walk over all that was due before it.
 CREATE FUNCTION aftercommit.tasks_claim(
-    for_consumer bigint, of_topic text, row_limit integer, token bigint, may_take_suspect boolean
+    for_consumer bigint, of_topic text, row_limit integer, token bigint, may_take_suspect boolean, due_from timestamptz
 ) RETURNS TABLE (
     claimed_seq bigint, claimed_due_at timestamptz, claimed_attempts integer, claimed_lost_runs integer,
     claimed_order_key bigint, claimed_body bytea
@@ -242,6 +243,7 @@ BEGIN
         FROM (
             SELECT due.seq FROM aftercommit.tasks AS due
             WHERE due.topic = of_topic AND due.state = 0 AND due.lost_runs < 2 AND due.due_at <= aftercommit.clock()
+                AND due.due_at >= due_from
             ORDER BY due.due_at, due.seq LIMIT row_limit FOR UPDATE SKIP LOCKED
         ) AS due
         WHERE mine.seq = due.seq

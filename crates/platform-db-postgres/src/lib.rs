@@ -38,7 +38,7 @@ pub use pooler::in_one_transaction;
 pub use pools::Pools;
 #[cfg(feature = "reference")]
 pub use reference::PostgresReference;
-pub use rest::rest_after;
+pub use rest::{rest_after, walks_pause};
 /// The version of sqlx that transactions and pools here are of.
 pub use sqlx;
 pub use statement::Statements;

@@ -60,7 +60,7 @@ impl Outbox for PostgresOutbox {
             self.look_for_settled(settled).await;
         }
         let (start, begun) = (look.start(), Instant::now());
-        let was_known = !start.known_buckets.is_empty();
+        let how = start.begun();
         let row_limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let rows: Vec<ClaimedRow> = self
             .database
@@ -83,7 +83,7 @@ impl Outbox for PostgresOutbox {
             .map_err(|error| outbox_error("claim", &error))?;
         let is_full = rows.len() >= limit;
         look.note_claimed(
-            was_known,
+            how,
             begun.elapsed(),
             rows.iter()
                 .map(|row| (row.claimed_bucket.as_str(), row.claimed_position)),

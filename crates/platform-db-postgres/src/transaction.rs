@@ -13,6 +13,7 @@ use futures::TryStreamExt as _;
 use sqlx::postgres::PgTransactionManager;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 use sqlx_core::transaction::TransactionManager as _;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::loan::Loan;
@@ -96,18 +97,19 @@ impl PostgresTransaction {
                 self.is_over = true;
                 Ok(())
             }
-            Ok(Err(error)) if is_in_doubt(&error) => {
-                self.give_up_connection();
-                Err(CommitError::Unknown { reason: told(&error) })
-            }
-            Ok(Err(error)) => Err(rolled_back(&error)),
-            Err(_) => {
-                self.give_up_connection();
-                Err(CommitError::Unknown {
-                    reason: format!("the commit was not answered within {:?}", self.limit),
-                })
-            }
+            ended => Err(self.not_committed(ended)),
         }
+    }
+
+    /// What a commit that was not answered as done has come to.
+    fn not_committed<T>(&mut self, ended: Result<Result<T, sqlx::Error>, Elapsed>) -> CommitError {
+        let reason = match ended {
+            Ok(Err(error)) if !is_in_doubt(&error) => return rolled_back(&error),
+            Ok(Err(error)) => told(&error),
+            Ok(Ok(_)) | Err(_) => format!("the commit was not answered within {:?}", self.limit),
+        };
+        self.give_up_connection();
+        CommitError::Unknown { reason }
     }
 
     fn next_in_line(&self) -> Option<Turn> {
@@ -151,18 +153,7 @@ impl PostgresTransaction {
                 drop(taker.send(self));
                 Ok(())
             }
-            Ok(Err(error)) if is_in_doubt(&error) => {
-                self.give_up_connection();
-                Err(CommitError::Unknown { reason: told(&error) })
-            }
-            // The server's transaction failed and is still open, or is over: the pool finds out.
-            Ok(Err(error)) => Err(rolled_back(&error)),
-            Err(_) => {
-                self.give_up_connection();
-                Err(CommitError::Unknown {
-                    reason: format!("the commit was not answered within {:?}", self.limit),
-                })
-            }
+            ended => Err(self.not_committed(ended)),
         }
     }
 

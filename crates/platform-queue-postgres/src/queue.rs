@@ -11,6 +11,7 @@ mod publisher;
 mod pump;
 pub(crate) mod settlement;
 mod transfer;
+mod walk;
 
 use std::fmt;
 use std::sync::Arc;

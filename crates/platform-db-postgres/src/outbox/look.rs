@@ -7,15 +7,12 @@ use std::time::Duration;
 use sqlx::FromRow;
 use tokio::time::Instant;
 
-use crate::rest::rest_after;
+use crate::rest::{rest_after, walks_pause};
 
-/// Between two claims that walk over everything lies at least this, and
+/// What is settled is asked this often while walking over everything takes long.
+const SETTLED_EVERY: Duration = Duration::from_millis(250);
+/// While there is more and more to do, claims go on where they were for at least this.
 const FULL_EVERY: Duration = Duration::from_millis(250);
-/// at least this many times what the last one took: of a relay's time a tenth goes into them, however much a long
-/// transaction keeps from being vacuumed.
-const FULL_PAUSE: u32 = 10;
-/// At the latest after this one walks over everything, so that nobody's first row waits for longer.
-const FULL_AT_LATEST: Duration = Duration::from_secs(2);
 
 /// Only a matter of speed: forgetting all of it is always right.
 #[derive(Debug, Default)]
@@ -33,6 +30,10 @@ struct State {
     /// The last claim took as much as it could.
     is_busy: bool,
     settled: Settled,
+    /// When what is settled was asked last.
+    settled_at: Option<Instant>,
+    /// Until then claims begin at what is settled, because walking over everything took long.
+    whole_from: Option<Instant>,
     due: Option<Instant>,
     /// Until then the next claim can wait.
     rested: Option<Instant>,
@@ -62,6 +63,29 @@ pub(crate) struct Start {
     pub(crate) settled_below: i64,
 }
 
+/// How a claim began.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Begun {
+    was_known: bool,
+    was_whole: bool,
+}
+
+impl Start {
+    pub(crate) fn begun(&self) -> Begun {
+        let was_known = !self.known_buckets.is_empty();
+        Begun {
+            was_known,
+            was_whole: !was_known && self.settled_below == 0,
+        }
+    }
+}
+
+impl State {
+    fn spares_walks(&self) -> bool {
+        self.whole_from.is_some_and(|from| Instant::now() < from)
+    }
+}
+
 impl Look {
     /// The wake-ups that were seen before this look.
     pub(crate) fn note_seen(&self, seen: u64) {
@@ -85,21 +109,27 @@ impl Look {
         Start {
             after_bucket: state.after_bucket.clone(),
             // Rows that were kept aside and given back are found by a claim that walks over everything.
-            settled_below: if state.ends.is_empty() { 0 } else { state.settled.below },
+            settled_below: if state.ends.is_empty() && !state.spares_walks() {
+                0
+            } else {
+                state.settled.below
+            },
             known_buckets,
             known_ends,
         }
     }
 
-    /// What is to be asked again before a claim that walks over everything while there is much to do.
+    /// What is to be asked again before a claim while there is much to do, or while walking over everything takes long.
     pub(crate) fn settled(&self) -> Option<Settled> {
         let state = self.state.lock().ok()?;
-        (state.is_busy && state.ends.is_empty()).then(|| state.settled.clone())
+        let is_old = state.settled_at.is_none_or(|at| at.elapsed() >= SETTLED_EVERY);
+        let is_wanted = state.is_busy && state.ends.is_empty() || state.spares_walks() && is_old;
+        is_wanted.then(|| state.settled.clone())
     }
 
     pub(crate) fn note_settled(&self, settled: Settled) {
         if let Ok(mut state) = self.state.lock() {
-            state.settled = settled;
+            (state.settled, state.settled_at) = (settled, Some(Instant::now()));
         }
     }
 
@@ -107,7 +137,7 @@ impl Look {
     /// late, and of organizations that had none, are found by the next claim that walks over everything.
     pub(crate) fn note_claimed<'r>(
         &self,
-        was_known: bool,
+        start: Begun,
         took: Duration,
         rows: impl Iterator<Item = (&'r str, i64)>,
         is_full: bool,
@@ -125,18 +155,21 @@ impl Look {
         }
         state.is_busy = is_full;
         state.rested = (!is_full).then(|| now + rest_after(took));
-        if !is_full {
+        if start.was_whole {
+            state.whole_from = walks_pause(took).map(|pause| now + pause);
+        }
+        if !is_full && !state.spares_walks() {
             state.settled = Settled::default();
         }
         state.after_bucket = ends.keys().next_back().cloned().unwrap_or_default();
-        if !was_known {
-            state.full_from = Some(now + (took * FULL_PAUSE).clamp(FULL_EVERY, FULL_AT_LATEST));
+        if !start.was_known {
+            state.full_from = Some(now + walks_pause(took).unwrap_or(FULL_EVERY));
         }
         if is_full && state.full_from.is_some_and(|from| now < from) {
             state.ends = ends;
         } else {
             state.ends.clear();
-            if !is_full && was_known {
+            if !is_full && start.was_known {
                 // What this claim did not walk over is not gone.
                 state.due = Some(now);
             }

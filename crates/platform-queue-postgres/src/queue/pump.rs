@@ -10,13 +10,14 @@ use aftercommit_domain::time::Timestamp;
 use aftercommit_platform_db_postgres::rest_after;
 use sqlx::FromRow;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::columns::attempts;
 use crate::queue::Inner;
 use crate::queue::consumer::{Consumer, Place, unavailable};
 use crate::queue::settlement::Lease;
+use crate::queue::walk::Walk;
 use crate::statement::{Trouble, TroubleKind};
 use crate::topics::{SUSPECT_AFTER, SuspectTurn};
 
@@ -60,13 +61,14 @@ impl Pump {
     pub(crate) async fn run(self) {
         let mut failing_since: Option<Instant> = None;
         let mut retry = FIRST_RETRY;
+        let mut walk = Walk::default();
         loop {
             let Some(room) = self.stopping.run_until_cancelled(self.consumer.wait_for_room()).await else {
                 return;
             };
             let room = room.min(CLAIM);
             let (seen, begun) = (self.consumer.topic.wake.seen(), Instant::now());
-            let pause = match self.claim(room).await {
+            let pause = match self.claim(room, &mut walk).await {
                 Ok(claimed) if claimed == room => {
                     failing_since = None;
                     continue;
@@ -74,7 +76,7 @@ impl Pump {
                 Ok(_) => {
                     (failing_since, retry) = (None, FIRST_RETRY);
                     match self.rest(rest_after(begun.elapsed())).await {
-                        Some(()) => self.wait(seen).await,
+                        Some(()) => self.wait(seen, walk.again()).await,
                         None => None,
                     }
                 }
@@ -109,15 +111,24 @@ impl Pump {
     }
 
     /// Waits until a task may have become claimable. `None` when nothing more is to be claimed.
-    async fn wait(&self, seen: u64) -> Option<()> {
+    async fn wait(&self, seen: u64, again: Option<Instant>) -> Option<()> {
         let topic = &self.consumer.topic;
         let _waiting = topic.begin_waiting(&self.inner.topics);
-        self.stopping.run_until_cancelled(topic.wake.changed(seen)).await
+        let waiting = topic.wake.changed(seen);
+        let waiting = async {
+            match again {
+                Some(again) => timeout_at(again, waiting).await.unwrap_or_default(),
+                None => waiting.await,
+            }
+        };
+        self.stopping.run_until_cancelled(waiting).await
     }
 
     /// Claims up to `room` tasks that are due, oldest first. Answers how many it found. Never cancelled half-way: what it
     /// took would be held until its lease ends.
-    async fn claim(&self, room: usize) -> Result<usize, Trouble> {
+    async fn claim(&self, room: usize, walk: &mut Walk) -> Result<usize, Trouble> {
+        let begun = Instant::now();
+        let start = walk.start(begun);
         let mut turn = self.inner.topics.suspect_turn();
         let (consumer, topic) = (self.consumer.id, self.consumer.topic.name.clone());
         let limit = i32::try_from(room).unwrap_or(i32::MAX);
@@ -128,18 +139,23 @@ impl Pump {
             .engine
             .run(move |connection| {
                 Box::pin(async move {
-                    sqlx::query_as("SELECT * FROM aftercommit.tasks_claim($1, $2, $3, $4, $5)")
-                        .bind(consumer)
-                        .bind(topic.as_str())
-                        .bind(limit)
-                        .bind(token)
-                        .bind(may_take_suspect)
-                        .fetch_all(connection)
-                        .await
+                    sqlx::query_as(
+                        "SELECT * FROM aftercommit.tasks_claim($1, $2, $3, $4, $5, coalesce($6, '-infinity'))",
+                    )
+                    .bind(consumer)
+                    .bind(topic.as_str())
+                    .bind(limit)
+                    .bind(token)
+                    .bind(may_take_suspect)
+                    .bind(start)
+                    .fetch_all(connection)
+                    .await
                 })
             })
             .await?;
         rows.sort_unstable_by_key(|row| (row.claimed_due_at, row.claimed_seq));
+        let newest = rows.last().map(|row| row.claimed_due_at);
+        walk.note(start, Instant::now(), begun.elapsed(), newest);
         let found = rows.len();
         let mut refused = Vec::new();
         for row in rows {

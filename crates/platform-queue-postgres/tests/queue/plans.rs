@@ -27,7 +27,7 @@ async fn consumer(connection: &mut PgConnection) -> i64 {
 }
 
 async fn claim(connection: &mut PgConnection, consumer: i64, limit: i32) -> usize {
-    sqlx::query("SELECT * FROM aftercommit.tasks_claim($1, $2, $3, 7, true)")
+    sqlx::query("SELECT * FROM aftercommit.tasks_claim($1, $2, $3, 7, true, '-infinity')")
         .bind(consumer)
         .bind(TOPIC.as_str())
         .bind(limit)
