@@ -157,8 +157,8 @@ BEGIN
         SELECT last_value - (NOT is_called)::integer INTO settled_drawn FROM aftercommit.outbox_position_seq;
         settled_next_writer := pg_current_xact_id()::text::bigint;
     END IF;
-    -- Another server took over that had not heard of all positions.
-    IF settled_drawn < settled_below - 1 THEN
+    -- Another server took over, or this one has restarted, that had not heard of all positions and numbers.
+    IF settled_drawn < settled_below - 1 OR pg_snapshot_xmax(pg_current_snapshot())::text::bigint < next_writer THEN
         settled_below := 0;
     END IF;
     RETURN NEXT;

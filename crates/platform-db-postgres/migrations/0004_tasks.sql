@@ -79,8 +79,9 @@ BEGIN
 END
 $$;
 
--- Of each of these keys, the oldest unfinished task may run, after those that may already. Under the turns of the keys.
-CREATE FUNCTION aftercommit.tasks_bring_forward(keys bigint[]) RETURNS void
+-- Of each of these keys, the oldest unfinished task from `from_seq` on may run, after those that may already: none before it
+-- is unfinished. Under the turns of the keys.
+CREATE FUNCTION aftercommit.tasks_bring_forward(keys bigint[], from_seq bigint DEFAULT 0) RETURNS void
     LANGUAGE plpgsql
     SET plan_cache_mode = force_generic_plan
     SET enable_seqscan = off
@@ -91,7 +92,7 @@ BEGIN
     FROM unnest(keys) AS line (order_key)
     CROSS JOIN LATERAL (
         SELECT unfinished.seq FROM aftercommit.tasks AS unfinished
-        WHERE unfinished.order_key = line.order_key ORDER BY unfinished.seq LIMIT 1
+        WHERE unfinished.order_key = line.order_key AND unfinished.seq >= from_seq ORDER BY unfinished.seq LIMIT 1
     ) AS oldest
     WHERE front.seq = oldest.seq AND front.state = 2;
 END
@@ -390,7 +391,10 @@ BEGIN
         settled := settled || coalesce(done, '{}');
     END IF;
     IF cardinality(turns) > 0 THEN
-        PERFORM aftercommit.tasks_bring_forward(turns);
+        -- What ended was the oldest of its key.
+        PERFORM aftercommit.tasks_bring_forward(
+            turns, coalesce((SELECT min(over.seq) FROM unnest(completed_seqs || ended_seqs) AS over (seq)), 0)
+        );
     END IF;
     RETURN settled;
 END

@@ -57,6 +57,14 @@ pub enum ConnectError {
         /// Its version.
         found: String,
     },
+    /// The database keeps texts in a way that cannot hold all of them.
+    #[error(
+        "the database has the encoding {found}; make one with `CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0`"
+    )]
+    Encoding {
+        /// Its encoding.
+        found: String,
+    },
     /// The server only reads.
     #[error("PostgreSQL at {place} is a standby, which cannot write; connect to the primary (target_session_attrs)")]
     Standby {
@@ -154,6 +162,7 @@ impl Classified for ConnectError {
             | Self::Login { .. }
             | Self::NoPrivilege { .. }
             | Self::OldServer { .. }
+            | Self::Encoding { .. }
             | Self::OlderSchema { .. }
             | Self::NewerSchema { .. }
             | Self::ChangedMigration { .. }
@@ -171,6 +180,7 @@ impl Classified for ConnectError {
             Self::Interrupted { .. } => "database.interrupted",
             Self::NoPrivilege { .. } => "database.no_privilege",
             Self::OldServer { .. } => "database.old_server",
+            Self::Encoding { .. } => "database.encoding",
             Self::Standby { .. } => "database.standby",
             Self::OlderSchema { .. } => "database.older_schema",
             Self::NewerSchema { .. } => "database.newer_schema",

@@ -33,11 +33,15 @@ pub struct Pools {
     pub(crate) units: PgPool,
     /// For reads and statements of handlers.
     pub handlers: PgPool,
-    /// For relay and queue, through [`Statements`](crate::Statements) alone, as the next two.
+    /// For relay and queue, through [`Statements`](crate::Statements) alone, as the next two: a `begin` that is cancelled on
+    /// one of them is not found out.
+    #[doc(hidden)]
     pub engine: PgPool,
     /// For signs of life and rescue.
+    #[doc(hidden)]
     pub leases: PgPool,
     /// For those who look.
+    #[doc(hidden)]
     pub console: PgPool,
 }
 
@@ -164,12 +168,17 @@ pub(crate) async fn application_connection(options: &PostgresOptions) -> Option<
 struct Server {
     version: i32,
     shown: String,
+    encoding: String,
     is_standby: bool,
 }
 
 fn accept(server: Server, place: String) -> Result<(), ConnectError> {
     if server.version < OLDEST_SERVER {
         return Err(ConnectError::OldServer { found: server.shown });
+    }
+    // Without a conversion every text is stored as it comes, as in UTF8.
+    if !matches!(&*server.encoding, "UTF8" | "SQL_ASCII") {
+        return Err(ConnectError::Encoding { found: server.encoding });
     }
     if server.is_standby {
         return Err(ConnectError::Standby { place });
@@ -182,13 +191,14 @@ async fn server(connection: &mut PgConnection) -> Result<Server, sqlx::Error> {
     let row = connection
         .fetch_one(
             "SELECT current_setting('server_version_num')::integer, current_setting('server_version'), \
-               pg_is_in_recovery()",
+               current_setting('server_encoding'), pg_is_in_recovery()",
         )
         .await?;
     Ok(Server {
         version: row.try_get(0)?,
         shown: row.try_get(1)?,
-        is_standby: row.try_get(2)?,
+        encoding: row.try_get(2)?,
+        is_standby: row.try_get(3)?,
     })
 }
 
@@ -242,6 +252,7 @@ mod tests {
         let server = |version: i32, shown: &str| Server {
             version,
             shown: shown.to_owned(),
+            encoding: "UTF8".to_owned(),
             is_standby: false,
         };
         let refused = accept(server(120_022, "12.22"), "db:5432".into()).unwrap_err();

@@ -137,9 +137,11 @@ fn not_written(error: OutboxError) -> CommitError {
     match error {
         OutboxError::Unavailable { reason, .. } => CommitError::RolledBack { reason },
         OutboxError::Conflict { reason, .. } => CommitError::Conflict { reason },
-        OutboxError::Refused { .. } | OutboxError::Tenant(_) | OutboxError::Limit(_) => CommitError::Refused {
-            reason: error.to_string(),
-        },
+        OutboxError::Stale { .. } | OutboxError::Refused { .. } | OutboxError::Tenant(_) | OutboxError::Limit(_) => {
+            CommitError::Refused {
+                reason: error.to_string(),
+            }
+        }
     }
 }
 

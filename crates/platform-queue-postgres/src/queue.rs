@@ -79,7 +79,7 @@ impl PostgresQueue {
         let (pools, services) = (database.pools(), database.services());
         let statements = |pool: &sqlx::PgPool| Statements::of(pool.clone(), database.options());
         let (engine, leases) = (statements(&pools.engine), statements(&pools.leases));
-        let topics = Arc::new(Topics::default());
+        let topics = Arc::new(Topics::new(database.bell()));
         let (tracker, closing, lanes_closing) =
             (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let leases_of_process = Arc::new(Leases::new(
@@ -105,7 +105,6 @@ impl PostgresQueue {
         let announcer = Announcer {
             topics: Arc::clone(&topics),
             clock: Arc::clone(&services.clock),
-            bell: database.bell(),
         };
         let (publishes, gathering) = lanes::<PublishJob>(lanes_closing.clone());
         for _ in 0..PUBLISH_LANES {

@@ -44,6 +44,8 @@ pub(crate) enum TroubleKind {
     Refused,
     /// Not done: the consumer has lost its lease.
     LeaseLost,
+    /// Not done: another relay holds some of the rows.
+    RowsLost,
 }
 
 impl Statements {
@@ -113,7 +115,7 @@ impl Trouble {
     pub(crate) fn may_pass(&self) -> bool {
         match self.kind {
             TroubleKind::Away | TroubleKind::Conflict | TroubleKind::Unknown => true,
-            TroubleKind::Refused | TroubleKind::LeaseLost => false,
+            TroubleKind::Refused | TroubleKind::LeaseLost | TroubleKind::RowsLost => false,
         }
     }
 }
@@ -131,7 +133,7 @@ fn kind(error: &sqlx::Error) -> TroubleKind {
             return TroubleKind::LeaseLost;
         }
         if code.as_deref() == Some(ROWS_LOST) {
-            return TroubleKind::Refused;
+            return TroubleKind::RowsLost;
         }
         // A cancelled statement was rolled back; a connection that was ended, perhaps after its commit.
         if code.as_deref().is_some_and(is_in_doubt) {

@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aftercommit_domain::contract::TopicName;
-use aftercommit_platform_db_postgres::Wake;
+use aftercommit_platform_db_postgres::{Bell, Told, Wake};
 use tokio::time::Instant;
 
 /// A task that lost this many runs runs alone among its like, so that the next loss tells which one it was.
 pub(crate) const SUSPECT_AFTER: i32 = 2;
 
 /// The topics of this process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Topics {
     topics: Mutex<HashMap<String, Arc<Topic>>>,
+    bell: Arc<Bell>,
     /// Bumped when the watch has another time to wait for: someone began to wait, or a time was noted.
     pub(crate) changed: Wake,
     /// Bumped when tasks came past the publisher, nobody knows for which topics.
@@ -37,6 +38,36 @@ pub(crate) struct Topic {
 }
 
 impl Topics {
+    /// No topics yet; `bell` is how other processes are told.
+    pub(crate) fn new(bell: Arc<Bell>) -> Self {
+        Self {
+            topics: Mutex::default(),
+            bell,
+            changed: Wake::default(),
+            look: Arc::default(),
+            has_suspect: AtomicBool::new(false),
+        }
+    }
+
+    /// Tells of tasks that may be claimed: `due` of them by now, or the first after `wait`. Consumers that wait here take
+    /// them; what they do not take is for other processes, if those have room.
+    pub(crate) fn tell(&self, name: &str, due: usize, wait: Duration) {
+        let topic = self.known(name);
+        let takers = topic.as_ref().map_or(0, |topic| topic.waiting());
+        if let Some(topic) = topic {
+            if wait.is_zero() {
+                topic.wake.bump();
+            } else {
+                self.note_due(&topic, wait);
+            }
+        }
+        if due > takers {
+            self.bell.ring(Told::Topic(name.to_owned()));
+        } else if due == 0 && takers == 0 {
+            self.bell.ring(Told::DueTimes);
+        }
+    }
+
     /// The topic of this name.
     pub(crate) fn topic(&self, name: &TopicName) -> Arc<Topic> {
         let mut topics = lock(&self.topics);

@@ -225,7 +225,7 @@ const UNKNOWN_AGAIN: Duration = Duration::from_secs(15);
 
 fn stop_for(error: RouteError) -> Stop {
     match error {
-        RouteError::Decode(error @ (DecodeError::Unknown { .. } | DecodeError::Version { .. })) => Stop::Failed {
+        RouteError::Decode(error) if error.is_of_a_newer_build() => Stop::Failed {
             failure: Failure {
                 class: ErrorClass::Retryable,
                 ..Failure::of(&error)

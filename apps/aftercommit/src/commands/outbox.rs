@@ -65,6 +65,8 @@ struct Status {
     #[serde(flatten)]
     outbox: OutboxStats,
     oldest_age_seconds: Option<f64>,
+    // A process of an older version does not tell.
+    #[serde(default)]
     set_aside: Vec<SetAside>,
     topics: Vec<TopicDepth>,
 }

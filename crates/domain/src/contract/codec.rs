@@ -185,7 +185,7 @@ impl Codec {
                 source,
             });
         }
-        let contract = contract.map_err(|error| payload_error::<C>(error.to_string(), "payload.malformed"))?;
+        let contract = contract.map_err(|error| payload_error::<C>(without_values(&error), "payload.malformed"))?;
         if contract.tenant() == *tenant {
             Ok(contract)
         } else {
@@ -195,6 +195,30 @@ impl Codec {
                 payload: contract.tenant(),
             })
         }
+    }
+}
+
+/// What a payload is wrong in, without what it says: somebody may have written a secret in clear.
+fn without_values(error: &serde_json::Error) -> String {
+    let at = match error.line() {
+        0 => String::new(),
+        line => format!(" at line {line} column {}", error.column()),
+    };
+    let text = error.to_string();
+    let text = text.strip_suffix(&at).unwrap_or(&text);
+    let names_a_field = ["missing field `", "duplicate field `"]
+        .iter()
+        .any(|start| text.starts_with(start));
+    if names_a_field {
+        return format!("{text}{at}");
+    }
+    let kind = text.split(['"', '`', ':']).next().unwrap_or_default();
+    match text.rsplit_once(", expected ") {
+        Some((found, expected)) => {
+            let found = found.split(['"', '`']).next().unwrap_or(kind).trim_end();
+            format!("{found}, expected {expected}{at}")
+        }
+        None => format!("a value is not what the contract says{at}"),
     }
 }
 

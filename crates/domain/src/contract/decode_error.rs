@@ -113,6 +113,13 @@ pub enum DecodeError {
     },
 }
 
+impl DecodeError {
+    /// Whether a newer build may read it: another process of a rolling deploy, perhaps.
+    pub fn is_of_a_newer_build(&self) -> bool {
+        matches!(self, Self::Unknown { .. }) || matches!(self, Self::Version { got, have, .. } if got > have)
+    }
+}
+
 impl Classified for DecodeError {
     fn class(&self) -> ErrorClass {
         match self {

@@ -110,7 +110,7 @@ impl EventCatalogue {
     }
 
     /// Refuses an event whose payload is not what its contract says, whoever wrote it. Passes what this build cannot judge,
-    /// which others may: an event it does not know, a version it cannot read, a secret it has no key for.
+    /// which others may: an event it does not know, a newer version, a secret it has no key for.
     ///
     /// # Errors
     /// What is wrong with the payload, or with whose it is.
@@ -120,22 +120,9 @@ impl EventCatalogue {
             return Ok(());
         };
         match check(event, codec) {
-            Ok(()) | Err(DecodeError::Unknown { .. } | DecodeError::Version { .. } | DecodeError::Seal { .. }) => {
-                Ok(())
-            }
-            Err(
-                error @ (DecodeError::Empty
-                | DecodeError::Encoding { .. }
-                | DecodeError::Malformed { .. }
-                | DecodeError::DuplicateKey { .. }
-                | DecodeError::IdMissing { .. }
-                | DecodeError::IdInvalid { .. }
-                | DecodeError::Limit(_)
-                | DecodeError::Payload { .. }
-                | DecodeError::OrganizationMissing { .. }
-                | DecodeError::TenantMissing { .. }
-                | DecodeError::TenantMismatch { .. }),
-            ) => Err(error),
+            Ok(()) | Err(DecodeError::Unknown { .. } | DecodeError::Seal { .. }) => Ok(()),
+            Err(error) if error.is_of_a_newer_build() => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

@@ -245,6 +245,12 @@ pub enum OutboxError {
         /// What the store said.
         reason: String,
     },
+    /// Another relay holds some of these rows by now; nothing was changed.
+    #[error("another relay holds some of these rows ({operation})")]
+    Stale {
+        /// What was tried.
+        operation: &'static str,
+    },
     /// A message of another tenant.
     #[error(transparent)]
     Tenant(#[from] TenantMismatch),
@@ -257,7 +263,7 @@ impl Classified for OutboxError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Unavailable { .. } => ErrorClass::Outage,
-            Self::Conflict { .. } => ErrorClass::Retryable,
+            Self::Conflict { .. } | Self::Stale { .. } => ErrorClass::Retryable,
             Self::Refused { .. } | Self::Tenant(_) | Self::Limit(_) => ErrorClass::Permanent,
         }
     }
@@ -267,6 +273,7 @@ impl Classified for OutboxError {
             Self::Unavailable { .. } => "outbox.unavailable",
             Self::Refused { .. } => "outbox.refused",
             Self::Conflict { .. } => "outbox.conflict",
+            Self::Stale { .. } => "outbox.stale",
             Self::Tenant(_) => "tenant.mismatch",
             Self::Limit(limit) => limit.code(),
         }

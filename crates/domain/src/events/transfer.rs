@@ -15,8 +15,8 @@ use crate::events::{Claim, Marked, OutboxError};
 /// next time.
 ///
 /// # Errors
-/// [`OutboxError::Refused`] when a claim among them is stale or a task cannot be published: nothing was changed, and the
-/// longer way tells which. [`OutboxError::Conflict`]: nothing was changed. [`OutboxError::Unavailable`]: nothing was
+/// [`OutboxError::Stale`] when a claim among them is: nothing was changed. [`OutboxError::Refused`] and its kind when a task
+/// cannot be published: nothing was changed, and the longer way tells which. [`OutboxError::Conflict`]: nothing was changed. [`OutboxError::Unavailable`]: nothing was
 /// changed, or everything.
 #[async_trait]
 pub trait OutboxTransfer: Send + Sync {

@@ -1,6 +1,7 @@
 //! How a transaction of a tenant begins.
 
 use std::fmt::Write as _;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,13 @@ pub(crate) struct Beginner {
     pub(crate) line: Arc<Line>,
 }
 
+/// Why a transaction did not begin.
+enum NotBegun {
+    Answered(sqlx::Error),
+    /// Within the limit of a statement.
+    Unanswered,
+}
+
 enum Ready {
     Connected(PoolConnection<Postgres>),
     /// By whoever had the connection before.
@@ -49,86 +57,108 @@ impl Beginner {
             reason,
         };
         let sql = self.begin_sql(tenant);
-        let ready = self.connection(&sql).await.map_err(|error| unavailable(told(&error)))?;
-        let connection = match ready {
-            Ready::Begun(transaction) => return Ok(transaction),
-            Ready::Connected(connection) => connection,
-        };
-        match self.tracker.spawn(self.begin_on(connection, sql)).await {
-            Ok(Ok(transaction)) => Ok(transaction),
-            Ok(Err(error)) => Err(unavailable(told(&error))),
-            Err(error) => Err(unavailable(error.to_string())),
+        // Connections that died in the pool, as all do when the server restarts, are found out by their `BEGIN`. Nothing has
+        // happened yet, so another one may try; each is used up, a new one that fails ends it.
+        let mut tries = self.units.size();
+        loop {
+            let connection = match self.connection(&sql).await {
+                Ok(Ready::Begun(transaction)) => return Ok(transaction),
+                Ok(Ready::Connected(connection)) => connection,
+                Err(error) => return Err(unavailable(told(&error))),
+            };
+            match self.tracker.spawn(self.begin_on(connection, sql.clone())).await {
+                Ok(Ok(transaction)) => return Ok(transaction),
+                Ok(Err(NotBegun::Answered(error))) if tries > 0 && trouble(&error) == Trouble::Away => tries -= 1,
+                Ok(Err(NotBegun::Answered(error))) => return Err(unavailable(told(&error))),
+                Ok(Err(NotBegun::Unanswered)) => {
+                    return Err(unavailable(format!("no answer within {:?}", self.limit)));
+                }
+                Err(error) => return Err(unavailable(error.to_string())),
+            }
         }
     }
 
-    /// A connection of the pool or, where all are in use, the one whose transaction ends next.
+    /// A connection of the pool or, where all are in use, the one whose transaction ends next. Within the pool's own
+    /// deadline.
     async fn connection(&self, sql: &str) -> Result<Ready, sqlx::Error> {
-        if self.units.size() < self.units.options().get_max_connections() {
-            // Makes a connection, which is not to be given up half made because somebody's turn comes earlier.
-            return Ok(Ready::Connected(self.units.acquire().await?));
-        }
-        if let Some(idle) = self.units.try_acquire() {
+        let may_grow = self.units.size() < self.units.options().get_max_connections();
+        if !may_grow && let Some(idle) = self.units.try_acquire() {
             return Ok(Ready::Connected(idle));
         }
-        let mut place = self.line.join(sql.to_owned());
-        let mut taken = tokio::select! {
-            biased;
-            Some(taken) = place.called() => taken,
-            acquired = self.units.acquire() => return Ok(Ready::Connected(acquired?)),
-        };
-        // Whoever called is committing. What the pool has meanwhile is for those who were not called.
-        match timeout(PATIENCE, &mut taken).await {
-            Ok(Ok(begun)) => return Ok(Ready::Begun(begun)),
-            Ok(Err(_)) => return Ok(Ready::Connected(self.units.acquire().await?)),
-            Err(_) => {}
+        let mut acquiring = pin!(self.acquire(may_grow));
+        if may_grow && let Ok(acquired) = timeout(PATIENCE, &mut acquiring).await {
+            return Ok(Ready::Connected(acquired?));
         }
-        tokio::select! {
-            biased;
-            Ok(begun) = taken => Ok(Ready::Begun(begun)),
-            acquired = self.units.acquire() => Ok(Ready::Connected(acquired?)),
+        let mut place = self.line.join(sql.to_owned());
+        loop {
+            let mut taken = tokio::select! {
+                biased;
+                Some(taken) = place.called() => taken,
+                acquired = &mut acquiring => return Ok(Ready::Connected(acquired?)),
+            };
+            // Whoever called is committing. What the pool has meanwhile is for those who were not called.
+            let ended = match timeout(PATIENCE, &mut taken).await {
+                Ok(ended) => ended,
+                Err(_) => tokio::select! {
+                    biased;
+                    ended = taken => ended,
+                    acquired = &mut acquiring => return Ok(Ready::Connected(acquired?)),
+                },
+            };
+            match ended {
+                Ok(begun) => return Ok(Ready::Begun(begun)),
+                // That commit failed: still the first.
+                Err(_) => place.wait_again(sql.to_owned()),
+            }
+        }
+    }
+
+    /// A connection that is being made goes on being made when nobody waits for it any more, because somebody's turn came
+    /// earlier: it is the next one's.
+    fn acquire(
+        &self,
+        may_grow: bool,
+    ) -> impl Future<Output = Result<PoolConnection<Postgres>, sqlx::Error>> + Send + use<> {
+        let (units, making) = (
+            self.units.clone(),
+            may_grow.then(|| self.tracker.spawn(self.units.acquire())),
+        );
+        async move {
+            match making {
+                Some(making) => making.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)),
+                None => units.acquire().await,
+            }
         }
     }
 
     fn begin_on(
         &self,
-        mut connection: PoolConnection<Postgres>,
+        connection: PoolConnection<Postgres>,
         sql: String,
-    ) -> impl Future<Output = Result<PostgresTransaction, sqlx::Error>> + Send + use<> {
-        let (units, limit) = (self.units.clone(), self.limit);
-        let (relay, line, is_pooled) = (Arc::clone(&self.relay), Arc::clone(&self.line), self.is_pooled);
+    ) -> impl Future<Output = Result<PostgresTransaction, NotBegun>> + Send + use<> {
+        let mut transaction = PostgresTransaction {
+            connection: Loan::new(connection, self.limit),
+            relay: Arc::clone(&self.relay),
+            line: Arc::clone(&self.line),
+            taken_over: 0,
+            has_messages: false,
+            limit: self.limit,
+            is_pooled: self.is_pooled,
+            is_over: false,
+        };
         async move {
-            // Connections that died in the pool, as all do when the server restarts, are found out by their `BEGIN`.
-            // Nothing has happened yet, so another one may try; each is used up, a new one that fails ends it.
-            let mut tries = units.size();
-            loop {
-                let mut transaction = PostgresTransaction {
-                    connection: Loan::new(connection, limit),
-                    relay: Arc::clone(&relay),
-                    line: Arc::clone(&line),
-                    taken_over: 0,
-                    has_messages: false,
-                    limit,
-                    is_pooled,
-                    is_over: false,
-                };
-                let begin = AssertSqlSafe(sql.clone()).into_sql_str();
-                let begin = PgTransactionManager::begin(&mut transaction.connection, Some(begin));
-                match timeout(limit, begin).await {
-                    Ok(Ok(())) => return Ok(transaction),
-                    Ok(Err(error)) => {
-                        transaction.give_up_connection();
-                        if tries == 0 || trouble(&error) != Trouble::Away {
-                            return Err(error);
-                        }
-                    }
-                    Err(_) => {
-                        transaction.give_up_connection();
-                        return Err(sqlx::Error::PoolTimedOut);
-                    }
+            let begin = AssertSqlSafe(sql).into_sql_str();
+            let begin = PgTransactionManager::begin(&mut transaction.connection, Some(begin));
+            match timeout(transaction.limit, begin).await {
+                Ok(Ok(())) => Ok(transaction),
+                Ok(Err(error)) => {
+                    transaction.give_up_connection();
+                    Err(NotBegun::Answered(error))
                 }
-                drop(transaction);
-                tries -= 1;
-                connection = units.acquire().await?;
+                Err(_) => {
+                    transaction.give_up_connection();
+                    Err(NotBegun::Unanswered)
+                }
             }
         }
     }

@@ -76,6 +76,14 @@ impl Line {
 }
 
 impl Place<'_> {
+    /// Takes the same place again, after a call that came to nothing.
+    pub(crate) fn wait_again(&mut self, begin: String) {
+        let (caller, call) = oneshot::channel();
+        self.call = call;
+        let mut waiting = self.line.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.places.insert(self.number, (begin, caller));
+    }
+
     /// Waits to be called. Cancelling loses nothing.
     pub(crate) async fn called(&mut self) -> Option<Taken> {
         (&mut self.call).await.ok()

@@ -1,6 +1,7 @@
 //! A connection goes from the transaction that commits to whoever waits for one, begun in the same round trip.
 
 use std::pin::pin;
+use std::time::Duration;
 
 use aftercommit_domain::contract::{OrganizationId, Tenant};
 use aftercommit_domain::unit_of_work::CommitError;
@@ -228,6 +229,56 @@ async fn connections_are_made_once_however_many_take_over() {
     }
     timeout(SOON, turns.join_all()).await.unwrap();
     assert_eq!(proxy.tcp().connections() - before, 4);
+    database.close().await.unwrap();
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_called_by_a_commit_that_failed_keeps_the_first_place() {
+    let one = OneConnection::start().await;
+    one.noted().await.commit().await.unwrap();
+    // Twice the same note: its commit fails.
+    let first = one.noted().await;
+    let called = one.waiting().await;
+    let mut others = JoinSet::new();
+    for _ in 0..2 {
+        let database = one.database.clone();
+        // They come again and again, and never leave the line empty.
+        others.spawn(async move {
+            loop {
+                let transaction = database.begin(&tenant("other")).await.unwrap();
+                transaction.commit().await.unwrap();
+            }
+        });
+    }
+    while one.database.waiting_to_begin() < 3 {
+        tokio::task::yield_now().await;
+    }
+    first.commit().await.unwrap_err();
+    ended(called).await.rollback().await.unwrap();
+    others.shutdown().await;
+    one.database.close().await.unwrap();
+    one.rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_waits_for_ever_beside_others_who_take_over_from_a_cold_pool_on() {
+    const WAITED_AT_MOST: Duration = Duration::from_secs(2);
+    let rig = Rig::start().await;
+    let mut options = PostgresOptions::new(rig.store.url());
+    options.handler_connections = 4;
+    let database = another_process(options).await;
+    let mut tasks = JoinSet::new();
+    for _ in 0..24 {
+        let database = database.clone();
+        tasks.spawn(async move {
+            for _ in 0..60 {
+                let begun = timeout(WAITED_AT_MOST, database.begin(&tenant("any"))).await;
+                begun.unwrap().unwrap().commit().await.unwrap();
+            }
+        });
+    }
+    timeout(SOON, tasks.join_all()).await.unwrap();
     database.close().await.unwrap();
     rig.stop().await;
 }

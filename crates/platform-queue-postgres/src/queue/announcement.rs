@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::time::{Clock, Timestamp};
-use aftercommit_platform_db_postgres::{Bell, Told};
 
 use crate::queue::new_tasks::NewTask;
 use crate::topics::Topics;
@@ -16,7 +15,6 @@ use crate::topics::Topics;
 pub(crate) struct Announcer {
     pub(crate) topics: Arc<Topics>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) bell: Arc<Bell>,
 }
 
 /// What is to be told of a batch.
@@ -49,23 +47,8 @@ impl Announcement<'_> {
 
     /// Wakes the consumers of its topics.
     pub(crate) fn make(self) {
-        let Announcer { topics, bell, .. } = self.announcer;
         for (name, (wait, due)) in self.waits {
-            let topic = topics.known(name.as_str());
-            let takers = topic.as_ref().map_or(0, |topic| topic.waiting());
-            if let Some(topic) = topic {
-                if wait.is_zero() {
-                    topic.wake.bump();
-                } else {
-                    topics.note_due(&topic, wait);
-                }
-            }
-            // What is not taken here is for others, if they have room.
-            if due > takers {
-                bell.ring(Told::Topic(name.as_str().to_owned()));
-            } else if due == 0 && takers == 0 {
-                bell.ring(Told::DueTimes);
-            }
+            self.announcer.topics.tell(name.as_str(), due, wait);
         }
     }
 }

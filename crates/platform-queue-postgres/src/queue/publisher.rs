@@ -143,7 +143,9 @@ impl PostgresQueue {
 fn publish_error(trouble: Trouble) -> PublishError {
     let reason = trouble.reason;
     match trouble.kind {
-        TroubleKind::Away | TroubleKind::Conflict | TroubleKind::LeaseLost => PublishError::Unavailable { reason },
+        TroubleKind::Away | TroubleKind::Conflict | TroubleKind::LeaseLost | TroubleKind::RowsLost => {
+            PublishError::Unavailable { reason }
+        }
         TroubleKind::Refused => PublishError::Refused { reason },
         TroubleKind::Unknown => PublishError::Unknown { reason },
     }

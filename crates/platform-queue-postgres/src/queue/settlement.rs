@@ -212,11 +212,8 @@ impl Settling {
             let _ = job.reply.send(answer);
         }
         for (consumer, wait) in waits.into_values() {
-            if wait.is_zero() {
-                consumer.topic.wake.bump();
-            } else {
-                self.topics.note_due(&consumer.topic, wait);
-            }
+            self.topics
+                .tell(consumer.topic.name.as_str(), usize::from(wait.is_zero()), wait);
         }
     }
 }

@@ -47,6 +47,7 @@ fn outbox_error(trouble: Trouble) -> OutboxError {
     let (operation, reason) = (TRANSFER, trouble.reason);
     match trouble.kind {
         TroubleKind::Away | TroubleKind::Unknown => OutboxError::Unavailable { operation, reason },
+        TroubleKind::RowsLost => OutboxError::Stale { operation },
         TroubleKind::Conflict => OutboxError::Conflict { operation, reason },
         TroubleKind::Refused | TroubleKind::LeaseLost => OutboxError::Refused { operation, reason },
     }

@@ -72,3 +72,27 @@ async fn a_delayed_task_of_another_process_is_known_long_before_it_polls() {
     other.stop().await;
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_process_gives_back_is_taken_by_another_long_before_it_polls() {
+    let rig = Rig::start().await;
+    let ids = rig.process.publish(rig.messages().tasks(1)).await;
+    let mut mine = rig.process.consume(1).await;
+    let delivery = next(&mut mine, "the task").await;
+    let other = Process::start_with(
+        PostgresOptions::new(rig.store.url()),
+        &rig.services,
+        2,
+        without_polling(),
+    )
+    .await;
+    let mut theirs = other.consume(1).await;
+    assert!(futures::FutureExt::now_or_never(theirs.next()).is_none());
+    // It stops: nobody here waits for what it gives back.
+    drop(mine);
+    delivery.give_back().await.unwrap();
+    let taken = next(&mut theirs, "what was given back").await;
+    assert_eq!(id_of(&*taken), ids[0]);
+    other.stop().await;
+    rig.stop().await;
+}

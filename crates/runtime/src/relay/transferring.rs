@@ -53,6 +53,8 @@ impl Relay {
                 self.metrics.published.increment(marked.changed);
                 done(releases())
             }
+            // What is not another's is to be claimed again.
+            Err(OutboxError::Stale { .. }) => done(releases().into_iter().chain(untouched(claims)).collect()),
             Err(error) => match error.class() {
                 ErrorClass::Permanent | ErrorClass::Retryable => {
                     tracing::debug!(%error, "the rows of a batch are published and marked one after the other");

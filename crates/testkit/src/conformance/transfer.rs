@@ -112,7 +112,7 @@ pub async fn a_stale_claim_refuses_the_whole_transfer_and_nothing_changes<P: Pro
     both.extend(rows(provider, &stale));
     both.remove(0);
     let refused = transfer(provider, both).await;
-    assert!(matches!(refused, Err(OutboxError::Refused { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(OutboxError::Stale { .. })), "{refused:?}");
     assert_eq!(stats(&*outbox).await.claimed, 2);
     let mut deliveries = consume(provider, &topic, 10).await;
     nothing_comes(&mut deliveries, "nothing was published").await;

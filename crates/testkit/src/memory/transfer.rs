@@ -19,10 +19,7 @@ impl OutboxTransfer for InMemory {
             let mut tasks = Vec::with_capacity(rows.len());
             for (claim, task) in &rows {
                 if !state.outbox.is_current(claim) {
-                    return Err(OutboxError::Refused {
-                        operation: "transfer",
-                        reason: "another relay holds some of these rows".into(),
-                    });
+                    return Err(OutboxError::Stale { operation: "transfer" });
                 }
                 let body = Arc::from(task.encode_within(self.limits())?.into_bytes());
                 tasks.push(Row::new(task.id, task.topic.clone(), body, self.limits(), now));

@@ -1,5 +1,7 @@
 //! Runs that ended without a result: counted, and given up when one task lost too many on its own.
 
+use std::time::Duration;
+
 use aftercommit_domain::failure::{ErrorClass, Failure};
 use sqlx::postgres::PgArguments;
 use sqlx::query::QueryAs;
@@ -121,8 +123,8 @@ fn told(done: Vec<Freed>, topics: &Topics) -> u64 {
     let mut freed = 0;
     for (number, names) in done {
         freed += count(number);
-        for topic in names.iter().filter_map(|name| topics.known(name)) {
-            topic.wake.bump();
+        for name in names {
+            topics.tell(&name, 1, Duration::ZERO);
         }
     }
     freed

@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use super::{attempts, invalid, unavailable, unroutable};
 use crate::support::contracts::parcel_sent;
 use crate::support::handlers::Seen;
+use crate::support::log::CapturedLog;
 use crate::support::rig::Rig;
 
 #[tokio::test(start_paused = true)]
@@ -164,6 +165,51 @@ async fn an_event_that_is_not_what_its_contract_says_is_quarantined_with_the_rea
     for (row, reason) in aside.iter().zip(reasons) {
         assert!(row.reason.starts_with(reason), "{}", row.reason);
     }
+}
+
+/// An event of another producer's making.
+fn written(rig: &Rig, name: &str, version: u16, payload: &str) -> OutboxMessage {
+    let mut event = rig.event(&parcel_sent(9, 1));
+    event.name = name.parse().unwrap();
+    event.version = version;
+    event.payload = Json::parse(payload.to_owned(), &Limits::default()).unwrap();
+    OutboxMessage::Event(event)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reason_of_a_quarantined_event_says_nothing_of_what_somebody_wrote_in_clear() {
+    let rig = Rig::new();
+    let payload = r#"{"organization_id":"1","project_id":"2","parcel_id":1,"pin":"jane@secret.example/4711"}"#;
+    rig.commit(vec![written(&rig, "PinIssued", 1, payload)]).await;
+    let log = CapturedLog::start();
+    rig.relay(RelayOptions::default()).relay_batch().await.unwrap();
+    let [row] = &rig.store.quarantined(10).await.unwrap()[..] else {
+        panic!("one row")
+    };
+    assert!(row.reason.contains("invalid type: string, expected"), "{}", row.reason);
+    assert!(!row.reason.contains("secret"), "{}", row.reason);
+    assert_eq!(log.lines_with("secret"), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_event_that_cannot_be_brought_to_this_version_is_quarantined() {
+    let rig = Rig::new();
+    let payload = r#"{"organization_id":"1","project_id":"10"}"#;
+    rig.commit(vec![written(&rig, "ParcelSeen", 1, payload)]).await;
+    rig.relay(RelayOptions::default()).relay_batch().await.unwrap();
+    assert_eq!(rig.outbox_stats().await.quarantined, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_contract_that_panics_stops_neither_the_relay_nor_the_other_events() {
+    let rig = Rig::new();
+    let payload = r#"{"organization_id":"1","project_id":"10","parcel":-1}"#;
+    rig.commit(vec![written(&rig, "ParcelSeen", 1, payload)]).await;
+    let other = rig.commit_event(&parcel_sent(1, 1)).await;
+    assert_eq!(rig.relay(RelayOptions::default()).relay_batch().await, Ok(2));
+    let logged = rig.logged().await;
+    assert!(logged.contains(&other), "{logged:?}");
+    assert_eq!(logged.len(), 2, "what panics is the dispatcher's to bear");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,7 +1,7 @@
 //! Events and tasks of a parcel service, and what follows from what.
 
 use aftercommit_domain::catalogue;
-use aftercommit_domain::contract::{OrganizationId, ProjectId, Sealed};
+use aftercommit_domain::contract::{OrganizationId, ProjectId, Sealed, UpcastError};
 use aftercommit_domain::events::{DomainEvent, EventCatalogue, Routes, publish};
 use aftercommit_domain::tasks::{Task, TaskHandler};
 use aftercommit_runtime::worker::Topic;
@@ -20,12 +20,24 @@ pub(crate) struct ParcelSent {
 
 /// Leads to nothing.
 #[derive(Debug, Serialize, Deserialize, DomainEvent)]
-#[event(name = "ParcelSeen", version = 1, aggregate = "parcel")]
+#[event(name = "ParcelSeen", version = 2, aggregate = "parcel", upcast = seen_of_version_1)]
 pub(crate) struct ParcelSeen {
     pub(crate) organization_id: OrganizationId,
     pub(crate) project_id: ProjectId,
     #[aggregate_id]
     pub(crate) parcel_id: i64,
+}
+
+/// Refuses what has no `parcel`, and panics at one that is negative.
+fn seen_of_version_1(from: u16, mut payload: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
+    let parcel = payload.get("parcel").and_then(serde_json::Value::as_i64);
+    let Some(parcel) = parcel else {
+        let reason = "it has no parcel".into();
+        return Err(UpcastError { from, reason });
+    };
+    assert!(parcel >= 0, "a bug in an upcaster");
+    payload["parcel_id"] = parcel.into();
+    Ok(payload)
 }
 
 /// Leads to a letter with a secret.
