@@ -157,7 +157,11 @@ fn a_payload_that_is_not_the_contract_says_what_is_wrong() {
     for (key, value, said) in [
         ("invoice_id", json!("9"), "expected i64"),
         ("invoice_id", json!(1e300), "expected i64"),
-        ("organization_id", json!(""), "a value is not what the contract says at line 1"),
+        (
+            "organization_id",
+            json!(""),
+            "a value is not what the contract says at line 1",
+        ),
     ] {
         let changed = edited(&payload, |fields| fields[key] = value);
         let error = codec
