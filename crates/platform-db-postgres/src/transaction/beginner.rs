@@ -97,13 +97,14 @@ impl Beginner {
                 acquired = &mut acquiring => return Ok(Ready::Connected(acquired?)),
             };
             // Whoever called is committing. What the pool has meanwhile is for those who were not called.
-            let ended = match timeout(PATIENCE, &mut taken).await {
-                Ok(ended) => ended,
-                Err(_) => tokio::select! {
+            let ended = if let Ok(ended) = timeout(PATIENCE, &mut taken).await {
+                ended
+            } else {
+                tokio::select! {
                     biased;
                     ended = taken => ended,
                     acquired = &mut acquiring => return Ok(Ready::Connected(acquired?)),
-                },
+                }
             };
             match ended {
                 Ok(begun) => return Ok(Ready::Begun(begun)),
