@@ -127,6 +127,10 @@ pub(crate) async fn open(
     settings: &Settings,
     system: &System,
     envelopes: &EnvelopeFactory,
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(unused_variables, reason = "the embedded database is one application's own")
+    )]
     purpose: Purpose,
 ) -> Result<Providers, StartupError> {
     match &settings.database {
