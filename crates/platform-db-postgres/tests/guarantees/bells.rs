@@ -56,6 +56,19 @@ async fn someone_listens(rig: &Rig) {
     timeout(SOON, listens).await.unwrap();
 }
 
+/// Nobody has asked the server anything for longer than a relay rests between two looks.
+async fn all_is_quiet(rig: &Rig) {
+    const ASKED: &str = "SELECT count(*) FROM pg_stat_activity \
+        WHERE datname = current_database() AND pid <> pg_backend_pid() \
+            AND (state <> 'idle' OR state_change > now() - interval '300 milliseconds')";
+    let quiet = async {
+        while count(rig, ASKED).await > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, quiet).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_wakes_the_relay_of_another_process_long_before_it_polls() {
     let rig = Rig::start().await;
@@ -96,6 +109,8 @@ async fn what_was_committed_while_nobody_listened_is_found_when_someone_does_aga
         other.close().await.unwrap();
     });
     someone_listens(&rig).await;
+    // What it was told when it began to listen, it has followed.
+    all_is_quiet(&rig).await;
     proxy.set_arrivals(Arrivals::Cut);
     proxy.cut();
     let away = async { while count(&rig, LISTENERS).await > 0 {} };
