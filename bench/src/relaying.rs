@@ -157,6 +157,8 @@ impl QueuePublisher for Agreeable {
             durable_settle: true,
             deduplicates: true,
             holds_order_over_retries: true,
+            keeps_order_keys_on_one_consumer: false,
+            shows_each_task: true,
             longest_delay: Duration::MAX,
         }
     }

@@ -94,6 +94,7 @@ impl fmt::Display for Backlog {
                 available,
                 scheduled,
                 running,
+                consumers: _,
             } = topic;
             write!(
                 f,

@@ -154,6 +154,7 @@ impl TaskInspector for SqliteQueue {
                     available: count(ready).saturating_sub(running),
                     scheduled: count(later),
                     running,
+                    consumers: None,
                 })
             })
             .collect()

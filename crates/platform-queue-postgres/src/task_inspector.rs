@@ -151,6 +151,7 @@ impl TaskInspector for PostgresQueue {
                     available: count(available),
                     scheduled: count(scheduled),
                     running: count(running),
+                    consumers: None,
                 })
             })
             .collect()

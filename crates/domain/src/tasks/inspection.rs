@@ -8,7 +8,8 @@ use crate::failure::{Classified, ErrorClass};
 use crate::ids::MessageId;
 use crate::time::Timestamp;
 
-/// Answers questions about tasks. What it shows may be a moment old; nothing decides by it.
+/// Answers questions about tasks. What it shows may be a moment old; nothing decides by it. A queue that does not show each
+/// task ([`QueueCapabilities::shows_each_task`](super::QueueCapabilities)) lists and finds those that ended or died.
 #[async_trait]
 pub trait TaskInspector: Send + Sync {
     /// Lists tasks, newest first.
@@ -117,6 +118,9 @@ pub struct TopicDepth {
     pub scheduled: u64,
     /// Being run.
     pub running: u64,
+    /// How many take from it, in any process; `None` where nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumers: Option<u64>,
 }
 
 /// The question could not be answered.

@@ -1,7 +1,10 @@
 //! Tasks: the unit of background work, the queue that carries it, and what its attempts come to.
 
+mod broker;
 mod dead_letter;
 mod handler;
+mod held;
+mod history;
 mod inspection;
 mod outcome;
 mod queue;
@@ -9,10 +12,13 @@ mod retry;
 mod task;
 
 pub use aftercommit_domain_macros::Task;
+pub use broker::{Broker, BrokerError, BrokerPart, BrokerPartKind};
 pub use dead_letter::{DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError};
 pub use handler::{
     CancellationSignal, Retryable, TaskContext, TaskContextParts, TaskHandler, TaskResult, completed, skipped,
 };
+pub use held::{HeldKeys, HeldTask, HeldTasks, HoldError};
+pub use history::{EndedTask, HistoryError, TaskHistory};
 pub use inspection::{InspectionError, TaskDetails, TaskFilter, TaskInspector, TaskState, TaskSummary, TopicDepth};
 pub use outcome::{AttemptEnd, Outcome, Reason, Stop, Verdict, settle};
 pub use queue::{

@@ -73,6 +73,10 @@ pub struct QueueCapabilities {
     pub deduplicates: bool,
     /// Whether the followers of an order key also wait while its head waits for a retry.
     pub holds_order_over_retries: bool,
+    /// Whether the tasks of an order key stay with one consumer while it lives, instead of going to any that has room.
+    pub keeps_order_keys_on_one_consumer: bool,
+    /// Whether a task can be looked at while it waits or runs; if not, only counted.
+    pub shows_each_task: bool,
     /// The longest delay a task may wait in this queue.
     pub longest_delay: Duration,
 }

@@ -42,6 +42,8 @@ impl QueuePublisher for PostgresQueue {
             durable_settle: true,
             deduplicates: true,
             holds_order_over_retries: true,
+            keeps_order_keys_on_one_consumer: false,
+            shows_each_task: true,
             longest_delay: LONGEST_DELAY,
         }
     }

@@ -181,6 +181,7 @@ pub async fn depths_tell_what_each_topic_holds<P: Provider>(provider: &P) {
         available,
         scheduled,
         running,
+        consumers: None,
     };
     assert_eq!(depths, [depth(TOPIC, 2, 2, 1), depth(OTHER_TOPIC, 1, 0, 0)]);
 }

@@ -63,6 +63,7 @@ impl TaskInspector for InMemory {
                 available: 0,
                 scheduled: 0,
                 running: 0,
+                consumers: None,
             });
             match row.task_state(now) {
                 TaskState::Available => depth.available += 1,
