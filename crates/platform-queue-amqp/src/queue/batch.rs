@@ -1,0 +1,170 @@
+//! One batch on one channel, decided as a whole and by message id.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use aftercommit_domain::contract::TopicName;
+use aftercommit_domain::tasks::PublishError;
+use futures::future::join_all;
+use lapin::message::BasicReturnMessage;
+use lapin::options::BasicPublishOptions;
+use lapin::{Channel, Confirmation};
+
+use crate::declarer::short;
+use crate::link::Epoch;
+use crate::queue::message::Outgoing;
+use crate::trouble::{Trouble, TroubleKind};
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// The broker has it.
+    Published,
+    /// It came back: there is no queue for it.
+    Unroutable,
+    /// The broker said no.
+    Refused(String),
+    /// It was not sent.
+    Unavailable(String),
+    /// It can never be published.
+    Invalid(String),
+    /// It may have been published.
+    Unknown(String),
+}
+
+impl Decision {
+    /// What trouble with the whole batch means for each message.
+    pub(crate) fn of(trouble: &Trouble) -> Self {
+        let reason = trouble.to_string();
+        match trouble.kind {
+            TroubleKind::Away => Self::Unavailable(reason),
+            TroubleKind::Blocked => Self::Unavailable(reason),
+            TroubleKind::Silent => Self::Unknown(reason),
+            TroubleKind::Forbidden => Self::Refused(reason),
+            TroubleKind::Missing => Self::Unroutable,
+            TroubleKind::Drifted | TroubleKind::Rejected => Self::Invalid(reason),
+        }
+    }
+
+    pub(crate) fn into_result(self, topic: &TopicName) -> Result<(), PublishError> {
+        match self {
+            Self::Published => Ok(()),
+            Self::Unroutable => Err(PublishError::Unroutable { topic: topic.clone() }),
+            Self::Refused(reason) => Err(PublishError::Refused { reason }),
+            Self::Unavailable(reason) => Err(PublishError::Unavailable { reason }),
+            Self::Unknown(reason) => Err(PublishError::Unknown { reason }),
+            Self::Invalid(reason) => Err(PublishError::Invalid {
+                code: "broker.rejected",
+                reason,
+            }),
+        }
+    }
+}
+
+/// Publishes a batch and waits until all of it is decided.
+///
+/// The client library hands out a returned message with whichever confirm completes first. So no message counts as published
+/// before the whole batch is decided and every message that came back is known by its id.
+///
+/// # Errors
+/// The channel or the connection is gone: any of them may have been published, and the channel must not be used again.
+/// [`TroubleKind::Away`] is told as [`TroubleKind::Silent`] then.
+pub(crate) async fn publish(
+    epoch: &Epoch,
+    channel: &Channel,
+    messages: &[&Outgoing],
+    limit: Duration,
+) -> Result<Vec<Decision>, Trouble> {
+    let exchange = async {
+        // All are on their way before the first is waited for.
+        let sent = join_all(messages.iter().map(|message| send(channel, message))).await;
+        let mut confirmations = Vec::with_capacity(sent.len());
+        for confirm in sent {
+            confirmations.push(match confirm {
+                Ok(confirm) => confirm.await,
+                Err(error) => Err(error),
+            });
+        }
+        Ok(confirmations)
+    };
+    let confirmations = epoch.within(limit, "confirm", exchange).await.and_then(whole);
+    let confirmations = confirmations.map_err(|trouble| match trouble.kind {
+        TroubleKind::Away => Trouble::new(TroubleKind::Silent, trouble),
+        TroubleKind::Silent
+        | TroubleKind::Blocked
+        | TroubleKind::Forbidden
+        | TroubleKind::Missing
+        | TroubleKind::Drifted
+        | TroubleKind::Rejected => trouble,
+    })?;
+    Ok(decide(messages, confirmations))
+}
+
+async fn send(
+    channel: &Channel,
+    message: &Outgoing,
+) -> lapin::Result<impl Future<Output = lapin::Result<Confirmation>> + use<>> {
+    let refused = |trouble: Trouble| lapin::Error::from(std::io::Error::other(trouble.to_string()));
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..BasicPublishOptions::default()
+    };
+    channel
+        .basic_publish(
+            short(&message.exchange).map_err(refused)?,
+            short(&message.key).map_err(refused)?,
+            options,
+            &message.body,
+            message.properties().map_err(refused)?,
+        )
+        .await
+}
+
+/// All confirmations, or the error that tells most: of a channel the broker closed, most calls say only that it is closed.
+fn whole(confirmations: Vec<lapin::Result<Confirmation>>) -> Result<Vec<Confirmation>, Trouble> {
+    let (mut confirmed, mut worst) = (Vec::with_capacity(confirmations.len()), None::<Trouble>);
+    for confirmation in confirmations {
+        match confirmation {
+            Ok(confirmation) => confirmed.push(confirmation),
+            Err(error) => {
+                let trouble = Trouble::from(error);
+                let tells_more = worst.as_ref().is_none_or(|worst| worst.kind == TroubleKind::Away);
+                if tells_more {
+                    worst = Some(trouble);
+                }
+            }
+        }
+    }
+    worst.map_or(Ok(confirmed), Err)
+}
+
+fn decide(messages: &[&Outgoing], confirmations: Vec<Confirmation>) -> Vec<Decision> {
+    let mut returned: HashSet<String> = HashSet::new();
+    let mut confirmed = Vec::with_capacity(confirmations.len());
+    for confirmation in confirmations {
+        let (decision, message) = match confirmation {
+            Confirmation::Ack(message) => (Decision::Published, message),
+            Confirmation::Nack(message) => (
+                Decision::Refused("the queue is full, or its leader is away".into()),
+                message,
+            ),
+            Confirmation::NotRequested => (Decision::Unknown("the channel does not confirm".into()), None),
+        };
+        returned.extend(message.as_ref().and_then(id_of));
+        confirmed.push(decision);
+    }
+    let decided = messages.iter().zip(confirmed);
+    decided
+        .map(|(message, decision)| {
+            if returned.is_empty() || !returned.contains(&message.id.to_string()) {
+                decision
+            } else {
+                Decision::Unroutable
+            }
+        })
+        .collect()
+}
+
+fn id_of(message: &BasicReturnMessage) -> Option<String> {
+    message.properties.message_id().as_ref().map(ToString::to_string)
+}

@@ -1,0 +1,46 @@
+//! A held task is settled where it is held.
+
+use std::time::Duration;
+
+use aftercommit_domain::contract::RawTask;
+use aftercommit_domain::failure::Failure;
+use aftercommit_domain::tasks::{Delivery, Outcome, SettleError};
+use async_trait::async_trait;
+
+use super::HeldDelivery;
+
+#[async_trait]
+impl Delivery for HeldDelivery {
+    fn task(&self) -> &RawTask {
+        self.held.task()
+    }
+
+    fn attempt(&self) -> u32 {
+        self.held.attempt()
+    }
+
+    fn redelivered(&self) -> bool {
+        self.held.redelivered()
+    }
+
+    async fn ack(self: Box<Self>, outcome: &Outcome) -> Result<(), SettleError> {
+        self.held.ack(outcome).await
+    }
+
+    async fn retry(
+        self: Box<Self>,
+        after: Duration,
+        counted: bool,
+        failure: Option<&Failure>,
+    ) -> Result<(), SettleError> {
+        self.held.retry(after, counted, failure).await
+    }
+
+    async fn dead_letter(self: Box<Self>, failure: &Failure) -> Result<(), SettleError> {
+        self.held.dead_letter(failure).await
+    }
+
+    async fn give_back(self: Box<Self>) -> Result<(), SettleError> {
+        self.held.give_back().await
+    }
+}
