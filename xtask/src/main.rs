@@ -11,6 +11,8 @@ mod expected;
 mod kit;
 mod newest_postgres;
 mod postgres;
+mod programs;
+mod rabbitmq;
 mod soak;
 mod step;
 mod tally;

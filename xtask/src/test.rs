@@ -12,6 +12,7 @@ use crate::expected::ExpectedTests;
 use crate::kit::Workspace;
 use crate::newest_postgres;
 use crate::postgres;
+use crate::rabbitmq;
 use crate::step::{Problem, Step};
 use crate::tally::Tally;
 
@@ -52,6 +53,7 @@ pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
     let workspace = Workspace::load()?;
     let expected = ExpectedTests::load()?;
     postgres::provide()?;
+    rabbitmq::provide()?;
     let mut total = Tally::default();
     let mut complaints = Vec::new();
     let mut hints = Vec::new();

@@ -4,6 +4,7 @@
 //! - [`memory`]: the provider without a store, which the others are compared with.
 //! - [`fakes`]: time, ids, randomness, sealing and e-mail that a test holds in its hands.
 //! - `postgres_server` (feature `postgres-server`): a throw-away PostgreSQL, and a fresh database for each test.
+//! - `rabbitmq_server` (feature `rabbitmq-server`): a throw-away RabbitMQ.
 //! - `proxy` (feature `proxy`): stands between a client and a server, and delays, cuts and holds what passes.
 //! - [`TaskContextBuilder`]: runs one handler as a worker would.
 
@@ -18,10 +19,14 @@ pub mod memory;
 pub mod postgres_server;
 #[cfg(feature = "proxy")]
 pub mod proxy;
+#[cfg(all(unix, feature = "rabbitmq-server"))]
+pub mod rabbitmq_server;
 #[cfg(feature = "reference")]
 pub mod reference;
 pub mod smtp_server;
 mod task_context;
+#[cfg(all(unix, any(feature = "postgres-server", feature = "rabbitmq-server")))]
+mod throw_away;
 
 pub use cancellation::dropped_after;
 pub use fakes::{

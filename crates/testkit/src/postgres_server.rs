@@ -29,7 +29,6 @@ mod options;
 mod pgbouncer;
 mod processes;
 mod server;
-mod trouble;
 mod watcher;
 
 use std::fmt;
@@ -38,9 +37,9 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
+use crate::throw_away::trouble::{Outcome, blocking, or_panic};
 use cluster::Cluster;
 use server::Server;
-use trouble::{Outcome, blocking, or_panic};
 
 pub use database::{DatabaseUrls, TestDatabase};
 pub use options::PostgresOptions;

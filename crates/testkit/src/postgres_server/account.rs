@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use super::trouble::{Outcome, Trouble};
+use crate::throw_away::trouble::{Outcome, Trouble};
 
 /// The account to become, where that of the test will not do: PostgreSQL refuses to run as root.
 #[derive(Debug, Clone, Copy)]

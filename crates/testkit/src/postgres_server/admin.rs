@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 use url::Url;
 
-use super::trouble::{Outcome, Trouble};
+use crate::throw_away::trouble::{Outcome, Trouble};
 
 /// How long one conversation may take, with the copy of a template in it.
 const PATIENCE: Duration = Duration::from_mins(1);

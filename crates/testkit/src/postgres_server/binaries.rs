@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use super::trouble::{Outcome, Trouble};
+use crate::throw_away::trouble::{Outcome, Trouble};
 
 /// Names the directory with `initdb` and `postgres` to use, before any other.
 pub(super) const BIN_VARIABLE: &str = "AFTERCOMMIT_TEST_POSTGRES_BIN";

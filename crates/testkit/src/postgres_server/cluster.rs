@@ -1,7 +1,7 @@
 //! One server of the test's own: its directory, its process, and what is done to it. Everything here blocks.
 
 use std::fs::{self, File, OpenOptions};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Child;
@@ -10,18 +10,18 @@ use std::time::{Duration, Instant};
 
 use super::PostgresOptions;
 use super::installation::Installation;
-use super::processes::{self, Pid, Signal};
-use super::trouble::{Outcome, Trouble, secret};
+use super::processes;
 use super::watcher::Watcher;
+use crate::throw_away::ports::free_port;
+use crate::throw_away::secret::secret;
+use crate::throw_away::signals::{Pid, Signal, pid_of, signal};
+use crate::throw_away::trouble::{Outcome, Trouble};
 
 /// How long a server may take to accept connections or to end. Recovery after a crash is part of it.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often its state is looked at meanwhile.
 const GLANCE: Duration = Duration::from_millis(10);
-
-/// Ports that no system hands out by itself, so that none is taken while a server is down.
-const PORTS: std::ops::Range<u16> = 15_000..32_000;
 
 /// How many ports are tried when others take the same at the same time.
 const PORTS_TRIED: usize = 5;
@@ -156,7 +156,7 @@ impl Cluster {
     /// Ends the process of the server at once, without a chance to do anything. Its backends end when they notice.
     pub(super) fn kill9(&mut self) -> Outcome<()> {
         let server = self.running_pid()?;
-        processes::signal(server, Signal::KILL);
+        signal(server, Signal::KILL);
         self.reap();
         Ok(())
     }
@@ -165,11 +165,11 @@ impl Cluster {
     pub(super) fn kill9_all(&mut self) -> Outcome<()> {
         let server = self.running_pid()?;
         // Stopped first, so that it starts no more of them.
-        processes::signal(server, Signal::STOP);
+        signal(server, Signal::STOP);
         let children = processes::children_of(server)?;
-        processes::signal(server, Signal::KILL);
+        signal(server, Signal::KILL);
         for child in children {
-            processes::signal(child, Signal::KILL);
+            signal(child, Signal::KILL);
         }
         self.reap();
         Ok(())
@@ -178,14 +178,14 @@ impl Cluster {
     pub(super) fn pause(&mut self) -> Outcome<()> {
         let server = self.running_pid()?;
         // The server first, so that it starts no more of them.
-        processes::signal(server, Signal::STOP);
+        signal(server, Signal::STOP);
         self.paused = vec![server];
         self.paused.extend(processes::children_of(server)?);
         self.watcher.paused(&self.paused).map_err(Trouble::while_doing(
             "the process that watches over the test server is gone",
         ))?;
         for child in &self.paused {
-            processes::signal(*child, Signal::STOP);
+            signal(*child, Signal::STOP);
         }
         Ok(())
     }
@@ -193,7 +193,7 @@ impl Cluster {
     pub(super) fn resume(&mut self) {
         // The server last, so that it finds its backends alive.
         for process in self.paused.drain(..).rev() {
-            processes::signal(process, Signal::CONT);
+            signal(process, Signal::CONT);
         }
         // The watcher is only told less than is true when this fails.
         let _told = self.watcher.paused(&[]);
@@ -216,7 +216,7 @@ impl Cluster {
             return Ok(());
         };
         if let Some(pid) = pid_of(server) {
-            processes::signal(pid, how);
+            signal(pid, how);
         }
         let asked = Instant::now();
         while !matches!(server.try_wait(), Ok(Some(_)) | Err(_)) {
@@ -277,10 +277,6 @@ impl Drop for Cluster {
     }
 }
 
-fn pid_of(child: &Child) -> Option<Pid> {
-    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
-}
-
 /// The last line of the pid file says it. A file that a killed server left has another process id.
 fn says_ready(data: &Path, pid: u32) -> bool {
     let Ok(file) = fs::read_to_string(data.join("postmaster.pid")) else {
@@ -288,14 +284,4 @@ fn says_ready(data: &Path, pid: u32) -> bool {
     };
     let lines: Vec<&str> = file.lines().map(str::trim).collect();
     lines.first().is_some_and(|written| *written == pid.to_string()) && lines.get(7) == Some(&"ready")
-}
-
-pub(super) fn free_port() -> Outcome<u16> {
-    let random = secret().map_err(Trouble::while_doing("cannot read /dev/urandom"))?;
-    let first = u16::from_str_radix(&random[..4], 16).unwrap_or_default() % (PORTS.end - PORTS.start);
-    let start = PORTS.start + first;
-    (start..PORTS.end)
-        .chain(PORTS.start..start)
-        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        .ok_or_else(|| Trouble::new(format!("no port between {} and {} is free", PORTS.start, PORTS.end)))
 }

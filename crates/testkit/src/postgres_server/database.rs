@@ -9,7 +9,7 @@ use url::Url;
 
 use super::admin;
 use super::server::{Server, with_login};
-use super::trouble::{blocking, or_panic};
+use crate::throw_away::trouble::{blocking, or_panic};
 
 /// How long the end of a test waits for a server that outlives the process. What is left, a later run removes.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::admin;
-use super::trouble::{Outcome, Trouble};
+use crate::throw_away::trouble::{Outcome, Trouble};
 
 /// Names a server to use instead of starting one: its superuser's URL.
 pub(super) const URL_VARIABLE: &str = "AFTERCOMMIT_TEST_DATABASE_URL";

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use super::account::Account;
 use super::server::SUPERUSER;
-use super::trouble::{Outcome, Trouble};
 use super::{PostgresOptions, binaries};
+use crate::throw_away::trouble::{Outcome, Trouble};
 
 #[derive(Debug)]
 pub(super) struct Installation {

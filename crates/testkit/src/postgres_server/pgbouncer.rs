@@ -16,8 +16,8 @@ use tokio::sync::OnceCell;
 
 use super::PostgresServer;
 use super::account::Account;
-use super::cluster::free_port;
-use super::trouble::{Outcome, Trouble, blocking, or_panic};
+use crate::throw_away::ports::free_port;
+use crate::throw_away::trouble::{Outcome, Trouble, blocking, or_panic};
 
 /// Names the program to use, before any other.
 const VARIABLE: &str = "AFTERCOMMIT_TEST_PGBOUNCER";

@@ -1,16 +1,10 @@
-//! The processes of a server, and signals to them.
+//! The processes of a server.
 
 use std::path::Path;
 use std::process::Command;
 
-pub(super) use rustix::process::{Pid, Signal};
-
-use super::trouble::{Outcome, Trouble};
-
-/// Sends a signal. A process that is gone needs none, so that is no error.
-pub(super) fn signal(pid: Pid, signal: Signal) {
-    let _delivered_or_gone = rustix::process::kill_process(pid, signal);
-}
+use crate::throw_away::signals::Pid;
+use crate::throw_away::trouble::{Outcome, Trouble};
 
 /// The children of a process. Each backend of PostgreSQL leads a process group of its own, so a signal to the server's
 /// group would reach the server alone.

@@ -11,7 +11,8 @@ use url::Url;
 use super::admin::{self, literal};
 use super::cluster::Cluster;
 use super::external;
-use super::trouble::{Outcome, Trouble, secret};
+use crate::throw_away::secret::secret;
+use crate::throw_away::trouble::{Outcome, Trouble};
 
 /// The superuser of a cluster of the tests' own.
 pub(super) const SUPERUSER: &str = "postgres";

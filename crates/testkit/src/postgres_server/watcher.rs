@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use super::processes::Pid;
+use crate::throw_away::signals::Pid;
 
 /// Reads what is running until its input ends, which it does when the test process is gone; then stops that and deletes
 /// the directory. It knows process ids by what it was told, and believes one only while the server's own pid file says

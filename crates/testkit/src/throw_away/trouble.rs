@@ -1,21 +1,20 @@
 //! What keeps a test from having its server.
 
 use std::fmt;
-use std::io;
 
 /// A sentence for the person whose test panics with it.
 #[derive(Debug)]
-pub(super) struct Trouble(String);
+pub(crate) struct Trouble(String);
 
-pub(super) type Outcome<T> = Result<T, Trouble>;
+pub(crate) type Outcome<T> = Result<T, Trouble>;
 
 impl Trouble {
-    pub(super) fn new(sentence: impl Into<String>) -> Self {
+    pub(crate) fn new(sentence: impl Into<String>) -> Self {
         Self(sentence.into())
     }
 
     /// Says what was being done when an error came up.
-    pub(super) fn while_doing<E: fmt::Display>(what: &str) -> impl FnOnce(E) -> Self {
+    pub(crate) fn while_doing<E: fmt::Display>(what: &str) -> impl FnOnce(E) -> Self {
         let what = what.to_owned();
         move |error| Self(format!("{what}: {error}"))
     }
@@ -29,7 +28,7 @@ impl fmt::Display for Trouble {
 
 /// Ends the test: one without its server has nothing to say.
 #[track_caller]
-pub(super) fn or_panic<T>(outcome: Outcome<T>) -> T {
+pub(crate) fn or_panic<T>(outcome: Outcome<T>) -> T {
     match outcome {
         Ok(value) => value,
         Err(trouble) => panic!("{trouble}"),
@@ -37,25 +36,11 @@ pub(super) fn or_panic<T>(outcome: Outcome<T>) -> T {
 }
 
 /// Runs what blocks without holding up the other tasks of the test.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Outcome<T> + Send + 'static) -> Outcome<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Outcome<T> + Send + 'static) -> Outcome<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
         Err(error) => Err(Trouble::new(format!(
             "the work of the test server did not end: {error}"
         ))),
     }
-}
-
-/// Bytes nobody guesses, in hexadecimal.
-pub(super) fn secret() -> io::Result<String> {
-    use std::fmt::Write as _;
-    use std::io::Read as _;
-
-    let mut bytes = [0; 16];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _written = write!(text, "{byte:02x}");
-        text
-    }))
 }

@@ -1,0 +1,6 @@
+//! What the servers have in common that a test starts for itself.
+
+pub(crate) mod ports;
+pub(crate) mod secret;
+pub(crate) mod signals;
+pub(crate) mod trouble;
