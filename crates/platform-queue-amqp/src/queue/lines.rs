@@ -3,7 +3,7 @@
 //! A key's head that must wait, for its time or for a retry, is held by the database, and so is whatever comes after it until
 //! none of the key is left there: other keys go on meanwhile. This decides; the pump carries it out.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use aftercommit_domain::tasks::HeldKeys;
 

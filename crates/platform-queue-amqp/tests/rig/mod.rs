@@ -1,0 +1,166 @@
+//! A queue on a broker that all tests share, under names of its own, and with a database in memory.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use aftercommit_domain::contract::TopicName;
+use aftercommit_domain::tasks::Broker;
+use aftercommit_domain::time::Clock;
+use aftercommit_platform_queue_amqp::{AmqpOptions, AmqpQueue, AmqpServices, AmqpStores};
+use aftercommit_testkit::rabbitmq_server::RabbitMqServer;
+use aftercommit_testkit::{InMemory, TestServices, test_services};
+use lapin::options::{
+    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions,
+    QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+
+/// The topics of the suites.
+pub const LETTERS: TopicName = TopicName::constant("letters");
+pub const PARCELS: TopicName = TopicName::constant("parcels");
+/// So much that real time plays no part in a test.
+const SLACK: Duration = Duration::from_secs(600);
+
+pub struct Rig {
+    pub services: TestServices,
+    pub store: InMemory,
+    pub queue: AmqpQueue,
+    pub options: AmqpOptions,
+    connection: Connection,
+}
+
+impl Rig {
+    pub async fn start(change: impl FnOnce(&mut AmqpOptions)) -> Self {
+        let server = RabbitMqServer::shared().await;
+        Self::start_on(&server, change).await
+    }
+
+    pub async fn start_on(server: &RabbitMqServer, change: impl FnOnce(&mut AmqpOptions)) -> Self {
+        static RIGS: AtomicU32 = AtomicU32::new(0);
+        let mut options = AmqpOptions::local(server.port());
+        options.prefix = format!("rig{}-{}", std::process::id(), RIGS.fetch_add(1, Ordering::Relaxed));
+        change(&mut options);
+        let services = test_services();
+        let store = InMemory::for_tests(&services);
+        let queue = queue(&options, &services, &store);
+        let connection = Connection::connect(&server.url(), ConnectionProperties::default()).await.unwrap();
+        Self {
+            services,
+            store,
+            queue,
+            options,
+            connection,
+        }
+    }
+
+    /// A name on the broker.
+    pub fn name(&self, rest: &str) -> String {
+        format!("{}.{rest}", self.options.prefix)
+    }
+
+    pub async fn channel(&self) -> Channel {
+        let channel = self.connection.create_channel().await.unwrap();
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        channel
+    }
+
+    /// Publishes past every check.
+    pub async fn publish_raw(&self, exchange: &str, key: &str, properties: BasicProperties, body: &[u8]) {
+        let options = BasicPublishOptions {
+            mandatory: true,
+            ..BasicPublishOptions::default()
+        };
+        let channel = self.channel().await;
+        let confirm = channel.basic_publish(exchange.into(), key.into(), options, body, properties);
+        let confirmation = confirm.await.unwrap().await.unwrap();
+        assert!(confirmation.is_ack() && confirmation.take_message().is_none(), "{key} leads somewhere");
+    }
+
+    /// Lets time pass: the clock's, and that of what waits on the broker, which has a clock of its own.
+    pub async fn advance(&self, by: Duration) {
+        self.services.clock.advance(by);
+        let channel = self.channel().await;
+        for level in 0..17 {
+            let queue = self.name(&format!("delay.{level}"));
+            let mut waiting = Vec::new();
+            loop {
+                match channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await {
+                    Ok(Some(message)) => waiting.push(message),
+                    Ok(None) => break,
+                    // Nothing was published yet, and so nothing declared.
+                    Err(_) => return,
+                }
+            }
+            for message in waiting {
+                let key = message.delivery.routing_key.to_string();
+                self.move_on(&key, message.delivery.properties.clone(), &message.delivery.data).await;
+                message.delivery.acker.ack(BasicAckOptions::default()).await.unwrap();
+            }
+        }
+    }
+
+    async fn move_on(&self, key: &str, properties: BasicProperties, body: &[u8]) {
+        let headers = properties.headers().clone().unwrap();
+        let Some(AMQPValue::LongLongInt(due)) = headers.inner().get("aftercommit-due-at") else {
+            panic!("what waits says until when");
+        };
+        let topic = key.rsplit('.').next().unwrap().to_owned();
+        if *due <= self.services.clock.now().timestamp_micros() {
+            let mut own = FieldTable::default();
+            for (name, value) in headers.inner() {
+                // The broker's own headers would be taken for those of a cycle.
+                if name.as_str().starts_with("aftercommit-") {
+                    own.insert(name.clone(), value.clone());
+                }
+            }
+            let properties = properties.with_headers(own);
+            self.publish_raw(&self.name("tasks"), &topic, properties, body).await;
+        } else {
+            let seconds = SLACK.as_secs();
+            let bits: String = (0..17).rev().map(|bit| format!("{}.", seconds >> bit & 1)).collect();
+            let exchange = self.name("delay.16");
+            self.publish_raw(&exchange, &format!("{bits}{topic}"), properties, body).await;
+        }
+    }
+
+    pub async fn stop(self) {
+        self.queue.close().await;
+        let channel = self.channel().await;
+        let topics = BTreeSet::from([LETTERS, PARCELS, TopicName::constant("domain-events")]);
+        // What is there is deleted under the names of this rig alone.
+        let all = queue(&self.options, &self.services, &self.store);
+        let parts = all.topology(&topics).await.unwrap();
+        all.close().await;
+        for part in parts {
+            let name = part.name.as_str();
+            if part.messages.is_some() {
+                channel.queue_delete(name.into(), QueueDeleteOptions::default()).await.unwrap();
+            } else if part.exists {
+                channel.exchange_delete(name.into(), ExchangeDeleteOptions::default()).await.unwrap();
+            }
+        }
+        let _ = self.connection.close(200, "OK".into()).await;
+    }
+}
+
+/// A queue of another process on the same broker and database.
+pub fn queue(options: &AmqpOptions, services: &TestServices, store: &InMemory) -> AmqpQueue {
+    let stores = AmqpStores {
+        held: Arc::new(store.clone()),
+        consumer: Arc::new(store.clone()),
+        publisher: Arc::new(store.clone()),
+        maintenance: Arc::new(store.clone()),
+        inspector: Arc::new(store.clone()),
+        history: Arc::new(store.clone()),
+        dead_letters: Arc::new(store.clone()),
+    };
+    let of_services = AmqpServices {
+        clock: services.clock_port(),
+        randomness: services.randomness_port(),
+        limits: *services.codec.limits(),
+    };
+    AmqpQueue::new(options, of_services, stores)
+}
