@@ -1,14 +1,18 @@
 //! A proxy between a client and a server that delays, cuts and holds what passes, as a test tells it.
 //!
 //! [`TcpProxy`] treats any protocol alike; [`PostgresProxy`] also knows which statement passes, so that a test can say
-//! "forward this `COMMIT`, but lose the reply".
+//! "forward this `COMMIT`, but lose the reply", and [`AmqpProxy`] which frame, for "forward this message, but lose its
+//! confirmation".
 
+mod amqp;
 mod connection;
 mod conversation;
+mod interpreter;
 mod postgres;
 mod pump;
 mod rules;
 mod statement;
+mod statement_rules;
 
 use std::fmt;
 use std::io;
@@ -21,8 +25,9 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use connection::{Ending, Link};
-use rules::Rules;
+use interpreter::Protocol;
 
+pub use amqp::{AmqpFrame, AmqpProxy};
 pub use postgres::PostgresProxy;
 pub use rules::{Hold, Loss};
 pub use statement::Statement;
@@ -41,7 +46,7 @@ pub struct TcpProxy {
 }
 
 /// One of the two ways through a proxy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// What clients send.
     ToServer,
@@ -57,11 +62,16 @@ pub enum Flow {
     Pass,
     /// Each piece waits this long. What arrives meanwhile is one piece and waits again.
     Delay(Duration),
+    /// So many bytes go on in a second, in small pieces.
+    Throttle {
+        /// At least one.
+        bytes_per_second: u32,
+    },
     /// They are not even read, so the sender's buffers fill up; they go on when the flow changes.
     Blackhole,
     /// They are read and forgotten: in this direction the connection is dead, and its sender does not notice.
     ///
-    /// A connection that has lost bytes carries nothing sensible any more, so statements are no longer looked for in it.
+    /// A connection that has lost bytes carries nothing sensible any more, so statements and frames are no longer looked for in it.
     Discard,
 }
 
@@ -85,7 +95,7 @@ struct State {
     /// Ends all connections that are open when it is sent.
     ending: watch::Sender<Option<Ending>>,
     counts: watch::Sender<Counts>,
-    rules: Option<Rules>,
+    protocol: Option<Protocol>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -103,7 +113,7 @@ impl TcpProxy {
         Self::start_with(upstream.to_string(), None).await
     }
 
-    async fn start_with(upstream: String, rules: Option<Rules>) -> io::Result<Self> {
+    async fn start_with(upstream: String, protocol: Option<Protocol>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let state = Arc::new(State {
@@ -113,7 +123,7 @@ impl TcpProxy {
             to_client: watch::Sender::default(),
             ending: watch::Sender::new(None),
             counts: watch::Sender::default(),
-            rules,
+            protocol,
         });
         #[expect(
             clippy::disallowed_methods,

@@ -155,6 +155,52 @@ async fn two_servers_run_side_by_side_and_leave_nothing_when_they_are_dropped() 
     }
 }
 
+/// Writes certificates for `localhost` into the server's directory, as Erlang makes them for tests.
+async fn certificates(server: &RabbitMqServer) -> [String; 3] {
+    let directory = server.directory().unwrap();
+    let make = format!(
+        "Key = [{{key, {{namedCurve, secp256r1}}}}],
+         Chain = #{{root => Key, intermediates => [], peer => Key}},
+         #{{server_config := Made}} = public_key:pkix_test_data(#{{server_chain => Chain, client_chain => Chain}}),
+         {{KeyType, KeyBytes}} = proplists:get_value(key, Made),
+         Entries = [{{'Certificate', proplists:get_value(cert, Made)}}, {{KeyType, KeyBytes}},
+                    {{'Certificate', hd(proplists:get_value(cacerts, Made))}}],
+         [ok = file:write_file(\"{}/\" ++ Name, public_key:pem_encode([{{Type, Bytes, not_encrypted}}]))
+          || {{Name, {{Type, Bytes}}}} <- lists:zip([\"c.pem\", \"k.pem\", \"a.pem\"], Entries)].",
+        directory.display()
+    );
+    server.eval(&make).await;
+    ["c.pem", "k.pem", "a.pem"].map(|name| std::fs::read_to_string(directory.join(name)).unwrap())
+}
+
+#[tokio::test]
+async fn a_tls_listener_shows_its_certificate_and_may_ask_for_the_clients() {
+    let shared = RabbitMqServer::shared().await;
+    assert_eq!((shared.tls_port(), shared.tls_url()), (None, None));
+    let [certificate, key, authorities] = certificates(&shared).await;
+    for asks in [false, true] {
+        let options = RabbitMqOptions::default();
+        let options = if asks {
+            options.tls_verify_peer(&certificate, &key, &authorities)
+        } else {
+            options.tls(&certificate, &key, &authorities)
+        };
+        let server = RabbitMqServer::start(options).await;
+        let port = server.tls_port().unwrap();
+        assert_eq!(
+            server.tls_url().unwrap(),
+            format!("amqps://guest:guest@localhost:{port}/%2f")
+        );
+        // A client of Erlang that has no certificate; with TLS 1.2 the handshake says whether it needed one.
+        let connect = format!(
+            "{{Result, _}} = ssl:connect(\"localhost\", {port}, [{{verify, verify_none}}, {{versions, ['tlsv1.2']}}], \
+             20000), Result."
+        );
+        let result = shared.eval(&connect).await;
+        assert_eq!(result.trim(), if asks { "error" } else { "ok" });
+    }
+}
+
 #[tokio::test]
 #[should_panic(expected = "no_such_setting")]
 async fn a_server_that_does_not_start_says_why() {

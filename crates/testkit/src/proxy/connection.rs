@@ -3,14 +3,19 @@
 use std::io;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
-use super::conversation::Conversation;
-use super::pump::Pump;
+use super::pump::{Broken, Pump};
+use super::rules::Rule;
 use super::{Arrivals, Direction, State, lock};
+
+/// How long the far end may take to read what was sent to it before it is cut off.
+const DELIVERY: Duration = Duration::from_secs(5);
 
 /// How a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,17 +84,13 @@ impl Link {
         };
         // Small messages must not wait for one another: the test decides what waits.
         let _less_delay = (client.set_nodelay(true), server.set_nodelay(true));
-        let conversation = self
-            .state
-            .rules
-            .as_ref()
-            .map(|rules| Mutex::new(Conversation::new(rules.clone())));
+        let interpreter = self.state.protocol.as_ref().map(|new| Mutex::new(new()));
         let (client_reads, client_writes) = client.split();
         let (server_reads, server_writes) = server.split();
         let pump = |direction| Pump {
             direction,
             flow: self.state.flow(direction).subscribe(),
-            conversation: conversation.as_ref(),
+            interpreter: interpreter.as_ref(),
         };
         let both = tokio::try_join!(
             pump(Direction::ToServer).run(client_reads, server_writes),
@@ -97,9 +98,31 @@ impl Link {
         );
         match both {
             Ok(((), ())) => Ending::Close,
-            // One end has gone without a farewell, or a rule says that it shall look like that.
-            Err(_) => Ending::Cut,
+            Err(Broken::Now) => Ending::Cut,
+            Err(Broken::Afterwards(direction, rule)) => {
+                self.cut_after_delivery(direction, &rule).await;
+                Ending::Cut
+            }
         }
+    }
+
+    /// Cuts the sender off at once, and the far end when it has read all that was sent, which it shows by closing.
+    async fn cut_after_delivery(&mut self, direction: Direction, rule: &Rule) {
+        let (sender, far_end) = match direction {
+            Direction::ToServer => (self.client.take(), &mut self.server),
+            Direction::ToClient => (self.server.take(), &mut self.client),
+        };
+        reset(sender);
+        if let Some(far_end) = far_end {
+            let closed = async {
+                let mut ignored = vec![0; 4096];
+                while far_end.read(&mut ignored).await.is_ok_and(|count| count > 0) {}
+            };
+            // One that is too busy to close has read it by then, or never will.
+            let _closed = timeout(DELIVERY, closed).await;
+        }
+        // It has nothing to decide any more: this takes note.
+        rule.decide().await;
     }
 
     async fn close(&mut self) {
@@ -107,6 +130,11 @@ impl Link {
             let _closed = orderly(stream).await;
         }
     }
+}
+
+fn reset(stream: Option<TcpStream>) {
+    // One that is closed already needs no reset.
+    let _reset = stream.map(|stream| stream.set_zero_linger());
 }
 
 async fn orderly(mut stream: TcpStream) -> io::Result<()> {
@@ -124,8 +152,7 @@ impl Drop for Link {
     fn drop(&mut self) {
         // Whoever closes in order has taken the streams out before.
         for stream in [self.client.take(), self.server.take()].into_iter().flatten() {
-            // A stream that is closed already needs no reset.
-            let _reset = stream.set_zero_linger();
+            reset(Some(stream));
         }
         self.state.counts.send_modify(|counts| counts.open -= 1);
     }

@@ -4,7 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::Direction;
-use super::rules::{Rule, Rules};
+use super::interpreter::{Interpreter, Step, Steps};
+use super::rules::Rule;
+use super::statement_rules::Rules;
 
 /// A message that is larger is no longer looked at, and neither is what follows it.
 const LARGEST: usize = 64 * 1024 * 1024;
@@ -13,14 +15,6 @@ const LARGEST: usize = 64 * 1024 * 1024;
 const CANCEL: u32 = 80_877_102;
 const TLS: u32 = 80_877_103;
 const GSS_ENCRYPTION: u32 = 80_877_104;
-
-/// What to do with what has come.
-#[derive(Debug)]
-pub(super) enum Step {
-    Send(Vec<u8>),
-    /// Ask this rule whether to go on.
-    Decide(Arc<Rule>),
-}
 
 /// Follows one connection.
 ///
@@ -62,38 +56,6 @@ impl Conversation {
             portals: HashMap::new(),
             withheld: Vec::new(),
         }
-    }
-
-    /// Bytes were lost, so what follows cannot be understood.
-    pub(super) const fn give_up(&mut self) {
-        self.opaque = true;
-    }
-
-    /// Takes what one side has sent.
-    pub(super) fn take(&mut self, direction: Direction, bytes: &[u8]) -> Vec<Step> {
-        let mut steps = Steps::default();
-        match direction {
-            Direction::ToServer => {
-                self.from_client.extend_from_slice(bytes);
-                while !self.opaque && self.client_says(&mut steps) {}
-            }
-            Direction::ToClient => {
-                self.from_server.extend_from_slice(bytes);
-                while !self.opaque && self.server_says(&mut steps) {}
-            }
-        }
-        if self.opaque {
-            let rest = match direction {
-                Direction::ToServer => std::mem::take(&mut self.from_client),
-                Direction::ToClient => {
-                    let mut rest = std::mem::take(&mut self.withheld);
-                    rest.append(&mut self.from_server);
-                    rest
-                }
-            };
-            steps.send(&rest);
-        }
-        steps.0
     }
 
     /// Takes one message of the client; `false` when there is no whole one.
@@ -189,6 +151,38 @@ impl Conversation {
     }
 }
 
+impl Interpreter for Conversation {
+    fn give_up(&mut self) {
+        self.opaque = true;
+    }
+
+    fn take(&mut self, direction: Direction, bytes: &[u8]) -> Vec<Step> {
+        let mut steps = Steps::default();
+        match direction {
+            Direction::ToServer => {
+                self.from_client.extend_from_slice(bytes);
+                while !self.opaque && self.client_says(&mut steps) {}
+            }
+            Direction::ToClient => {
+                self.from_server.extend_from_slice(bytes);
+                while !self.opaque && self.server_says(&mut steps) {}
+            }
+        }
+        if self.opaque {
+            let rest = match direction {
+                Direction::ToServer => std::mem::take(&mut self.from_client),
+                Direction::ToClient => {
+                    let mut rest = std::mem::take(&mut self.withheld);
+                    rest.append(&mut self.from_server);
+                    rest
+                }
+            };
+            steps.send(&rest);
+        }
+        steps.0
+    }
+}
+
 /// Takes the first whole message: some letters, a length that counts itself, and as much.
 fn next(buffer: &mut Vec<u8>, letters: usize, opaque: &mut bool) -> Option<Vec<u8>> {
     let length = number(buffer.get(letters..letters + 4)?);
@@ -200,26 +194,6 @@ fn next(buffer: &mut Vec<u8>, letters: usize, opaque: &mut bool) -> Option<Vec<u
         }
         Some(whole) if buffer.len() < whole => None,
         Some(whole) => Some(buffer.drain(..whole).collect()),
-    }
-}
-
-#[derive(Debug, Default)]
-struct Steps(Vec<Step>);
-
-impl Steps {
-    fn send(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        match self.0.last_mut() {
-            // What comes at once goes on at once.
-            Some(Step::Send(before)) => before.extend_from_slice(bytes),
-            Some(Step::Decide(_)) | None => self.0.push(Step::Send(bytes.to_vec())),
-        }
-    }
-
-    fn decide(&mut self, rule: Option<Arc<Rule>>) {
-        self.0.extend(rule.map(Step::Decide));
     }
 }
 

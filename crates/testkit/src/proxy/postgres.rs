@@ -3,8 +3,11 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use super::rules::{Hold, Loss, Point, Rules};
+use super::conversation::Conversation;
+use super::rules::{Hold, Loss};
+use super::statement_rules::{Point, Rules};
 use super::{Statement, TcpProxy};
 
 /// A [`TcpProxy`] in front of PostgreSQL that catches statements, of the simple and the extended protocol.
@@ -37,7 +40,9 @@ impl PostgresProxy {
     /// The loopback interface has no free port.
     pub async fn start(upstream: impl fmt::Display) -> io::Result<Self> {
         let rules = Rules::default();
-        let tcp = TcpProxy::start_with(upstream.to_string(), Some(rules.clone())).await?;
+        let of_each = rules.clone();
+        let protocol = Arc::new(move || Box::new(Conversation::new(of_each.clone())) as _);
+        let tcp = TcpProxy::start_with(upstream.to_string(), Some(protocol)).await?;
         Ok(Self { tcp, rules })
     }
 

@@ -1,48 +1,49 @@
-//! What a test wants to happen when a statement passes.
+//! What a test wants to happen when something passes.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use super::{PATIENCE, Statement, lock};
+use super::{PATIENCE, lock};
 
-/// All rules of a proxy.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Rules {
-    inner: Arc<Inner>,
+/// All rules of a proxy. `W` says what one is about.
+pub(super) struct RuleBook<W> {
+    rules: Arc<Mutex<Entries<W>>>,
 }
 
-#[derive(Debug, Default)]
-struct Inner {
-    rules: Mutex<Vec<Arc<Rule>>>,
-    statements: AtomicU64,
-}
+type Entries<W> = Vec<(W, Arc<Rule>)>;
 
-/// Where a statement is caught.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Point {
-    /// Before the server has it.
-    Request,
-    /// When the server has answered it whole.
-    Reply,
-}
-
+/// What becomes of what a rule has caught.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
+    /// It waits for the test's verdict.
     Hold,
+    /// It is thrown away, and its connection is cut.
     Lose,
+    /// It is thrown away, and the connection goes on.
+    Swallow,
+    /// It goes on, and then its connection is cut.
+    CutAfterwards,
+    /// It goes on with this byte changed.
+    Corrupt(usize),
 }
 
 #[derive(Debug)]
 pub(super) struct Rule {
-    statement: Statement,
-    point: Point,
+    /// What it is about, for people.
+    about: String,
     effect: Effect,
-    /// How many statements it is still for.
-    remaining: Mutex<usize>,
+    plan: Mutex<Plan>,
     progress: watch::Sender<Progress>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    /// How many it lets pass first.
+    skip: usize,
+    /// How many it is still for.
+    remaining: usize,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -57,70 +58,90 @@ enum Verdict {
     Cut,
 }
 
-/// What is to be done about one statement.
-#[derive(Debug, Default)]
-pub(super) struct Caught {
-    pub(super) request: Option<Arc<Rule>>,
-    pub(super) reply: Option<Arc<Rule>>,
-}
-
-impl Rules {
-    fn add(&self, statement: Statement, point: Point, effect: Effect, times: usize) -> Arc<Rule> {
+impl<W: fmt::Debug> RuleBook<W> {
+    fn add(&self, about: W, effect: Effect, from: usize, times: usize) -> Arc<Rule> {
         let rule = Arc::new(Rule {
-            statement,
-            point,
+            about: format!("{about:?}"),
             effect,
-            remaining: Mutex::new(times),
+            plan: Mutex::new(Plan {
+                skip: from.saturating_sub(1),
+                remaining: times,
+            }),
             progress: watch::Sender::default(),
         });
-        lock(&self.inner.rules).push(Arc::clone(&rule));
+        lock(&self.rules).push((about, Arc::clone(&rule)));
         rule
     }
 
-    pub(super) fn hold(&self, statement: Statement, point: Point) -> Hold {
+    /// Holds the `from`th that comes from now on.
+    pub(super) fn hold(&self, about: W, from: usize) -> Hold {
         Hold {
-            rule: self.add(statement, point, Effect::Hold, 1),
+            rule: self.add(about, Effect::Hold, from, 1),
         }
     }
 
-    pub(super) fn lose(&self, statement: Statement, point: Point, times: usize) -> Loss {
+    /// Does something else to the `from`th that comes from now on, and to the following, to as many as `times`.
+    pub(super) fn lose(&self, about: W, effect: Effect, from: usize, times: usize) -> Loss {
         Loss {
-            rule: self.add(statement, point, Effect::Lose, times),
+            rule: self.add(about, effect, from, times),
             times,
         }
     }
 
-    /// A statement passes: uses up the first rule for each point that is about it.
-    pub(super) fn catch(&self, sql: &str) -> Caught {
-        self.inner.statements.fetch_add(1, Ordering::Relaxed);
-        let mut rules = lock(&self.inner.rules);
-        rules.retain(|rule| *lock(&rule.remaining) > 0);
-        let first = |point| {
-            let rule = rules
-                .iter()
-                .find(|rule| rule.point == point && rule.statement.recognises(sql))?;
-            // Of a rule that was given up meanwhile, nothing remains.
-            let mut remaining = lock(&rule.remaining);
-            *remaining = remaining.checked_sub(1)?;
-            Some(Arc::clone(rule))
-        };
-        Caught {
-            request: first(Point::Request),
-            reply: first(Point::Reply),
+    /// Something passes: uses up the first rule that is about it, and lets the others count it.
+    pub(super) fn catch(&self, is_about: impl Fn(&W) -> bool) -> Option<Arc<Rule>> {
+        let mut rules = lock(&self.rules);
+        rules.retain(|(_, rule)| lock(&rule.plan).remaining > 0);
+        let mut caught = None;
+        for (_, rule) in rules.iter().filter(|(about, _)| is_about(about)) {
+            let mut plan = lock(&rule.plan);
+            if plan.skip > 0 {
+                plan.skip -= 1;
+            } else if caught.is_none()
+                // Of a rule that was given up meanwhile, nothing remains.
+                && let Some(remaining) = plan.remaining.checked_sub(1)
+            {
+                plan.remaining = remaining;
+                caught = Some(Arc::clone(rule));
+            }
+        }
+        caught
+    }
+}
+
+impl<W> Default for RuleBook<W> {
+    fn default() -> Self {
+        Self { rules: Arc::default() }
+    }
+}
+
+impl<W> Clone for RuleBook<W> {
+    fn clone(&self) -> Self {
+        Self {
+            rules: Arc::clone(&self.rules),
         }
     }
+}
 
-    pub(super) fn statements(&self) -> u64 {
-        self.inner.statements.load(Ordering::Relaxed)
+impl<W> fmt::Debug for RuleBook<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RuleBook")
+            .field("rules", &lock(&self.rules).len())
+            .finish()
     }
 }
 
 impl Rule {
-    /// The statement, or its reply, is here. Answers whether it may go on.
+    pub(super) const fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// What it is about is here. Answers whether the connection goes on.
     pub(super) async fn decide(&self) -> bool {
         self.progress.send_modify(|progress| progress.caught += 1);
         match self.effect {
-            Effect::Lose => false,
+            Effect::Lose | Effect::CutAfterwards => false,
+            Effect::Swallow | Effect::Corrupt(_) => true,
             Effect::Hold => {
                 let mut progress = self.progress.subscribe();
                 let decided = progress.wait_for(|progress| progress.verdict.is_some()).await;
@@ -130,7 +151,7 @@ impl Rule {
     }
 
     fn give_up(&self, verdict: Verdict) {
-        *lock(&self.remaining) = 0;
+        lock(&self.plan).remaining = 0;
         self.progress.send_modify(|progress| {
             progress.verdict.get_or_insert(verdict);
         });
@@ -141,30 +162,30 @@ impl Rule {
         let caught = tokio::time::timeout(PATIENCE, progress.wait_for(|progress| progress.caught >= times)).await;
         assert!(
             matches!(caught, Ok(Ok(_))),
-            "after {} s, {what} {:?} has not come by {times} times",
+            "after {} s, what is to be {what}, {}, has not come by {times} times",
             PATIENCE.as_secs(),
-            self.statement
+            self.about
         );
     }
 }
 
-/// Catches one statement and keeps it until the test says what becomes of it. Dropping it lets the statement go.
+/// Catches one statement or frame and keeps it until the test says what becomes of it. Dropping it lets that go.
 #[must_use = "a hold that is dropped holds nothing"]
 pub struct Hold {
     rule: Arc<Rule>,
 }
 
 impl Hold {
-    /// Waits until the proxy has caught the statement: for a request, the server knows nothing of it yet; for a reply,
+    /// Waits until the proxy has caught it: of a request or a frame, the other end knows nothing yet; when it is a reply,
     /// the server has done all it was asked.
     ///
     /// # Panics
     /// That did not happen within 30 s.
     pub async fn arrived(&self) {
-        self.rule.wait_until_caught(1, "the held statement").await;
+        self.rule.wait_until_caught(1, "held").await;
     }
 
-    /// Whether it has caught the statement.
+    /// Whether it has caught it.
     pub fn has_arrived(&self) -> bool {
         self.rule.progress.borrow().caught > 0
     }
@@ -189,13 +210,13 @@ impl Drop for Hold {
 impl fmt::Debug for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hold")
-            .field("statement", &self.rule.statement)
+            .field("about", &self.rule.about)
             .field("has_arrived", &self.has_arrived())
             .finish_non_exhaustive()
     }
 }
 
-/// Throws statements or their replies away, and cuts their connections on both sides. Dropping it ends that.
+/// Takes something away from what passes: statements, replies, frames, or the connection. Dropping it ends that.
 #[must_use = "a loss that is dropped loses nothing"]
 pub struct Loss {
     rule: Arc<Rule>,
@@ -208,7 +229,7 @@ impl Loss {
     /// # Panics
     /// It has not within 30 s.
     pub async fn happened(&self) {
-        self.rule.wait_until_caught(self.times, "the statement to lose").await;
+        self.rule.wait_until_caught(self.times, "lost").await;
     }
 
     /// How many times it has happened so far.
@@ -226,8 +247,26 @@ impl Drop for Loss {
 impl fmt::Debug for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loss")
-            .field("statement", &self.rule.statement)
+            .field("about", &self.rule.about)
             .field("count", &self.count())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_for_the_nth_and_others_count_what_it_catches() {
+        let book = RuleBook::default();
+        let _first = book.lose("frame", Effect::Swallow, 2, 1);
+        let _second = book.lose("frame", Effect::Lose, 3, 2);
+        let effects: Vec<_> = (0..5)
+            .map(|_| book.catch(|about| *about == "frame").map(|rule| rule.effect()))
+            .collect();
+        let lost = Some(Effect::Lose);
+        assert_eq!(effects, [None, Some(Effect::Swallow), lost, lost, None]);
+        assert!(book.catch(|about| *about == "other").is_none());
     }
 }

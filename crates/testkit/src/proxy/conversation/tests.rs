@@ -1,5 +1,6 @@
 use super::super::Statement;
-use super::super::rules::{Point, Rules};
+use super::super::interpreter::Interpreter;
+use super::super::statement_rules::{Point, Rules};
 use super::{Conversation, Step, TLS};
 use crate::proxy::Direction::{ToClient, ToServer};
 
@@ -16,7 +17,7 @@ fn introduction(code: u32) -> Vec<u8> {
 fn passes(steps: Vec<Step>) -> Vec<u8> {
     let parts = steps.into_iter().map(|step| match step {
         Step::Send(bytes) => bytes,
-        Step::Decide(_) => b"!".to_vec(),
+        Step::Decide(_) | Step::CutAfterwards(_) => b"!".to_vec(),
     });
     parts.collect::<Vec<_>>().concat()
 }
