@@ -105,8 +105,8 @@ impl Epoch {
         loop {
             tokio::select! {
                 biased;
-                () = closing.cancelled() => self.fail(Trouble::away("the queue is closed")),
                 () = self.lost.cancelled() => return self.why(),
+                () = closing.cancelled() => self.fail(Trouble::away("the queue is closed")),
                 event = events.next() => match event {
                     Some(Event::ConnectionBlocked(reason)) => {
                         let reason = short(&reason);
@@ -117,6 +117,8 @@ impl Epoch {
                         tracing::info!(epoch = self.number, "the broker takes messages again");
                         *self.blocked_state() = None;
                     }
+                    // Also told of channels, which concern their users only.
+                    Some(Event::Error(_)) if self.connection.status().connected() => {}
                     Some(Event::Error(error)) => self.fail(error.into()),
                     Some(_) => {}
                     None => self.fail(Trouble::away("the connection ended")),

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::declarer::short;
 use crate::link::{CALL_LIMIT, Epoch};
 use crate::queue::arrival::Arrival;
-use crate::queue::delivery::{AmqpDelivery, Place};
+use crate::queue::delivery::{AmqpDelivery, Place, requeue};
 use crate::queue::held_side::HeldSide;
 use crate::queue::lines::Lines;
 use crate::queue::pump::{Incoming, LineEvent, Pump};
@@ -103,6 +103,7 @@ impl QueueConsumer for AmqpQueue {
             room: Arc::new(Semaphore::new(prefetch)),
             outstanding,
             at_hand: inner.at_hand(topic),
+            is_ordered: inner.topology.is_ordered(topic),
             stopping,
             abandoned: Some(abandoned),
             ended,
@@ -165,6 +166,7 @@ struct AmqpDeliveries {
     room: Arc<Semaphore>,
     outstanding: Arc<Outstanding>,
     at_hand: Arc<AtomicU64>,
+    is_ordered: bool,
     stopping: CancellationToken,
     /// Cancelled when it is dropped without having been stopped.
     abandoned: Option<CancellationToken>,
@@ -213,10 +215,13 @@ impl Deliveries for AmqpDeliveries {
         self.stopping.cancel();
         self.held.stop().await;
         self.ended.cancelled().await;
-        // Taken and not handed out. Where order matters the pump gives them back together, when the last one is settled.
+        // Where order matters the pump gives back what was not handed out, when the last delivery is settled.
+        if self.is_ordered {
+            return;
+        }
         while let Ok(ready) = self.ready.try_recv() {
-            if let Ok(Ready { arrival, line: None }) = ready {
-                super::delivery::requeue(&self.epoch, &arrival.acker).await;
+            if let Ok(Ready { arrival, .. }) = ready {
+                requeue(&self.epoch, &arrival.acker).await;
             }
         }
     }

@@ -147,7 +147,8 @@ fn unavailable(reason: &str) -> PublishError {
 #[async_trait]
 impl QueuePublisher for AmqpQueue {
     async fn publish(&self, messages: Vec<TaskEnvelope>) -> Vec<Result<Published, PublishError>> {
-        let sorted = self.sort(messages);
+        self.inner
+            .know(&messages.iter().map(|message| message.topic.clone()).collect());
         let Sorted {
             ids,
             mut results,
@@ -155,7 +156,7 @@ impl QueuePublisher for AmqpQueue {
             outgoing_places,
             kept,
             kept_places,
-        } = sorted;
+        } = self.sort(messages);
         let topology = &self.inner.topology;
         let published = self
             .inner

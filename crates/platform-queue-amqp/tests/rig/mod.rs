@@ -1,8 +1,8 @@
 //! A queue on a broker that all tests share, under names of its own, and with a database in memory.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aftercommit_domain::contract::TopicName;
@@ -11,42 +11,40 @@ use aftercommit_domain::time::Clock;
 use aftercommit_platform_queue_amqp::{AmqpOptions, AmqpQueue, AmqpServices, AmqpStores};
 use aftercommit_testkit::rabbitmq_server::RabbitMqServer;
 use aftercommit_testkit::{InMemory, TestServices, test_services};
-use lapin::options::{
-    BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions,
-    QueueDeleteOptions,
-};
+use lapin::options::{BasicAckOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueuePurgeOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 
 /// The topics of the suites.
-pub const LETTERS: TopicName = TopicName::constant("letters");
-pub const PARCELS: TopicName = TopicName::constant("parcels");
+pub(crate) const LETTERS: TopicName = TopicName::constant("letters");
+pub(crate) const PARCELS: TopicName = TopicName::constant("parcels");
 /// So much that real time plays no part in a test.
 const SLACK: Duration = Duration::from_secs(600);
 
-pub struct Rig {
-    pub services: TestServices,
-    pub store: InMemory,
-    pub queue: AmqpQueue,
-    pub options: AmqpOptions,
+pub(crate) struct Rig {
+    pub(crate) services: TestServices,
+    pub(crate) store: InMemory,
+    pub(crate) queue: AmqpQueue,
+    pub(crate) options: AmqpOptions,
     connection: Connection,
 }
 
 impl Rig {
-    pub async fn start(change: impl FnOnce(&mut AmqpOptions)) -> Self {
+    pub(crate) async fn start(change: impl FnOnce(&mut AmqpOptions)) -> Self {
         let server = RabbitMqServer::shared().await;
         Self::start_on(&server, change).await
     }
 
-    pub async fn start_on(server: &RabbitMqServer, change: impl FnOnce(&mut AmqpOptions)) -> Self {
-        static RIGS: AtomicU32 = AtomicU32::new(0);
+    pub(crate) async fn start_on(server: &RabbitMqServer, change: impl FnOnce(&mut AmqpOptions)) -> Self {
         let mut options = AmqpOptions::local(server.port());
-        options.prefix = format!("rig{}-{}", std::process::id(), RIGS.fetch_add(1, Ordering::Relaxed));
         change(&mut options);
+        options.prefix = prefix(&options.ordered_topics);
         let services = test_services();
         let store = InMemory::for_tests(&services);
         let queue = queue(&options, &services, &store);
-        let connection = Connection::connect(&server.url(), ConnectionProperties::default()).await.unwrap();
+        let connection = Connection::connect(&server.url(), ConnectionProperties::default())
+            .await
+            .unwrap();
         Self {
             services,
             store,
@@ -57,18 +55,18 @@ impl Rig {
     }
 
     /// A name on the broker.
-    pub fn name(&self, rest: &str) -> String {
+    pub(crate) fn name(&self, rest: &str) -> String {
         format!("{}.{rest}", self.options.prefix)
     }
 
-    pub async fn channel(&self) -> Channel {
+    pub(crate) async fn channel(&self) -> Channel {
         let channel = self.connection.create_channel().await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
         channel
     }
 
     /// Publishes past every check.
-    pub async fn publish_raw(&self, exchange: &str, key: &str, properties: BasicProperties, body: &[u8]) {
+    pub(crate) async fn publish_raw(&self, exchange: &str, key: &str, properties: BasicProperties, body: &[u8]) {
         let options = BasicPublishOptions {
             mandatory: true,
             ..BasicPublishOptions::default()
@@ -76,18 +74,24 @@ impl Rig {
         let channel = self.channel().await;
         let confirm = channel.basic_publish(exchange.into(), key.into(), options, body, properties);
         let confirmation = confirm.await.unwrap().await.unwrap();
-        assert!(confirmation.is_ack() && confirmation.take_message().is_none(), "{key} leads somewhere");
+        assert!(
+            confirmation.is_ack() && confirmation.take_message().is_none(),
+            "{key} leads somewhere"
+        );
     }
 
     /// Lets time pass: the clock's, and that of what waits on the broker, which has a clock of its own.
-    pub async fn advance(&self, by: Duration) {
+    pub(crate) async fn advance(&self, by: Duration) {
         self.services.clock.advance(by);
         let channel = self.channel().await;
         for level in 0..17 {
             let queue = self.name(&format!("delay.{level}"));
             let mut waiting = Vec::new();
             loop {
-                match channel.basic_get(queue.as_str().into(), BasicGetOptions::default()).await {
+                match channel
+                    .basic_get(queue.as_str().into(), BasicGetOptions::default())
+                    .await
+                {
                     Ok(Some(message)) => waiting.push(message),
                     Ok(None) => break,
                     // Nothing was published yet, and so nothing declared.
@@ -96,7 +100,8 @@ impl Rig {
             }
             for message in waiting {
                 let key = message.delivery.routing_key.to_string();
-                self.move_on(&key, message.delivery.properties.clone(), &message.delivery.data).await;
+                self.move_on(&key, message.delivery.properties.clone(), &message.delivery.data)
+                    .await;
                 message.delivery.acker.ack(BasicAckOptions::default()).await.unwrap();
             }
         }
@@ -122,32 +127,45 @@ impl Rig {
             let seconds = SLACK.as_secs();
             let bits: String = (0..17).rev().map(|bit| format!("{}.", seconds >> bit & 1)).collect();
             let exchange = self.name("delay.16");
-            self.publish_raw(&exchange, &format!("{bits}{topic}"), properties, body).await;
+            self.publish_raw(&exchange, &format!("{bits}{topic}"), properties, body)
+                .await;
         }
     }
 
-    pub async fn stop(self) {
+    /// Leaves its names to the next rig, with nothing in them.
+    pub(crate) async fn stop(self) {
         self.queue.close().await;
+        let topics = BTreeSet::from([LETTERS, PARCELS]);
+        let looking = queue(&self.options, &self.services, &self.store);
+        let parts = looking.topology(&topics).await.unwrap();
+        looking.close().await;
         let channel = self.channel().await;
-        let topics = BTreeSet::from([LETTERS, PARCELS, TopicName::constant("domain-events")]);
-        // What is there is deleted under the names of this rig alone.
-        let all = queue(&self.options, &self.services, &self.store);
-        let parts = all.topology(&topics).await.unwrap();
-        all.close().await;
-        for part in parts {
-            let name = part.name.as_str();
-            if part.messages.is_some() {
-                channel.queue_delete(name.into(), QueueDeleteOptions::default()).await.unwrap();
-            } else if part.exists {
-                channel.exchange_delete(name.into(), ExchangeDeleteOptions::default()).await.unwrap();
-            }
+        for part in parts.iter().filter(|part| part.exists && part.messages.is_some()) {
+            let purging = channel.queue_purge(part.name.as_str().into(), QueuePurgeOptions::default());
+            purging.await.unwrap();
         }
         let _ = self.connection.close(200, "OK".into()).await;
+        FREE.lock()
+            .unwrap()
+            .push((self.options.ordered_topics.clone(), self.options.prefix));
+    }
+}
+
+/// Names that are free again, by the topics that are partitioned under them.
+static FREE: Mutex<Vec<(Vec<TopicName>, String)>> = Mutex::new(Vec::new());
+
+/// The first word of a rig's names: making queues anew for each test would take most of its time.
+fn prefix(ordered: &[TopicName]) -> String {
+    static RIGS: AtomicU32 = AtomicU32::new(0);
+    let mut free = FREE.lock().unwrap();
+    match free.iter().position(|(topics, _)| topics == ordered) {
+        Some(place) => free.swap_remove(place).1,
+        None => format!("rig{}-{}", std::process::id(), RIGS.fetch_add(1, Ordering::Relaxed)),
     }
 }
 
 /// A queue of another process on the same broker and database.
-pub fn queue(options: &AmqpOptions, services: &TestServices, store: &InMemory) -> AmqpQueue {
+pub(crate) fn queue(options: &AmqpOptions, services: &TestServices, store: &InMemory) -> AmqpQueue {
     let stores = AmqpStores {
         held: Arc::new(store.clone()),
         consumer: Arc::new(store.clone()),

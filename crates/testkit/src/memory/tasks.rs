@@ -137,6 +137,12 @@ impl Tasks {
         self.rows.insert(place, row);
     }
 
+    /// The order keys of a topic that have an unfinished task.
+    pub(super) fn orderings(&self, topic: &TopicName) -> impl Iterator<Item = &str> {
+        let places = self.topics.get(topic).into_iter().flatten();
+        places.filter_map(|place| self.rows.get(place)?.ordering.as_deref())
+    }
+
     pub(super) fn new_consumer(&mut self) -> u64 {
         let consumer = self.number();
         self.consumers.insert(consumer);

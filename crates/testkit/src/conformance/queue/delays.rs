@@ -71,7 +71,11 @@ async fn retry_once<P: Provider>(
     )
     .await;
     nothing_comes(deliveries, "it waits").await;
-    let expected = if failed { TaskState::Retryable } else { TaskState::Scheduled };
+    let expected = if failed {
+        TaskState::Retryable
+    } else {
+        TaskState::Scheduled
+    };
     let state = state_of(provider, id, expected).await;
     provider.advance(seconds(18)).await;
     nothing_comes(deliveries, "it still waits").await;

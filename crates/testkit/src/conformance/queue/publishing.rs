@@ -130,11 +130,8 @@ pub async fn an_invalid_task_does_not_spoil_others<P: Provider>(provider: &P) {
     let large = Some("envelope.too_large");
     assert_eq!(codes, [large, None, large, None]);
     let mut deliveries = consume(provider, &TOPIC, 5).await;
-    let mut found: Vec<_> = take(&mut deliveries, 2)
-        .await
-        .iter()
-        .map(|delivery| task_id(&**delivery))
-        .collect();
+    let held = take(&mut deliveries, 2).await;
+    let mut found: Vec<_> = held.iter().map(|delivery| task_id(&**delivery)).collect();
     found.sort();
     expected.sort();
     assert_eq!(found, expected);

@@ -73,7 +73,10 @@ pub async fn what_settling_frees_reaches_a_waiting_consumer_at_once<P: Provider>
     let messages = Messages::new(provider.services());
     let mut one = consume(provider, &TOPIC, 1).await;
     let mut waiting = consume(provider, &TOPIC, 1).await;
-    let stays = provider.queue_publisher().capabilities().keeps_order_keys_on_one_consumer;
+    let stays = provider
+        .queue_publisher()
+        .capabilities()
+        .keeps_order_keys_on_one_consumer;
     // Many rounds, so that a consumer that only polls could not make them in time.
     let rounds = async {
         for round in 0..30 {
