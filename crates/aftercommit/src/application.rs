@@ -222,9 +222,11 @@ impl Aftercommit {
         known.push(DOMAIN_EVENTS_TOPIC);
         // A process that runs no topics shares its environment with those that do.
         if known.len() > 1 {
-            kit.settings()
-                .topics
-                .check(&known.iter().map(TopicName::as_str).collect::<Vec<_>>())?;
+            let known: Vec<&str> = known.iter().map(TopicName::as_str).collect();
+            kit.settings().topics.check(&known)?;
+            if let Some(amqp) = &kit.settings().amqp {
+                amqp.check_topics(&known)?;
+            }
         }
         let options = engine_options(kit.settings(), self.roles, &known);
         let engine = Engine::new(kit.engine_ports(), options, &self.catalogue, self.routes, topics)?;

@@ -5,6 +5,9 @@
 //! said by one table, which [`reference()`] prints.
 
 mod admin;
+mod amqp;
+mod amqp_certificates;
+mod amqp_url;
 mod data_dir;
 mod database;
 mod duration;
@@ -17,6 +20,7 @@ mod key;
 mod layers;
 mod load;
 mod log;
+mod login;
 mod mail;
 mod names;
 mod postgres;
@@ -31,11 +35,15 @@ mod shutdown;
 mod sqlite;
 mod suggestion;
 mod table;
+mod topic_name;
 mod topics;
 mod unsupported;
 mod worker;
 
 pub use admin::AdminSettings;
+pub use amqp::AmqpSettings;
+pub use amqp_certificates::{AmqpCertificates, AmqpClientFiles, AmqpClientPem, AmqpPem};
+pub use amqp_url::{AmqpSecurity, AmqpServer};
 pub use data_dir::DataDir;
 pub use database::Database;
 pub use effective::{EffectiveValue, Rendering};

@@ -1,6 +1,7 @@
 //! The one place that reads the real environment and the real file.
 
 use crate::{
+    amqp::AmqpSettings,
     effective::EffectiveValue,
     error::{ConfigError, ConfigErrors},
     names::{Recognised, recognise_variable},
@@ -52,15 +53,34 @@ impl Settings {
         if let Some((path, file)) = file {
             warn_of_open_file(&mut settings, &path, &file);
         }
-        if let SealingSettings::File(path) = &settings.sealing {
-            read_sealing_keys(path)?;
-            if private_file::read(path).is_ok_and(|file| file.is_world_readable) {
-                let warning = open_file_warning(path);
-                settings.warnings.push(warning);
-            }
-        }
+        check_named_files(&mut settings)?;
         Ok(settings)
     }
+}
+
+/// What would fail at the first use of a file fails at the start instead.
+fn check_named_files(settings: &mut Settings) -> Result<(), ConfigErrors> {
+    let mut problems = Vec::new();
+    let mut open_files = Vec::new();
+    if let SealingSettings::File(path) = &settings.sealing {
+        if let Err(errors) = read_sealing_keys(path) {
+            problems.extend_from_slice(errors.problems());
+        }
+        if private_file::read(path).is_ok_and(|file| file.is_world_readable) {
+            open_files.push(open_file_warning(path));
+        }
+    }
+    if let Some(AmqpSettings { certificates, .. }) = &settings.amqp {
+        if let Err(errors) = certificates.load() {
+            problems.extend_from_slice(errors.problems());
+        }
+        open_files.extend(certificates.open_key_file().map(open_file_warning));
+    }
+    if !problems.is_empty() {
+        return Err(ConfigErrors::new(problems));
+    }
+    settings.warnings.extend(open_files);
+    Ok(())
 }
 
 /// Variables of others may hold any bytes; only ours must be text.
