@@ -8,7 +8,7 @@ use crate::{
     key::{Form, Key, Preset},
     reading::Reading,
     suggestion::nearest,
-    topic_name::{TOPIC_LIST, check_topic_name},
+    topic_name::{topics_of, written},
 };
 use std::{collections::BTreeSet, time::Duration};
 
@@ -48,7 +48,7 @@ pub(crate) static KEYS: [Key; 9] = [
     ),
     Key::new(
         "amqp.ordered_topics",
-        TOPIC_LIST,
+        Form::List("names of topics with commas between them, such as receipts,invitation-email"),
         Preset::Unset("domain-events alone, which always is"),
         "The topics whose order keys are kept, by partitions on the server. All processes need the same.",
     ),
@@ -124,7 +124,7 @@ impl AmqpSettings {
             |text| check_prefix(text).map(|()| text.to_owned()),
             String::clone,
         );
-        let ordered_topics = reading.list(ordered_topics, check_topic_name);
+        let ordered_topics = reading.list(ordered_topics, topics_of, written);
         let partitions = reading.count(partitions);
         let max_length = reading.count(max_length);
         let declare = reading.flag(declare);
@@ -151,7 +151,7 @@ impl AmqpSettings {
             server: server?,
             certificates,
             prefix: prefix.unwrap_or_default(),
-            ordered_topics: ordered_topics.unwrap_or_default().into_iter().collect(),
+            ordered_topics: ordered_topics.unwrap_or_default(),
             partitions,
             max_length,
             declare,

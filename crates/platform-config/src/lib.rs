@@ -1,6 +1,6 @@
 //! The configuration of Aftercommit: environment variables and, below them, `aftercommit.toml`.
 //!
-//! [`Settings::load`] reads the process; [`Settings::from_sources`] reads anything. Both report every problem at once,
+//! [`Settings::load`] reads the process, [`Settings::load_with`] a command line above it, and [`Settings::from_sources`] reads anything. Both report every problem at once,
 //! one line each with key, problem and accepted form, and never repeat a value that may be a secret. What exists is
 //! said by one table, which [`reference()`] prints.
 
@@ -29,6 +29,7 @@ mod private_file;
 mod reading;
 mod reference;
 mod relay;
+mod role;
 mod sealing;
 mod settings;
 mod shutdown;
@@ -55,6 +56,7 @@ pub use postgres::PostgresSettings;
 pub use postgres_url::{PostgresUrl, SslMode};
 pub use reference::{ReferenceEntry, reference, reference_entries};
 pub use relay::RelaySettings;
+pub use role::Role;
 pub use sealing::{SEALING_KEY_LENGTH, SealingKey, SealingSettings, read_sealing_keys};
 pub use settings::Settings;
 pub use shutdown::ShutdownSettings;

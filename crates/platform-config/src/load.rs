@@ -12,6 +12,7 @@ use crate::{
     table,
 };
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
 };
@@ -28,7 +29,15 @@ impl Settings {
     /// # Errors
     /// Every problem of all of them, one line each.
     pub fn load() -> Result<Self, ConfigErrors> {
-        Self::load_from(std::env::vars_os(), Path::new(""))
+        Self::load_with([])
+    }
+
+    /// The same with variables that win over those of the environment: what a command line says.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
+        Self::load_from(under(std::env::vars_os(), variables), Path::new(""))
     }
 
     /// `directory` is the working directory; an empty path leaves relative paths as they are.
@@ -56,6 +65,16 @@ impl Settings {
         check_named_files(&mut settings)?;
         Ok(settings)
     }
+}
+
+/// The environment with these variables instead of its own of the same names.
+fn under(
+    environment: impl Iterator<Item = (OsString, OsString)>,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Vec<(OsString, OsString)> {
+    let mut all: BTreeMap<OsString, OsString> = environment.collect();
+    all.extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
+    all.into_iter().collect()
 }
 
 /// What would fail at the first use of a file fails at the start instead.
@@ -176,6 +195,18 @@ mod tests {
         assert_eq!(load(directory.path(), &[]).unwrap().relay.batch_size, 7);
         let empty = tempfile::tempdir().unwrap();
         assert_eq!(load(empty.path(), &[]).unwrap().relay.batch_size, 256);
+    }
+
+    #[test]
+    fn what_a_command_line_says_wins_over_the_environment() {
+        let name = "AFTERCOMMIT_RELAY__BATCH_SIZE";
+        let environment = [(name, "7"), ("AFTERCOMMIT_RELAY__LEASE", "9s")];
+        let environment = environment.map(|(name, value)| (name.into(), value.into()));
+        let all = under(environment.into_iter(), [(name.to_owned(), "8".to_owned())]);
+        let relay = Settings::load_from(all, tempfile::tempdir().unwrap().path())
+            .unwrap()
+            .relay;
+        assert_eq!((relay.batch_size, relay.lease.as_secs()), (8, 9));
     }
 
     #[test]

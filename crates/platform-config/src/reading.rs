@@ -120,10 +120,15 @@ impl<'a> Reading<'a> {
         self.parsed_for("", key, parse, show)
     }
 
-    /// Words with commas between them, in the order in which they are written, or `None` where neither the configuration
-    /// nor a default gives any. `check` says what is wrong with one of them without repeating it.
-    pub(crate) fn list(&mut self, key: &Key, check: impl Fn(&str) -> Result<(), String>) -> Option<Vec<String>> {
-        let parse = |text: &str| -> Result<Vec<String>, String> {
+    /// What words with commas between them mean, or `None` where neither the configuration nor a default gives any. `parse`
+    /// says what is wrong with them without repeating them.
+    pub(crate) fn list<T>(
+        &mut self,
+        key: &Key,
+        parse: impl FnOnce(&[String]) -> Result<T, String>,
+        show: impl FnOnce(&T) -> String,
+    ) -> Option<T> {
+        let parse = |text: &str| {
             let words: Vec<String> = text.split(',').map(|word| word.trim().to_owned()).collect();
             for (index, word) in words.iter().enumerate() {
                 if word.is_empty() {
@@ -132,11 +137,10 @@ impl<'a> Reading<'a> {
                 if words[..index].contains(word) {
                     return Err("names the same thing twice".to_owned());
                 }
-                check(word)?;
             }
-            Ok(words)
+            parse(&words)
         };
-        self.parsed(key, parse, |words| words.join(","))
+        self.parsed(key, parse, show)
     }
 
     /// The path of a file.
