@@ -1,6 +1,6 @@
 //! What is understood and what is refused of a RabbitMQ server's URL and settings.
 
-use aftercommit_platform_config::{AmqpSecurity, AmqpSettings, ConfigErrors, Rendering, Settings};
+use aftercommit_platform_config::{AmqpCertificates, AmqpSecurity, AmqpSettings, ConfigErrors, Rendering, Settings};
 use secrecy::ExposeSecret as _;
 use std::{path::Path, time::Duration};
 
@@ -49,7 +49,7 @@ fn a_url_alone_is_enough() {
     assert_eq!(settings.heartbeat, Duration::from_secs(5));
     assert_eq!(settings.connect_timeout, Duration::from_secs(5));
     assert_eq!(settings.confirm_timeout, Duration::from_secs(12));
-    assert_eq!(settings.certificates, Default::default());
+    assert_eq!(settings.certificates, AmqpCertificates::default());
 }
 
 #[test]
