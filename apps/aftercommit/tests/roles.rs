@@ -1,7 +1,5 @@
 //! Everything in one process, unless the configuration says less.
 
-#![expect(clippy::unwrap_used, reason = "a failing test is what a panic is for")]
-
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
