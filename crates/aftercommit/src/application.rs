@@ -18,6 +18,7 @@ use crate::http;
 use crate::kit::{Kit, KitParts, Operations};
 use crate::opened::Opened;
 use crate::providers::{self, Providers, Purpose, System};
+use crate::roles::{ShownRoles, configured_roles};
 use crate::serve;
 use crate::startup::{StartupError, report};
 
@@ -34,7 +35,7 @@ pub struct Aftercommit {
     routers: Vec<Make<Router>>,
     on_start: Vec<StartHook>,
     next_steps: Option<String>,
-    roles: Roles,
+    roles: Option<Roles>,
 }
 
 impl Aftercommit {
@@ -48,7 +49,7 @@ impl Aftercommit {
             routers: Vec::new(),
             on_start: Vec::new(),
             next_steps: None,
-            roles: Roles::default(),
+            roles: None,
         }
     }
 
@@ -112,9 +113,10 @@ impl Aftercommit {
         self
     }
 
-    /// What this process does. Defaults to everything.
+    /// What this process does, whatever the configuration says. Defaults to `AFTERCOMMIT_WORKER__ROLES` and
+    /// `AFTERCOMMIT_WORKER__TOPICS`, and they to everything.
     pub fn roles(mut self, roles: Roles) -> Self {
-        self.roles = roles;
+        self.roles = Some(roles);
         self
     }
 
@@ -157,7 +159,7 @@ impl Aftercommit {
                 return Err(error);
             }
         };
-        let opened = self.build(settings, foundation).await?;
+        let opened = self.build(settings, foundation, Purpose::Run).await?;
         serve::until_stopped(opened, listener, metrics).await
     }
 
@@ -167,7 +169,7 @@ impl Aftercommit {
     /// Why it cannot start. What was opened is closed again.
     pub async fn open(self, settings: Settings) -> Result<Opened, StartupError> {
         let foundation = Foundation::lay(&settings, Arc::clone(&self.source), Purpose::Run).await?;
-        self.build(settings, foundation).await
+        self.build(settings, foundation, Purpose::Run).await
     }
 
     /// The same for commands of operators, which may meet the database of another application: tables that a server keeps
@@ -177,10 +179,10 @@ impl Aftercommit {
     /// As [`open`](Self::open); tables of another version.
     pub async fn open_for_operators(self, settings: Settings) -> Result<Opened, StartupError> {
         let foundation = Foundation::lay(&settings, Arc::clone(&self.source), Purpose::Operate).await?;
-        self.build(settings, foundation).await
+        self.build(settings, foundation, Purpose::Operate).await
     }
 
-    async fn build(self, settings: Settings, foundation: Foundation) -> Result<Opened, StartupError> {
+    async fn build(self, settings: Settings, foundation: Foundation, purpose: Purpose) -> Result<Opened, StartupError> {
         let health = Health::new(Arc::clone(&foundation.system.clock));
         let kit = Kit {
             inner: Arc::new(KitParts {
@@ -191,7 +193,7 @@ impl Aftercommit {
                 health,
             }),
         };
-        match self.declare(kit.clone()).await {
+        match self.declare(kit.clone(), purpose).await {
             Ok(opened) => Ok(opened),
             Err(error) => {
                 kit.close().await;
@@ -200,7 +202,7 @@ impl Aftercommit {
         }
     }
 
-    async fn declare(self, kit: Kit) -> Result<Opened, StartupError> {
+    async fn declare(self, kit: Kit, purpose: Purpose) -> Result<Opened, StartupError> {
         for hook in self.on_start {
             hook(kit.clone())
                 .await
@@ -222,11 +224,23 @@ impl Aftercommit {
         known.push(DOMAIN_EVENTS_TOPIC);
         // A process that runs no topics shares its environment with those that do.
         if known.len() > 1 {
-            kit.settings()
-                .topics
-                .check(&known.iter().map(TopicName::as_str).collect::<Vec<_>>())?;
+            let known: Vec<&str> = known.iter().map(TopicName::as_str).collect();
+            kit.settings().topics.check(&known)?;
+            // Commands of operators do not move anything, so that they keep no order.
+            if purpose == Purpose::Run
+                && let Some(amqp) = &kit.settings().amqp
+            {
+                amqp.check_topics(&known)?;
+            }
         }
-        let options = engine_options(kit.settings(), self.roles, &known);
+        let roles = match (self.roles, purpose) {
+            (Some(roles), _) => roles,
+            (None, Purpose::Run) => configured_roles(&kit.settings().worker)?,
+            // Nothing runs, and the configured topics may be those of another application.
+            (None, Purpose::Operate) => Roles::none(),
+        };
+        let shown_roles = ShownRoles::of(&roles);
+        let options = engine_options(kit.settings(), roles, &known);
         let engine = Engine::new(kit.engine_ports(), options, &self.catalogue, self.routes, topics)?;
         let operations = Operations {
             kit: kit.clone(),
@@ -241,6 +255,7 @@ impl Aftercommit {
             operations,
             router,
             next_steps: self.next_steps,
+            shown_roles,
         })
     }
 }

@@ -58,6 +58,7 @@ mod idle;
 mod kit;
 mod opened;
 mod providers;
+mod roles;
 mod run_file;
 #[cfg(feature = "postgres")]
 pub mod schema;

@@ -5,6 +5,7 @@ use aftercommit_runtime::{Engine, RunningEngine};
 use axum::Router;
 
 use crate::kit::{Kit, Operations};
+use crate::roles::ShownRoles;
 
 /// An application whose database is open and whose declaration was checked; nothing runs yet.
 pub struct Opened {
@@ -13,6 +14,7 @@ pub struct Opened {
     pub(crate) operations: Operations,
     pub(crate) router: Router,
     pub(crate) next_steps: Option<String>,
+    pub(crate) shown_roles: ShownRoles,
 }
 
 impl Opened {

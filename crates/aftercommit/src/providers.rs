@@ -133,6 +133,11 @@ pub(crate) async fn open(
     )]
     purpose: Purpose,
 ) -> Result<Providers, StartupError> {
+    if settings.amqp.is_some() {
+        return Err(StartupError::NotBuiltIn {
+            provider: "RabbitMQ".into(),
+        });
+    }
     match &settings.database {
         #[cfg(feature = "sqlite")]
         Database::Sqlite(path) => sqlite::open(path, settings, system, envelopes).await,

@@ -18,6 +18,7 @@ use crate::http;
 use crate::http::connections::{self, ConnectionLimits};
 use crate::kit::{Kit, reachable};
 use crate::opened::Opened;
+use crate::roles::ShownRoles;
 use crate::run_file::{RemovedAtEnd, RunFile, RunFileError};
 use crate::startup::StartupError;
 
@@ -94,6 +95,7 @@ async fn serve(
         operations,
         router,
         next_steps,
+        shown_roles,
     } = opened;
     let app = http::router(operations, metrics, announced.token).fallback_service(router);
     // The loops first: until they are known, readiness would have nothing to say about them.
@@ -107,10 +109,12 @@ async fn serve(
         close_http.clone(),
     ));
     // Whoever reads may be gone already.
-    let _ = std::io::stdout().write_all(first_screen(&kit, next_steps.as_deref()).as_bytes());
+    let _ = std::io::stdout().write_all(first_screen(&kit, &shown_roles, next_steps.as_deref()).as_bytes());
     tracing::info!(
         address = %kit.settings().http_addr,
         data_directory = %kit.settings().data_dir.path().display(),
+        roles = shown_roles.roles,
+        topics = shown_roles.topics,
         "started"
     );
 
@@ -156,7 +160,7 @@ fn admin_token(kit: &Kit) -> SecretString {
     })
 }
 
-fn first_screen(kit: &Kit, next_steps: Option<&str>) -> String {
+fn first_screen(kit: &Kit, shown_roles: &ShownRoles, next_steps: Option<&str>) -> String {
     let settings = kit.settings();
     let address = reachable(settings.http_addr).to_string();
     let mail = settings.mail.smtp.as_ref().map_or_else(
@@ -172,6 +176,12 @@ fn first_screen(kit: &Kit, next_steps: Option<&str>) -> String {
     let _ = writeln!(screen, "  data directory  {}", settings.data_dir.path().display());
     let _ = writeln!(screen, "  database        {}", database(settings));
     let _ = writeln!(screen, "  e-mail          {mail}");
+    if let Some(roles) = &shown_roles.roles {
+        let _ = writeln!(screen, "  roles           {roles}");
+    }
+    if let Some(topics) = &shown_roles.topics {
+        let _ = writeln!(screen, "  topics          {topics}");
+    }
     if let Some(text) = next_steps {
         let _ = writeln!(screen, "\n{}", text.replace("{address}", &address).trim_end());
     }

@@ -49,6 +49,16 @@ impl DatabaseUrl {
             Self::Postgres(url) => url.shown(),
         })
     }
+
+    /// Whether the database is a file. A URL that is wrong may have meant a server.
+    pub(crate) fn is_certainly_no_server(url: Option<&Self>, reading: &Reading<'_>) -> bool {
+        let [key] = &KEYS;
+        match url {
+            Some(Self::Sqlite(_)) => true,
+            Some(Self::Postgres(_)) => false,
+            None => !reading.is_given(key),
+        }
+    }
 }
 
 impl Database {

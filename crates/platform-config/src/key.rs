@@ -31,6 +31,8 @@ pub(crate) enum Form {
     Choice(&'static [&'static str]),
     /// Yes or no.
     Flag,
+    /// Words with commas between them, which a file may also write as a list, and how they are called.
+    List(&'static str),
     /// Anything that its own reader accepts, and how that is called.
     Described(&'static str),
 }
@@ -131,7 +133,7 @@ impl Form {
             }
             Self::Choice(choices) => format!("one of: {}", choices.join(", ")),
             Self::Flag => "true or false".to_owned(),
-            Self::Described(text) => (*text).to_owned(),
+            Self::List(text) | Self::Described(text) => (*text).to_owned(),
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The configuration of Aftercommit: environment variables and, below them, `aftercommit.toml`.
 //!
-//! [`Settings::load`] reads the process; [`Settings::from_sources`] reads anything. Both report every problem at once,
+//! [`Settings::load`] reads the process, [`Settings::load_with`] a command line above it, and [`Settings::from_sources`] reads anything. Both report every problem at once,
 //! one line each with key, problem and accepted form, and never repeat a value that may be a secret. What exists is
 //! said by one table, which [`reference()`] prints.
 
 mod admin;
+mod amqp;
+mod amqp_certificates;
+mod amqp_url;
 mod data_dir;
 mod database;
 mod duration;
@@ -17,6 +20,7 @@ mod key;
 mod layers;
 mod load;
 mod log;
+mod login;
 mod mail;
 mod names;
 mod postgres;
@@ -25,17 +29,22 @@ mod private_file;
 mod reading;
 mod reference;
 mod relay;
+mod role;
 mod sealing;
 mod settings;
 mod shutdown;
 mod sqlite;
 mod suggestion;
 mod table;
+mod topic_name;
 mod topics;
 mod unsupported;
 mod worker;
 
 pub use admin::AdminSettings;
+pub use amqp::AmqpSettings;
+pub use amqp_certificates::{AmqpCertificates, AmqpClientFiles, AmqpClientPem, AmqpPem};
+pub use amqp_url::{AmqpSecurity, AmqpServer};
 pub use data_dir::DataDir;
 pub use database::Database;
 pub use effective::{EffectiveValue, Rendering};
@@ -47,6 +56,7 @@ pub use postgres::PostgresSettings;
 pub use postgres_url::{PostgresUrl, SslMode};
 pub use reference::{ReferenceEntry, reference, reference_entries};
 pub use relay::RelaySettings;
+pub use role::Role;
 pub use sealing::{SEALING_KEY_LENGTH, SealingKey, SealingSettings, read_sealing_keys};
 pub use settings::Settings;
 pub use shutdown::ShutdownSettings;

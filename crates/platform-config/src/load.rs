@@ -1,6 +1,7 @@
 //! The one place that reads the real environment and the real file.
 
 use crate::{
+    amqp::AmqpSettings,
     effective::EffectiveValue,
     error::{ConfigError, ConfigErrors},
     names::{Recognised, recognise_variable},
@@ -11,6 +12,7 @@ use crate::{
     table,
 };
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
 };
@@ -27,7 +29,15 @@ impl Settings {
     /// # Errors
     /// Every problem of all of them, one line each.
     pub fn load() -> Result<Self, ConfigErrors> {
-        Self::load_from(std::env::vars_os(), Path::new(""))
+        Self::load_with([])
+    }
+
+    /// The same with variables that win over those of the environment: what a command line says.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigErrors> {
+        Self::load_from(under(std::env::vars_os(), variables), Path::new(""))
     }
 
     /// `directory` is the working directory; an empty path leaves relative paths as they are.
@@ -52,15 +62,44 @@ impl Settings {
         if let Some((path, file)) = file {
             warn_of_open_file(&mut settings, &path, &file);
         }
-        if let SealingSettings::File(path) = &settings.sealing {
-            read_sealing_keys(path)?;
-            if private_file::read(path).is_ok_and(|file| file.is_world_readable) {
-                let warning = open_file_warning(path);
-                settings.warnings.push(warning);
-            }
-        }
+        check_named_files(&mut settings)?;
         Ok(settings)
     }
+}
+
+/// The environment with these variables instead of its own of the same names.
+fn under(
+    environment: impl Iterator<Item = (OsString, OsString)>,
+    variables: impl IntoIterator<Item = (String, String)>,
+) -> Vec<(OsString, OsString)> {
+    let mut all: BTreeMap<OsString, OsString> = environment.collect();
+    all.extend(variables.into_iter().map(|(name, value)| (name.into(), value.into())));
+    all.into_iter().collect()
+}
+
+/// What would fail at the first use of a file fails at the start instead.
+fn check_named_files(settings: &mut Settings) -> Result<(), ConfigErrors> {
+    let mut problems = Vec::new();
+    let mut open_files = Vec::new();
+    if let SealingSettings::File(path) = &settings.sealing {
+        if let Err(errors) = read_sealing_keys(path) {
+            problems.extend_from_slice(errors.problems());
+        }
+        if private_file::read(path).is_ok_and(|file| file.is_world_readable) {
+            open_files.push(open_file_warning(path));
+        }
+    }
+    if let Some(AmqpSettings { certificates, .. }) = &settings.amqp {
+        if let Err(errors) = certificates.load() {
+            problems.extend_from_slice(errors.problems());
+        }
+        open_files.extend(certificates.open_key_file().map(open_file_warning));
+    }
+    if !problems.is_empty() {
+        return Err(ConfigErrors::new(problems));
+    }
+    settings.warnings.extend(open_files);
+    Ok(())
 }
 
 /// Variables of others may hold any bytes; only ours must be text.
@@ -156,6 +195,18 @@ mod tests {
         assert_eq!(load(directory.path(), &[]).unwrap().relay.batch_size, 7);
         let empty = tempfile::tempdir().unwrap();
         assert_eq!(load(empty.path(), &[]).unwrap().relay.batch_size, 256);
+    }
+
+    #[test]
+    fn what_a_command_line_says_wins_over_the_environment() {
+        let name = "AFTERCOMMIT_RELAY__BATCH_SIZE";
+        let environment = [(name, "7"), ("AFTERCOMMIT_RELAY__LEASE", "9s")];
+        let environment = environment.map(|(name, value)| (name.into(), value.into()));
+        let all = under(environment.into_iter(), [(name.to_owned(), "8".to_owned())]);
+        let relay = Settings::load_from(all, tempfile::tempdir().unwrap().path())
+            .unwrap()
+            .relay;
+        assert_eq!((relay.batch_size, relay.lease.as_secs()), (8, 9));
     }
 
     #[test]

@@ -120,6 +120,42 @@ impl<'a> Reading<'a> {
         self.parsed_for("", key, parse, show)
     }
 
+    /// What words with commas between them mean, or `None` where neither the configuration nor a default gives any. `parse`
+    /// says what is wrong with them without repeating them.
+    pub(crate) fn list<T>(
+        &mut self,
+        key: &Key,
+        parse: impl FnOnce(&[String]) -> Result<T, String>,
+        show: impl FnOnce(&T) -> String,
+    ) -> Option<T> {
+        let parse = |text: &str| {
+            let words: Vec<String> = text.split(',').map(|word| word.trim().to_owned()).collect();
+            for (index, word) in words.iter().enumerate() {
+                if word.is_empty() {
+                    return Err("has a comma with nothing before or after it".to_owned());
+                }
+                if words[..index].contains(word) {
+                    return Err("names the same thing twice".to_owned());
+                }
+            }
+            parse(&words)
+        };
+        self.parsed(key, parse, show)
+    }
+
+    /// The path of a file.
+    pub(crate) fn path(&mut self, key: &Key) -> Option<PathBuf> {
+        // Messages name files, and whoever takes the path for its content must not find a key in them.
+        let parse = |text: &str| {
+            if text.contains("-----BEGIN") {
+                Err("is what stands in the file instead of its path".to_owned())
+            } else {
+                Ok(PathBuf::from(text))
+            }
+        };
+        self.parsed(key, parse, |path| path.display().to_string())
+    }
+
     /// A secret that `check` accepts.
     pub(crate) fn secret(&mut self, key: &Key, check: impl FnOnce(&str) -> Result<(), String>) -> Option<SecretString> {
         self.parsed(
@@ -131,12 +167,17 @@ impl<'a> Reading<'a> {
 
     /// Reports a problem of a key that only shows in combination with others.
     pub(crate) fn refuse(&mut self, topic: &str, key: &Key, problem: &str) {
-        let name = key.name(topic);
-        let origin = self
-            .layers
-            .find(&name)
-            .map_or(Origin::Environment, |(_, origin)| origin);
-        let error = ConfigError::new(&written_name(&name, &origin), problem).expected(&key.form.expected());
+        self.report(&key.name(topic), problem, &key.form.expected());
+    }
+
+    /// The same where the form of the key is not what would mend it.
+    pub(crate) fn refuse_expecting(&mut self, key: &Key, problem: &str, expected: &str) {
+        self.report(&key.name(""), problem, expected);
+    }
+
+    fn report(&mut self, name: &KeyName, problem: &str, expected: &str) {
+        let origin = self.layers.find(name).map_or(Origin::Environment, |(_, origin)| origin);
+        let error = ConfigError::new(&written_name(name, &origin), problem).expected(expected);
         self.problems.push(error);
     }
 
@@ -204,6 +245,11 @@ fn plain_text(value: &Value, form: Form) -> Result<String, &'static str> {
             (None, None, number) => number.unwrap_or(f64::NAN).to_string(),
         },
         Value::Char(_, character) => character.to_string(),
+        // A file writes a list as such.
+        Value::Array(_, items) if matches!(form, Form::List(_)) => {
+            let words: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+            words.ok_or("is a list of something other than texts")?.join(",")
+        }
         Value::Bool(..) | Value::Empty(..) | Value::Dict(..) | Value::Array(..) => {
             return Err("is neither a text nor a number");
         }

@@ -67,11 +67,7 @@ impl SealingSettings {
     pub(crate) fn read(reading: &mut Reading<'_>, data_dir: &DataDir) -> Self {
         let [keys, keys_file] = &KEYS;
         let given = reading.parsed(keys, parse, |_| REDACTED.to_owned());
-        let file = reading.parsed(
-            keys_file,
-            |text| Ok(PathBuf::from(text)),
-            |path| path.display().to_string(),
-        );
+        let file = reading.path(keys_file);
         if reading.is_given(keys) && reading.is_given(keys_file) {
             reading.refuse("", keys, "cannot be given together with sealing.keys_file");
         }

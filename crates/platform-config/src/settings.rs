@@ -1,9 +1,10 @@
 //! The whole configuration of a process.
 
 use crate::{
-    AdminSettings, ConfigErrors, DataDir, Database, EffectiveValue, HistorySettings, LogSettings, MailSettings,
-    RelaySettings, Rendering, SealingSettings, ShutdownSettings, SqliteSettings, TopicsSettings, WorkerSettings,
-    database::DatabaseUrl, effective, http, layers::Layers, reading::Reading, unsupported,
+    AdminSettings, AmqpServer, AmqpSettings, ConfigErrors, DataDir, Database, EffectiveValue, HistorySettings,
+    LogSettings, MailSettings, RelaySettings, Rendering, SealingSettings, ShutdownSettings, SqliteSettings,
+    TopicsSettings, WorkerSettings, database::DatabaseUrl, effective, http, layers::Layers, reading::Reading,
+    unsupported,
 };
 use std::{net::SocketAddr, path::Path};
 
@@ -14,6 +15,8 @@ use std::{net::SocketAddr, path::Path};
 pub struct Settings {
     /// The database, with its own settings where it is a server. Defaults to a SQLite file in the data directory.
     pub database: Database,
+    /// The RabbitMQ server that carries tasks. Unset by default: the queue is in the database.
+    pub amqp: Option<AmqpSettings>,
     /// Outgoing e-mail.
     pub mail: MailSettings,
     /// The address of the HTTP server. Defaults to 127.0.0.1:9090.
@@ -62,6 +65,7 @@ impl Settings {
         // The data directory comes first because it moves defaults of others.
         let data_dir = DataDir::read(&mut reading);
         let database_url = DatabaseUrl::read(&mut reading);
+        let amqp_server = AmqpServer::read(&mut reading, database_url.as_ref());
         let mut settings = Self {
             mail: MailSettings::read(&mut reading, &data_dir),
             http_addr: http::read(&mut reading),
@@ -76,11 +80,15 @@ impl Settings {
             admin: AdminSettings::read(&mut reading),
             sqlite: SqliteSettings::read(&mut reading),
             database: Database::read(&mut reading, database_url, &data_dir),
+            amqp: AmqpSettings::read(&mut reading, amqp_server),
             data_dir,
             warnings: Vec::new(),
             effective: Vec::new(),
         };
         settings.warnings.extend(settings.database.warnings());
+        settings
+            .warnings
+            .extend(settings.amqp.as_ref().and_then(AmqpSettings::warning));
         settings.warnings.extend(settings.mail.warning());
         settings.effective = reading.finish()?;
         Ok(settings)

@@ -1,13 +1,14 @@
 //! The one table of all keys: the reference, the defaults and the check for unknown keys go by it.
 
 use crate::{
-    admin, data_dir, database, history, http, key::Key, log, mail, postgres, relay, sealing, shutdown, sqlite, topics,
-    unsupported, worker,
+    admin, amqp, amqp_certificates, amqp_url, data_dir, database, history, http, key::Key, log, mail, postgres, relay,
+    sealing, shutdown, sqlite, topics, unsupported, worker,
 };
 
 /// The keys that have an effect, in the order of the reference.
-static SUPPORTED: [&[Key]; 14] = [
+static SUPPORTED: [&[Key]; 17] = [
     &database::KEYS,
+    &amqp_url::KEYS,
     &mail::KEYS,
     &http::KEYS,
     &data_dir::KEYS,
@@ -21,6 +22,8 @@ static SUPPORTED: [&[Key]; 14] = [
     &admin::KEYS,
     &sqlite::KEYS,
     &postgres::KEYS,
+    &amqp::KEYS,
+    &amqp_certificates::KEYS,
 ];
 
 pub(crate) fn supported_keys() -> impl Iterator<Item = &'static Key> {

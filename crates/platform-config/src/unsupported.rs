@@ -13,12 +13,10 @@ const fn key(path: &'static str, variable: &'static str, instead: &'static str) 
         .secret()
 }
 
-const NO_QUEUE: &str = "it to be unset: the queue is in the database";
 const NO_TEMPORAL: &str = "it to be unset: workflows on Temporal are not built in";
 const NO_STORAGE: &str = "it to be unset: nothing is stored in objects";
 
-pub(crate) static KEYS: [Key; 6] = [
-    key("amqp_url", "AMQP_URL", NO_QUEUE),
+pub(crate) static KEYS: [Key; 5] = [
     key("temporal_address", "TEMPORAL_ADDRESS", NO_TEMPORAL),
     key("temporal_namespace", "TEMPORAL_NAMESPACE", NO_TEMPORAL),
     key("temporal_task_queue", "TEMPORAL_TASK_QUEUE", NO_TEMPORAL),

@@ -1,14 +1,20 @@
-//! `AFTERCOMMIT_WORKER__*`: what holds for every topic that says nothing else.
+//! `AFTERCOMMIT_WORKER__*`: what a process does, and what holds for every topic that says nothing else.
 
 use crate::{
     key::{Form, Key, Preset},
     reading::Reading,
+    role::{self, Role, roles_of},
+    topic_name::{self, topics_of},
 };
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// Settings of the workers.
 #[derive(Debug, PartialEq, Eq)]
 pub struct WorkerSettings {
+    /// What this process does. Defaults to everything.
+    pub roles: BTreeSet<Role>,
+    /// The topics that it runs, if running topics is one of its roles. `None`, the default, for all that are declared.
+    pub topics: Option<BTreeSet<String>>,
     /// Handlers of one topic that run at the same time. Defaults to 20.
     pub concurrency: usize,
     /// How long one attempt may take. Defaults to 60 s.
@@ -25,7 +31,19 @@ pub(crate) const TIMEOUT: Form = Form::Span {
     max: Duration::from_hours(24),
 };
 
-pub(crate) static KEYS: [Key; 3] = [
+pub(crate) static KEYS: [Key; 5] = [
+    Key::new(
+        "worker.roles",
+        Form::List("all, or some of relay, dispatcher, topics and maintenance with commas between them"),
+        Preset::Value(role::ALL),
+        "What this process does. Every role needs at least one process somewhere.",
+    ),
+    Key::new(
+        "worker.topics",
+        Form::List("all, or names of topics with commas between them, such as receipts,invitation-email"),
+        Preset::Value(role::ALL),
+        "The topics that this process runs. Only with the role topics; every topic needs at least one process somewhere.",
+    ),
     Key::new(
         "worker.concurrency",
         CONCURRENCY,
@@ -48,11 +66,32 @@ pub(crate) static KEYS: [Key; 3] = [
 
 impl WorkerSettings {
     pub(crate) fn read(reading: &mut Reading<'_>) -> Self {
-        let [concurrency, timeout, prefetch_factor] = &KEYS;
+        let [roles_key, topics_key, concurrency, timeout, prefetch_factor] = &KEYS;
+        let roles = reading.list(roles_key, roles_of, role::written);
+        let topics = reading.list(topics_key, some_topics, |topics| match topics {
+            Some(topics) => topic_name::written(topics),
+            None => role::ALL.to_owned(),
+        });
+        let runs_no_topics = roles.as_ref().is_some_and(|roles| !roles.contains(&Role::Topics));
+        if runs_no_topics && topics.as_ref().is_some_and(Option::is_some) {
+            let problem = format!("names topics, but topics is not one of {}", roles_key.name("").variable);
+            reading.refuse_expecting(topics_key, &problem, "all, or the role topics");
+        }
         Self {
+            roles: roles.unwrap_or_default(),
+            topics: topics.flatten(),
             concurrency: reading.count(concurrency),
             timeout: reading.span(timeout),
             prefetch_factor: reading.count(prefetch_factor),
         }
+    }
+}
+
+/// `None` for all.
+fn some_topics(words: &[String]) -> Result<Option<BTreeSet<String>>, String> {
+    match words {
+        [word] if word == role::ALL => Ok(None),
+        words if words.iter().any(|word| word == role::ALL) => Err("has all beside others".to_owned()),
+        words => topics_of(words).map(Some),
     }
 }

@@ -28,6 +28,7 @@ fn nothing_has_to_be_configured() {
     );
     assert_eq!(settings.http_addr, "127.0.0.1:9090".parse().unwrap());
     assert!(settings.mail.smtp.is_none());
+    assert!(settings.amqp.is_none(), "the queue is in the database");
     assert_eq!(settings.mail.dir, Path::new(".aftercommit/mail"));
     assert_eq!(settings.data_dir.run_file(), Path::new(".aftercommit/run.json"));
     assert_eq!(settings.relay.batch_size, 256);
@@ -303,6 +304,7 @@ fn no_secret_is_shown() {
             ("AFTERCOMMIT_ADMIN__TOKEN", "canary-token-0123456789"),
             ("AFTERCOMMIT_SEALING__KEYS", &key),
             ("DATABASE_URL", "postgres://app:canary@localhost/app"),
+            ("AMQP_URL", "amqps://canary-user:canary@mq.example/app"),
             (
                 "AFTERCOMMIT_POSTGRES__ENGINE_URL",
                 "postgres://engine:canary@localhost/app",
@@ -317,6 +319,7 @@ fn no_secret_is_shown() {
     let texts = [settings.describe(Rendering::Text), settings.describe(Rendering::Json)];
     for text in &texts {
         assert!(text.contains("smtps://‹redacted›@mail.example:465"), "{text}");
+        assert!(text.contains("amqps://‹redacted›@mq.example:5671/app"), "{text}");
     }
     for text in texts
         .iter()

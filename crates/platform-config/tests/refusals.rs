@@ -55,7 +55,7 @@ fn every_number_has_a_range() {
         for value in ["0", "-1", "1000000000"] {
             let line = refusal(&[(&key, value)], None).to_string();
             assert!(
-                line.starts_with(&key) && line.contains("expected a whole number from 1 to "),
+                line.starts_with(&key) && line.ends_with(&format!("expected {}", entry.accepted)),
                 "{line}"
             );
         }
@@ -183,7 +183,6 @@ fn settings_of_postgresql_that_do_not_fit_together_are_refused() {
 #[test]
 fn a_server_that_this_build_cannot_use_is_refused() {
     let cases = [
-        ("AMQP_URL", "amqp://me:canary@mq.example"),
         ("TEMPORAL_ADDRESS", "temporal.example:7233"),
         ("TEMPORAL_API_KEY", "canary"),
         ("STORAGE_URL", "s3://bucket"),
@@ -371,7 +370,7 @@ fn all_problems_are_reported_at_once() {
 
 #[test]
 fn no_value_of_any_key_is_repeated() {
-    let unsupported = ["AMQP_URL", "TEMPORAL_ADDRESS", "TEMPORAL_API_KEY", "STORAGE_URL"].map(str::to_owned);
+    let unsupported = ["TEMPORAL_ADDRESS", "TEMPORAL_API_KEY", "STORAGE_URL"].map(str::to_owned);
     let keys = reference_entries()
         .into_iter()
         .map(|entry| entry.key.replace("<TOPIC>", "RECEIPTS"))

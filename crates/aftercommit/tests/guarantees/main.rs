@@ -9,6 +9,7 @@ mod idle;
 mod place;
 mod probes;
 mod rails;
+mod roles;
 mod routes;
 mod start;
 mod tasks;

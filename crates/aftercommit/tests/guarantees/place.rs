@@ -76,9 +76,13 @@ impl Place {
     }
 
     pub(crate) async fn open(&self) -> OpenedPlace {
+        self.open_with(&[]).await
+    }
+
+    pub(crate) async fn open_with(&self, more: &[(&str, &str)]) -> OpenedPlace {
         metrics();
         let (application, handlers, runs) = application();
-        let opened = application.open(self.settings()).await.unwrap();
+        let opened = application.open(settings_of(&self.data(), more)).await.unwrap();
         OpenedPlace {
             api: Api::of(opened.operations()),
             opened,
@@ -165,6 +169,13 @@ impl Api {
             .header(AUTHORIZATION, format!("Bearer {TOKEN}"))
             .header(CONTENT_TYPE, "application/json");
         self.ask(request.body(body.into()).unwrap()).await
+    }
+
+    /// The loops of the process, by name.
+    pub(crate) async fn loops(&self) -> Vec<String> {
+        let health = self.get("/health").await.json(200);
+        let loops = health["loops"].as_array().unwrap().iter();
+        loops.map(|one| one["name"].as_str().unwrap().to_owned()).collect()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -60,6 +60,22 @@ async fn settings_of_a_topic_that_nobody_declared_are_refused() {
 }
 
 #[tokio::test]
+async fn a_broker_that_was_not_compiled_in_is_refused() {
+    let place = Place::new();
+    let pairs = [
+        ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+        ("AMQP_URL", "amqp://127.0.0.1:1"),
+    ];
+    let (application, ..) = application();
+    let error = refused(application.open(settings_of(&place.data(), &pairs)).await);
+    assert!(
+        matches!(&error, StartupError::NotBuiltIn { provider } if provider == "RabbitMQ"),
+        "{error:?}"
+    );
+    assert_eq!(error.exit_code(), 78);
+}
+
+#[tokio::test]
 async fn a_data_directory_that_cannot_be_made_is_named_with_the_way_out() {
     let place = Place::new();
     std::fs::write(place.data(), "a file").unwrap();
