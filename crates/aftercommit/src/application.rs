@@ -240,9 +240,16 @@ impl Aftercommit {
             (None, Purpose::Operate) => Roles::none(),
         };
         let shown_roles = ShownRoles::of(&roles);
+        let works_on_the_queue = roles != Roles::none();
         let options = engine_options(kit.settings(), roles, &known);
         let engine = Engine::new(kit.engine_ports(), options, &self.catalogue, self.routes, topics)?;
+        if let Some(broker) = &kit.inner.providers.broker
+            && purpose == Purpose::Run
+        {
+            providers::declare(&**broker, &engine.topics_it_leads_to()).await?;
+        }
         let operations = Operations {
+            works_on_the_queue,
             kit: kit.clone(),
             catalogue: self.catalogue,
             routes: Arc::clone(engine.routes()),

@@ -166,6 +166,7 @@ impl Kit {
             queue_consumer: Arc::clone(&providers.queue_consumer),
             queue_maintenance: Arc::clone(&providers.queue_maintenance),
             event_log: Arc::clone(&providers.event_log),
+            event_feed: providers.event_feed.clone(),
             dead_letters: Arc::clone(&providers.dead_letters),
             envelopes: self.envelopes().clone(),
             clock: self.clock(),
@@ -193,6 +194,8 @@ impl Kit {
 /// What operators ask and order: the ports behind `/admin/v1`.
 #[derive(Clone)]
 pub struct Operations {
+    /// Whether this process takes anything to the queue or from it, besides its own requests.
+    pub(crate) works_on_the_queue: bool,
     pub(crate) kit: Kit,
     pub(crate) catalogue: EventCatalogue,
     pub(crate) routes: Arc<Routes>,

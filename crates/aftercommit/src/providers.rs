@@ -1,17 +1,21 @@
 //! Which adapter serves which port: the one place of the library that names them, chosen by the URL's scheme.
 
+#[cfg(feature = "amqp")]
+pub mod amqp;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use aftercommit_domain::contract::{Codec, EnvelopeFactory, Limits, Sealer};
-use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
+use aftercommit_domain::contract::{Codec, EnvelopeFactory, Limits, Sealer, TopicName};
+use aftercommit_domain::events::{EventFeed, EventLog, Outbox, OutboxTransfer};
+use aftercommit_domain::failure::{Classified as _, ErrorClass};
 use aftercommit_domain::ids::Ids;
 use aftercommit_domain::randomness::Randomness;
-use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
+use aftercommit_domain::tasks::{Broker, DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_platform_config::{Database, SealingKey, SealingSettings, Settings, read_sealing_keys};
@@ -47,8 +51,13 @@ pub(crate) struct Providers {
     pub(crate) queue_consumer: Arc<dyn QueueConsumer>,
     pub(crate) queue_maintenance: Arc<dyn QueueMaintenance>,
     pub(crate) event_log: Arc<dyn EventLog>,
+    pub(crate) event_feed: Option<Arc<dyn EventFeed>>,
     pub(crate) dead_letters: Arc<dyn DeadLetters>,
     pub(crate) inspector: Arc<dyn TaskInspector>,
+    /// The broker behind the queue, if it is on one.
+    pub(crate) broker: Option<Arc<dyn Broker>>,
+    #[cfg(feature = "amqp")]
+    pub(crate) amqp: Option<amqp::AmqpQueue>,
     pub(crate) store: Store,
 }
 
@@ -62,8 +71,12 @@ pub(crate) enum Store {
 }
 
 impl Providers {
-    /// Closes the database; after the loops have stopped.
+    /// Closes the queue and the database; after the loops have stopped.
     pub(crate) async fn close(&self) {
+        #[cfg(feature = "amqp")]
+        if let Some(queue) = &self.amqp {
+            queue.close().await;
+        }
         match self.store {
             #[cfg(feature = "sqlite")]
             Store::Sqlite(ref database) => {
@@ -127,17 +140,39 @@ pub(crate) async fn open(
     settings: &Settings,
     system: &System,
     envelopes: &EnvelopeFactory,
+    purpose: Purpose,
+) -> Result<Providers, StartupError> {
+    #[cfg(not(feature = "amqp"))]
+    if settings.amqp.is_some() {
+        return Err(StartupError::NotBuiltIn {
+            provider: "RabbitMQ".into(),
+        });
+    }
+    let opened = open_database(settings, system, envelopes, purpose).await?;
+    #[cfg(feature = "amqp")]
+    if let Some(amqp) = &settings.amqp {
+        let store = opened.clone();
+        return match amqp::connect(amqp, system, envelopes, opened) {
+            Ok(providers) => Ok(providers),
+            Err(error) => {
+                store.close().await;
+                Err(error)
+            }
+        };
+    }
+    Ok(opened)
+}
+
+async fn open_database(
+    settings: &Settings,
+    system: &System,
+    envelopes: &EnvelopeFactory,
     #[cfg_attr(
         not(feature = "postgres"),
         expect(unused_variables, reason = "the embedded database is one application's own")
     )]
     purpose: Purpose,
 ) -> Result<Providers, StartupError> {
-    if settings.amqp.is_some() {
-        return Err(StartupError::NotBuiltIn {
-            provider: "RabbitMQ".into(),
-        });
-    }
     match &settings.database {
         #[cfg(feature = "sqlite")]
         Database::Sqlite(path) => sqlite::open(path, settings, system, envelopes).await,
@@ -151,6 +186,18 @@ pub(crate) async fn open(
                 unknown => format!("{unknown:?}"),
             },
         }),
+    }
+}
+
+/// Declares what these topics need. A broker that is away is no reason not to start: what must wait for it waits.
+pub(crate) async fn declare(broker: &dyn Broker, topics: &BTreeSet<TopicName>) -> Result<(), StartupError> {
+    match broker.declare(topics).await {
+        Ok(()) => Ok(()),
+        Err(error) if error.class() == ErrorClass::Permanent => Err(StartupError::WrongBroker(error.to_string())),
+        Err(error) => {
+            tracing::warn!(%error, "started without the broker; what needs it waits until it is there");
+            Ok(())
+        }
     }
 }
 

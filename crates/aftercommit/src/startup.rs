@@ -30,6 +30,9 @@ pub enum StartupError {
     /// The database, in a way that does not pass by itself: a wrong login, tables of another version.
     #[error("database: {0}")]
     WrongDatabase(String),
+    /// The broker, in a way that does not pass by itself: a wrong login, queues that are not as they should be.
+    #[error("AMQP_URL: {0}")]
+    WrongBroker(String),
     /// The e-mail settings.
     #[error("SMTP_URL: {0}")]
     Email(String),
@@ -82,6 +85,7 @@ impl StartupError {
             | Self::Sealing(_)
             | Self::Email(_)
             | Self::WrongDatabase(_)
+            | Self::WrongBroker(_)
             | Self::NotBuiltIn { .. }
             | Self::OtherDatabase { .. } => CONFIG_EXIT_CODE,
             Self::Database(_) | Self::Listen { .. } | Self::File { .. } | Self::Application(_) => 1,

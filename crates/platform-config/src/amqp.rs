@@ -31,11 +31,11 @@ pub struct AmqpSettings {
     pub declare: bool,
     /// Whether every dispatched event is also published to the exchange `<prefix>.events`. Defaults to false.
     pub publish_events: bool,
-    /// How long a connection may be silent: whole seconds. Defaults to 5 s.
+    /// How long a connection may be silent: whole seconds. Defaults to 4 s.
     pub heartbeat: Duration,
     /// How long connecting may take. Defaults to 5 s.
     pub connect_timeout: Duration,
-    /// How long the server may take to confirm a message: longer than two heartbeats. Defaults to 12 s.
+    /// How long the server may take to confirm a message: longer than two heartbeats. Defaults to 9 s.
     pub confirm_timeout: Duration,
 }
 
@@ -83,7 +83,7 @@ pub(crate) static KEYS: [Key; 9] = [
     Key::new(
         "amqp.heartbeat",
         Form::seconds(1, 60),
-        Preset::Value("5s"),
+        Preset::Value("4s"),
         "How long a connection may be silent before it counts as lost: whole seconds.",
     ),
     Key::new(
@@ -98,7 +98,7 @@ pub(crate) static KEYS: [Key; 9] = [
     Key::new(
         "amqp.confirm_timeout",
         Form::seconds(1, 600),
-        Preset::Value("12s"),
+        Preset::Value("9s"),
         "How long the server may take to confirm a message: longer than two heartbeats, within which a lost connection is \
          noticed.",
     ),

@@ -48,7 +48,7 @@ fn a_url_alone_is_enough() {
     assert!(settings.declare && !settings.publish_events);
     assert_eq!(settings.heartbeat, Duration::from_secs(5));
     assert_eq!(settings.connect_timeout, Duration::from_secs(5));
-    assert_eq!(settings.confirm_timeout, Duration::from_secs(12));
+    assert_eq!(settings.confirm_timeout, Duration::from_secs(9));
     assert_eq!(settings.certificates, AmqpCertificates::default());
 }
 

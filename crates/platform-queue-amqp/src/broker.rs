@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use crate::declarer::unavailable;
 use crate::queue::AmqpQueue;
 use crate::topology::PartKind;
+use crate::trouble::TroubleKind;
 
 #[async_trait]
 impl Broker for AmqpQueue {
@@ -49,7 +50,15 @@ impl Broker for AmqpQueue {
 
     fn trouble(&self) -> Option<String> {
         let publishing = self.inner.publishing.taking().err();
-        let trouble = publishing.or_else(|| self.inner.consuming.now().err());
-        trouble.map(|trouble| trouble.to_string())
+        let trouble = publishing.or_else(|| self.inner.consuming.now().err())?;
+        Some(match trouble.kind {
+            TroubleKind::Blocked => trouble.to_string(),
+            TroubleKind::Away
+            | TroubleKind::Silent
+            | TroubleKind::Forbidden
+            | TroubleKind::Missing
+            | TroubleKind::Drifted
+            | TroubleKind::Rejected => format!("broker: {trouble}"),
+        })
     }
 }

@@ -4,6 +4,7 @@
 
 mod broker;
 mod declarer;
+mod feed;
 mod link;
 mod options;
 mod queue;

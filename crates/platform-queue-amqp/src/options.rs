@@ -39,11 +39,13 @@ pub struct AmqpOptions {
     pub max_length: u32,
     /// Whether queues and exchanges are created; if not, they are only looked for. Defaults to `true`.
     pub declare: bool,
-    /// How often each side gives a sign of life; a dead peer is noticed after twice that. Defaults to 5 s.
+    /// Whether dispatched events are also published to the exchange `<prefix>.events`, for other systems. Defaults to `false`.
+    pub publish_events: bool,
+    /// How often each side gives a sign of life; a dead peer is noticed after twice that. Defaults to 4 s.
     pub heartbeat: Duration,
     /// The longest it may take to connect. Defaults to 5 s.
     pub connect_timeout: Duration,
-    /// The longest the broker may take to confirm; longer than two heartbeats. Defaults to 12 s.
+    /// The longest the broker may take to confirm; longer than two heartbeats. Defaults to 9 s.
     pub confirm_timeout: Duration,
     /// The name of this process on the broker's lists.
     pub name: String,
@@ -73,9 +75,10 @@ impl AmqpOptions {
             partitions: 4,
             max_length: 1_000_000,
             declare: true,
-            heartbeat: Duration::from_secs(5),
+            publish_events: false,
+            heartbeat: Duration::from_secs(4),
             connect_timeout: Duration::from_secs(5),
-            confirm_timeout: Duration::from_secs(12),
+            confirm_timeout: Duration::from_secs(9),
             name: "aftercommit".into(),
         }
     }

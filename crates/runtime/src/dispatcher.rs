@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aftercommit_domain::contract::{DecodeError, EnvelopeFactory, EventEnvelope, TaskEnvelope};
-use aftercommit_domain::events::{EventLog, RouteError, Routes};
+use aftercommit_domain::events::{EventFeed, EventLog, RouteError, Routes};
 use aftercommit_domain::failure::{Classified, ErrorClass, Failure};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::randomness::Randomness;
@@ -13,6 +13,7 @@ use aftercommit_domain::tasks::{
     DeadLetter, DeadLetters, PublishError, Published, QueuePublisher, Stop, TaskContext, TaskResult, completed,
 };
 use async_trait::async_trait;
+use futures::future::join;
 use tokio::time::{sleep, timeout};
 
 use crate::lifecycle::Backoff;
@@ -33,6 +34,7 @@ pub struct Dispatcher {
     envelopes: EnvelopeFactory,
     queue: Arc<dyn QueuePublisher>,
     event_log: Arc<dyn EventLog>,
+    feed: Option<Arc<dyn EventFeed>>,
     dead_letters: Arc<dyn DeadLetters>,
     backoff: Backoff,
     unfinished: Unfinished,
@@ -46,6 +48,8 @@ pub struct DispatcherPorts {
     pub queue: Arc<dyn QueuePublisher>,
     /// Where events of the direct rail are kept.
     pub event_log: Arc<dyn EventLog>,
+    /// Where other systems hear of events, if they do.
+    pub feed: Option<Arc<dyn EventFeed>>,
     /// Where dispatches go that can never be published.
     pub dead_letters: Arc<dyn DeadLetters>,
     /// For jitter.
@@ -59,6 +63,7 @@ impl Dispatcher {
             envelopes,
             queue,
             event_log,
+            feed,
             dead_letters,
             randomness,
         } = ports;
@@ -67,6 +72,7 @@ impl Dispatcher {
             envelopes,
             queue,
             event_log,
+            feed,
             dead_letters,
             backoff: Backoff::new(randomness),
             unfinished: Unfinished::default(),
@@ -95,12 +101,23 @@ impl Dispatcher {
                 }
             }
         }
-        if let Err(stop) = self.publish(tasks, &mut done).await {
+        let (published, announced) = join(self.publish(tasks, &mut done), self.announce(event)).await;
+        if let Err(stop) = published.and(announced) {
             self.unfinished.keep(event.id, done);
             return Err(stop);
         }
         // Only now, so that the others are on their way.
         unmade.map_or_else(completed, Err)
+    }
+
+    /// Tells other systems, where that is asked for.
+    async fn announce(&self, event: &EventEnvelope) -> Result<(), Stop> {
+        let Some(feed) = &self.feed else { return Ok(()) };
+        let unanswered = PublishError::Unknown {
+            reason: "no answer".into(),
+        };
+        let announced = timeout(PUBLISH_DEADLINE, feed.announce(event)).await;
+        Ok(announced.unwrap_or(Err(unanswered))?)
     }
 
     /// Publishes `tasks`; adds the ids of those that need nothing more to `done`.

@@ -1,5 +1,6 @@
 //! Puts the loops of a process together, starts them and stops them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aftercommit_domain::contract::{Codec, TopicName, WorkerName};
@@ -112,6 +113,13 @@ impl Engine {
         self.registry.topic_names()
     }
 
+    /// The topics it declares, those its routes lead to, and the dispatcher's own: what its queue has to carry.
+    pub fn topics_it_leads_to(&self) -> BTreeSet<TopicName> {
+        let declared = self.registry.topic_names().into_iter();
+        let routed = self.registry.routed_elsewhere(&self.routes).into_iter();
+        declared.chain(routed).chain([DOMAIN_EVENTS_TOPIC]).collect()
+    }
+
     /// The table of what follows from what.
     pub const fn routes(&self) -> &Arc<Routes> {
         &self.routes
@@ -168,6 +176,7 @@ fn dispatcher_topic(ports: &EnginePorts, routes: Arc<Routes>) -> Topic {
             envelopes: ports.envelopes.clone(),
             queue: Arc::clone(&ports.queue_publisher),
             event_log: Arc::clone(&ports.event_log),
+            feed: ports.event_feed.clone(),
             dead_letters: Arc::clone(&ports.dead_letters),
             randomness: Arc::clone(&ports.randomness),
         },

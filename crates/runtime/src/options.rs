@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::contract::{EnvelopeFactory, TopicName};
-use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
+use aftercommit_domain::events::{EventFeed, EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher};
 use aftercommit_domain::time::Clock;
@@ -30,6 +30,8 @@ pub struct EnginePorts {
     pub queue_maintenance: Arc<dyn QueueMaintenance>,
     /// Where published events are kept.
     pub event_log: Arc<dyn EventLog>,
+    /// Where other systems hear of events, if they do.
+    pub event_feed: Option<Arc<dyn EventFeed>>,
     /// Where dead tasks are kept.
     pub dead_letters: Arc<dyn DeadLetters>,
     /// Makes envelopes.

@@ -49,10 +49,19 @@ pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, 
     // Reading may work where writing does not: an empty unit of work takes its turn and is dropped.
     let begun = timeout(STORE_DEADLINE, operations.kit.begin(&Tenant::System, &Cause::root())).await;
     drop(answered("database, writing", begun, &mut causes));
+    // A process that only stores what it is asked for goes on without the broker.
+    if let Some(broker) = &operations.kit.inner.providers.broker
+        && operations.works_on_the_queue
+    {
+        causes.extend(broker.trouble());
+    }
     let topics_without_owner = topics
         .iter()
         .filter(|depth| depth.available > 0)
-        .filter(|depth| !operations.owns(&depth.topic))
+        .filter(|depth| match depth.consumers {
+            Some(consumers) => consumers == 0,
+            None => !operations.owns(&depth.topic),
+        })
         .map(|depth| depth.topic.to_string())
         .collect();
     let ready = causes.is_empty();
@@ -94,7 +103,12 @@ async fn look(operations: &Operations, causes: &mut Vec<String>) -> Depths {
     if let Some(stats) = &outbox {
         set_outbox_gauges(stats);
     }
-    let topics = answered("queue", topics, causes);
+    let mut of_queue = Vec::new();
+    let topics = answered("queue", topics, &mut of_queue);
+    // A process that only stores what it is asked for goes on without a broker.
+    if operations.works_on_the_queue || operations.kit.inner.providers.broker.is_none() {
+        causes.extend(of_queue);
+    }
     if let Some(topics) = &topics {
         set_topic_gauges(operations, topics);
     }

@@ -58,6 +58,10 @@ pub(super) async fn open(
         inspector: shared,
         event_log: Arc::new(database.event_log()),
         dead_letters: Arc::new(database.dead_letters(ReplayInto::Tasks(queue.look()))),
+        event_feed: None,
+        broker: None,
+        #[cfg(feature = "amqp")]
+        amqp: None,
         store: Store::Postgres(OpenedPostgres { database, queue }),
     })
 }

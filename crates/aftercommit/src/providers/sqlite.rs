@@ -48,6 +48,10 @@ pub(super) async fn open(
         inspector: queue,
         event_log: Arc::new(database.event_log()),
         dead_letters: Arc::new(database.dead_letters()),
+        event_feed: None,
+        broker: None,
+        #[cfg(feature = "amqp")]
+        amqp: None,
         store: Store::Sqlite(database),
     })
 }

@@ -4,6 +4,7 @@ mod catalogue;
 mod dispatch;
 mod event;
 mod event_log;
+mod feed;
 mod outbox;
 mod publisher;
 mod routes;
@@ -14,6 +15,7 @@ pub use catalogue::{EventCatalogue, EventDescriptor, ReadInputError};
 pub use dispatch::{Dispatch, DispatchTarget, IntoDispatches, Publish, publish};
 pub use event::DomainEvent;
 pub use event_log::{EventFilter, EventLog, EventLogError, LoggedEvent};
+pub use feed::EventFeed;
 pub use outbox::{
     Claim, Claimed, LeaseToken, Marked, Outbox, OutboxError, OutboxMessage, OutboxStats, OutboxWriter, OutboxWriterExt,
     QuarantinedRow, RawOutboxMessage, RelayPolicy, Release, WriteError, release_after,

@@ -106,7 +106,7 @@ async fn send(
 ) -> lapin::Result<impl Future<Output = lapin::Result<Confirmation>> + use<>> {
     let refused = |trouble: Trouble| lapin::Error::from(std::io::Error::other(trouble.to_string()));
     let options = BasicPublishOptions {
-        mandatory: true,
+        mandatory: message.must_be_routed,
         ..BasicPublishOptions::default()
     };
     channel

@@ -18,7 +18,7 @@ use crate::link::{CALL_LIMIT, Epoch};
 use crate::queue::Inner;
 use crate::queue::arrival::{Arrival, id_of_bytes};
 use crate::queue::consumer::{Outstanding, Ready};
-use crate::queue::message::Outgoing;
+use crate::queue::message::{CONTENT_TYPE, Outgoing};
 use crate::queue::patience::patiently;
 use crate::queue::pump::LineEvent;
 use crate::topology::LONGEST_DELAY;
@@ -143,6 +143,8 @@ impl AmqpDelivery {
             exchange: topology.publish_exchange(),
             key: topology.direct_key(&self.task.topic, &id.to_string()),
             body: Arc::clone(&self.task.body),
+            content_type: CONTENT_TYPE,
+            must_be_routed: true,
             attempts,
             due: None,
             failure: failure.map(ToString::to_string),

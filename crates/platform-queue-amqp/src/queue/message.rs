@@ -20,7 +20,7 @@ pub(crate) const DUE_AT: &str = "aftercommit-due-at";
 /// Why it failed last.
 pub(crate) const FAILURE: &str = "aftercommit-failure";
 /// What a body is.
-const CONTENT_TYPE: &str = "application/json";
+pub(crate) const CONTENT_TYPE: &str = "application/json";
 /// A message outlives a restart of the broker.
 const PERSISTENT: u8 = 2;
 /// More attempts than any policy allows: who says more says nothing.
@@ -38,6 +38,9 @@ pub(crate) struct Outgoing {
     pub(crate) exchange: String,
     pub(crate) key: String,
     pub(crate) body: Arc<[u8]>,
+    pub(crate) content_type: &'static str,
+    /// Whether it comes back when it has nowhere to go.
+    pub(crate) must_be_routed: bool,
     pub(crate) attempts: u32,
     pub(crate) due: Option<Timestamp>,
     pub(crate) failure: Option<String>,
@@ -57,6 +60,8 @@ impl Outgoing {
             exchange: topology.publish_exchange(),
             key,
             body,
+            content_type: CONTENT_TYPE,
+            must_be_routed: true,
             attempts: 0,
             due: None,
             failure: None,
@@ -92,7 +97,7 @@ impl Outgoing {
         }
         let properties = BasicProperties::default()
             .with_delivery_mode(PERSISTENT)
-            .with_content_type(CONTENT_TYPE.into())
+            .with_content_type(self.content_type.into())
             .with_message_id(short(&self.id.to_string())?);
         Ok(if headers.inner().is_empty() {
             properties

@@ -60,6 +60,7 @@ impl Rig {
             queue_consumer: Arc::new(self.store.clone()),
             queue_maintenance: Arc::new(self.store.clone()),
             event_log: Arc::new(self.store.clone()),
+            event_feed: None,
             dead_letters: Arc::new(self.store.clone()),
             envelopes: self.envelopes.clone(),
             clock: Arc::clone(&self.clock),
