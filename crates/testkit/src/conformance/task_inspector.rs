@@ -158,7 +158,8 @@ pub async fn tasks_are_listed_newest_first_and_only_those_that_fit<P: Provider>(
     }
 }
 
-/// Depths tell how many tasks each topic holds: available, waiting for their time, running.
+/// Depths tell how many tasks each topic holds: available, waiting for their time, running; and how many take from it, where
+/// that is known.
 pub async fn depths_tell_what_each_topic_holds<P: Provider>(provider: &P) {
     let (messages, inspector) = (Messages::new(provider.services()), provider.task_inspector());
     let later = || TaskEnvelope {
@@ -176,12 +177,13 @@ pub async fn depths_tell_what_each_topic_holds<P: Provider>(provider: &P) {
     let _running = next(&mut deliveries, "a task").await;
     let mut depths = ok("the depths", inspector.depths()).await;
     depths.sort_by(|a, b| a.topic.cmp(&b.topic));
-    let depth = |topic, available, scheduled, running| TopicDepth {
+    let knows = depths.iter().any(|depth| depth.consumers.is_some());
+    let depth = |topic, available, scheduled, running, consumers| TopicDepth {
         topic,
         available,
         scheduled,
         running,
-        consumers: None,
+        consumers: knows.then_some(consumers),
     };
-    assert_eq!(depths, [depth(TOPIC, 2, 2, 1), depth(OTHER_TOPIC, 1, 0, 0)]);
+    assert_eq!(depths, [depth(TOPIC, 2, 2, 1, 1), depth(OTHER_TOPIC, 1, 0, 0, 0)]);
 }

@@ -6,6 +6,8 @@
 mod dead_letters;
 mod deliveries;
 mod event_log;
+mod held;
+mod history;
 mod outbox;
 mod queue;
 mod task_inspector;
