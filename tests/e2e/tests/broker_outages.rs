@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use aftercommit_e2e::eventually;
 use aftercommit_e2e::ledger::{Fleet, Loops, Production, create_tables, number};
-use aftercommit_testkit::postgres_server::{Database, PostgresServer};
+use aftercommit_testkit::postgres_server::{PostgresServer, TestDatabase};
 use aftercommit_testkit::rabbitmq_server::{RabbitMqOptions, RabbitMqServer};
 
 const PRODUCERS: u64 = 4;
@@ -19,7 +19,7 @@ const DRAIN: Duration = Duration::from_mins(2);
 /// How much more memory a process may take while the broker takes nothing, in KiB.
 const MORE_MEMORY: u64 = 32 * 1024;
 
-async fn fleet_on(broker: &RabbitMqServer) -> (Fleet, Database) {
+async fn fleet_on(broker: &RabbitMqServer) -> (Fleet, TestDatabase) {
     let server = PostgresServer::shared().await;
     let database = server.database(None).await;
     create_tables(&database.url(), AGGREGATES).await;
