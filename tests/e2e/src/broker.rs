@@ -5,11 +5,12 @@ use std::time::Duration;
 use crate::ledger::Fleet;
 
 impl Fleet {
-    /// Puts the queue of processes that are added from now on on the broker at `url`. A lost connection is noticed within two
-    /// seconds there.
+    /// Puts the queue of processes that are added from now on on the broker at `url`, which keeps the order of the handlers'
+    /// topic as well. A lost connection is noticed within two seconds there.
     #[must_use]
     pub fn on_broker(self, url: &str) -> Self {
         self.set("AMQP_URL", url)
+            .set("AFTERCOMMIT_AMQP__ORDERED_TOPICS", "steps")
             .set("AFTERCOMMIT_AMQP__HEARTBEAT", "1s")
             .set("AFTERCOMMIT_AMQP__CONFIRM_TIMEOUT", "3s")
             .set(
