@@ -58,7 +58,8 @@ pub async fn examine(application: Aftercommit, settings: Settings) -> Vec<Findin
     #[cfg(feature = "postgres")]
     findings.extend(tables(&settings).await);
     findings.extend(email(&settings).await);
-    let has_broker = settings.amqp.is_some();
+    #[cfg(feature = "amqp")]
+    let amqp = settings.amqp.clone();
     let place = place_of_database(&settings);
     match application.open_for_operators(settings).await {
         Ok(opened) => {
@@ -82,9 +83,12 @@ pub async fn examine(application: Aftercommit, settings: Settings) -> Vec<Findin
                 error.to_string(),
                 advice,
             ));
-            if has_broker {
-                let detail = "not tried, because the database it works with is not open";
-                findings.push(Finding::new("broker", FindingState::Warning, detail, ""));
+            #[cfg(feature = "amqp")]
+            if let Some(amqp) = &amqp {
+                findings.push(match crate::providers::amqp::check_connection(amqp).await {
+                    Ok(()) => Finding::new("broker", FindingState::Well, "connected", ""),
+                    Err(error) => Finding::new("broker", FindingState::Failed, error.to_string(), advice_for(&error)),
+                });
             }
         }
     }

@@ -81,7 +81,9 @@ impl Engine {
         };
         let dispatcher = dispatcher_topic(&ports, Arc::clone(&routes));
         let dispatcher = Registry::build(vec![dispatcher], of_dispatcher, &options.topics, codec, &mut problems);
-        for topic in registry.routed_elsewhere(&routes) {
+        // A process that declares none leaves all of them to others.
+        let is_worker = !declared.is_empty();
+        for topic in registry.routed_elsewhere(&routes).into_iter().filter(|_| is_worker) {
             tracing::warn!(%topic, "a route leads to a topic that is not declared here; its tasks wait until a process declares it");
         }
         if problems.is_empty() {

@@ -1,5 +1,7 @@
 //! `aftercommit topics`
 
+use std::fmt::Write as _;
+
 use aftercommit::domain::tasks::{BrokerPart, BrokerPartKind, TopicDepth};
 use serde::Deserialize;
 
@@ -45,11 +47,14 @@ fn describe(answer: &Answer) -> Result<String, CommandError> {
     }
     let mut text = table.render("no topics");
     if let Some(trouble) = broker_trouble {
-        text.push_str(&format!("\n{trouble}\n"));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "\n{trouble}");
     }
     if !broker.is_empty() {
         let mut table = Table::new(["ON THE BROKER", "MESSAGES", "CONSUMERS", "FOR"]);
-        for part in &broker {
+        let (delays, broker): (Vec<&BrokerPart>, Vec<&BrokerPart>) =
+            broker.iter().partition(|part| is_quiet_delay(part));
+        for part in broker {
             let count = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
             let kind = match part.kind {
                 BrokerPartKind::Exchange => "exchange",
@@ -65,8 +70,21 @@ fn describe(answer: &Answer) -> Result<String, CommandError> {
         }
         text.push('\n');
         text.push_str(&table.render(""));
+        if !delays.is_empty() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "and {} exchanges and queues of delays, in which nothing waits",
+                delays.len()
+            );
+        }
     }
     Ok(text)
+}
+
+/// A delay level as it should be, and nothing waits in it.
+fn is_quiet_delay(part: &BrokerPart) -> bool {
+    part.name.contains(".delay.") && part.exists && part.messages.unwrap_or(0) == 0
 }
 
 #[derive(Deserialize)]

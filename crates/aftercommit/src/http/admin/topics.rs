@@ -30,16 +30,22 @@ struct TopicLine {
 }
 
 pub(super) async fn list(State(operations): State<Operations>) -> Result<Json<TopicsAnswer>, Problem> {
+    let known = operations.leads_to();
+    let (mut broker, mut broker_trouble) = (Vec::new(), None);
+    if let Some(of) = operations.kit.broker() {
+        broker = of.topology(&known).await.map_err(|error| Problem::of(&error))?;
+        broker_trouble = of.trouble();
+    }
     let depths = operations
         .inspector()
         .depths()
         .await
         .map_err(|error| Problem::of(&error))?;
-    let known = operations.topics();
+    let declared = operations.topics();
     let mut lines: Vec<TopicLine> = depths
         .into_iter()
         .map(|depth| TopicLine {
-            declared_here: known.contains(&depth.topic),
+            declared_here: declared.contains(&depth.topic),
             depth,
         })
         .collect();
@@ -51,17 +57,12 @@ pub(super) async fn list(State(operations): State<Operations>) -> Result<Json<To
             available: 0,
             scheduled: 0,
             running: 0,
-            consumers: None,
+            // Of a topic that a broker does not list there is nothing, and nobody takes from it.
+            consumers: (!broker.is_empty()).then_some(0),
         },
-        declared_here: true,
+        declared_here: declared.contains(topic),
     }));
     lines.sort_by(|a, b| a.depth.topic.cmp(&b.depth.topic));
-    let (mut broker, mut broker_trouble) = (Vec::new(), None);
-    if let Some(of) = operations.kit.broker() {
-        let topics = lines.iter().map(|line| line.depth.topic.clone()).collect();
-        broker = of.topology(&topics).await.map_err(|error| Problem::of(&error))?;
-        broker_trouble = of.trouble();
-    }
     Ok(Json(TopicsAnswer {
         topics: lines,
         broker_trouble,
