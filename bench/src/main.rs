@@ -67,6 +67,9 @@ pub(crate) struct Options {
     /// Leaves the data for others to count.
     #[arg(long)]
     keep: bool,
+    /// How many aggregates the events of `rail` belong to, in turns; 0: each has one of its own, as most writes have.
+    #[arg(long, default_value_t = 0)]
+    aggregates: u64,
     /// Events in the log before the relay starts (`relay` on PostgreSQL).
     #[arg(long, default_value_t = 0)]
     logged: u64,

@@ -121,6 +121,7 @@ pub(crate) async fn rail(options: Options) -> Result<String, BoxError> {
         sent: Arc::clone(&sent),
     };
     let engine = rig.start(Topic::named("bench").handle::<Noop>(timed), &settled)?;
+    let aggregates = options.aggregates;
     let started = Instant::now();
     let mut producers = JoinSet::new();
     for producer in 0..PRODUCERS {
@@ -128,7 +129,9 @@ pub(crate) async fn rail(options: Options) -> Result<String, BoxError> {
         let numbers = (producer..options.n).step_by(PRODUCERS);
         producers.spawn(async move {
             for number in numbers {
-                let event = BenchHappened::number(producer as u64, number as u64);
+                let number_of = number as u64;
+                let aggregate = number_of.checked_rem(aggregates).unwrap_or(number_of);
+                let event = BenchHappened::number(aggregate, number_of);
                 sent.sent(number);
                 match &orders {
                     Some(orders) => orders.commit(&kit, event).await?,
@@ -152,7 +155,7 @@ pub(crate) async fn rail(options: Options) -> Result<String, BoxError> {
     let mut waits = sent.take();
     let line = json!({
         "system": "aftercommit", "workload": "rail", "provider": options.provider.name(), "n": options.n, "producers": PRODUCERS,
-        "rail_per_s": per_second(options.n, elapsed), "commit_per_s": per_second(options.n, committed),
+        "aggregates": aggregates, "rail_per_s": per_second(options.n, elapsed), "commit_per_s": per_second(options.n, committed),
         "p50_ms": percentile_ms(&mut waits, 0.5), "p99_ms": percentile_ms(&mut waits, 0.99), "rss_mib": resident_mib()?,
         "rows_left": rig.rows_left().await?,
         "synchronous": rig.synchronous(), "fsync_p50_ms": fsync_p50_ms(rig.disk())?,

@@ -18,7 +18,7 @@ use crate::relay::{Relay, RelayOptions, RelayPorts};
 use crate::worker::{Registry, TaskInputs, Topic, TopicDefaults, TopicLoop, TopicLoopPorts};
 
 /// The dispatcher mostly waits for the queue, so that even a small process looks up this many events at once.
-const LEAST_DISPATCHERS: usize = 16;
+const LEAST_DISPATCHERS: usize = 128;
 
 /// Everything a process runs, checked and ready to start.
 pub struct Engine {
