@@ -13,9 +13,9 @@ export async function run(work) {
       throw new Error('AMQP_URL is not set; it names the broker, such as amqp://guest:guest@127.0.0.1:5672/%2f');
     }
     const connection = await amqplib.connect(url, { timeout: 10_000 });
-    const lost = whenLost(connection);
+    const lost = whenLost(connection, 'the connection is lost');
     const channel = await connection.createConfirmChannel();
-    await Promise.race([work(channel), lost, whenLost(channel)]);
+    await Promise.race([work(channel), lost, whenLost(channel, 'the broker refuses')]);
     await connection.close();
   } catch (error) {
     console.error(`error: ${error.message || error.code}`);
@@ -25,10 +25,10 @@ export async function run(work) {
 }
 
 /** Rejects when a connection or a channel ends that was to go on. */
-function whenLost(connectionOrChannel) {
+function whenLost(connectionOrChannel, what) {
   const lost = new Promise((_, reject) => {
-    connectionOrChannel.on('error', reject);
-    connectionOrChannel.on('close', () => reject(new Error('the broker closed the connection')));
+    connectionOrChannel.on('error', (error) => reject(new Error(`${what}: ${error.message}`)));
+    connectionOrChannel.on('close', () => reject(new Error(what)));
   });
   // It also closes at the end, when nobody waits for this any more.
   lost.catch(() => {});
