@@ -10,7 +10,7 @@ use aftercommit_domain::events::{
 };
 use aftercommit_domain::ids::Ids;
 use aftercommit_domain::randomness::Randomness;
-use aftercommit_domain::tasks::{DeadLetters, QueuePublisher, TaskDescriptor, TaskInspector};
+use aftercommit_domain::tasks::{Broker, DeadLetters, QueuePublisher, TaskDescriptor, TaskInspector};
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::{StoreError, UnitOfWork, UnitOfWorkFactory};
 use aftercommit_platform_config::Settings;
@@ -136,6 +136,11 @@ impl Kit {
         cause: &Cause,
     ) -> T::Writer<'t> {
         transaction.outbox_writer(self, tenant, cause)
+    }
+
+    /// The broker behind the queue; `None` when the queue is in the database.
+    pub fn broker(&self) -> Option<Arc<dyn Broker>> {
+        self.inner.providers.broker.clone()
     }
 
     /// What sends e-mail: the configured server, or files in the data directory.

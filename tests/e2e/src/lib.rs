@@ -15,6 +15,7 @@
 mod account;
 mod api;
 mod binary;
+pub mod broker;
 mod canary;
 mod database;
 mod eventually;
