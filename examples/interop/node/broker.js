@@ -13,9 +13,10 @@ export async function run(work) {
       throw new Error('AMQP_URL is not set; it names the broker, such as amqp://guest:guest@127.0.0.1:5672/%2f');
     }
     const connection = await amqplib.connect(url, { timeout: 10_000 });
-    const lost = whenLost(connection, 'the connection is lost');
+    const lost = whenLost(connection);
     const channel = await connection.createConfirmChannel();
-    await Promise.race([work(channel), lost, whenLost(channel, 'the broker refuses')]);
+    const refused = new Promise((_, reject) => channel.on('error', reject));
+    await Promise.race([work(channel), lost, refused]);
     await connection.close();
   } catch (error) {
     console.error(`error: ${error.message || error.code}`);
@@ -24,13 +25,14 @@ export async function run(work) {
   }
 }
 
-/** Rejects when a connection or a channel ends that was to go on. */
-function whenLost(connectionOrChannel, what) {
+/** Rejects when the connection ends, whoever ended it. */
+function whenLost(connection) {
   const lost = new Promise((_, reject) => {
-    connectionOrChannel.on('error', (error) => reject(new Error(`${what}: ${error.message}`)));
-    connectionOrChannel.on('close', () => reject(new Error(what)));
+    const end = (error) => reject(new Error(`the connection is lost: ${error?.message ?? 'it was closed'}`));
+    connection.on('error', end);
+    connection.on('close', end);
   });
-  // It also closes at the end, when nobody waits for this any more.
+  // It also ends when all is done, and nobody waits for this any more.
   lost.catch(() => {});
   return lost;
 }
