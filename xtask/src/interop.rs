@@ -18,7 +18,7 @@ const MARK: &str = "<!-- install -->";
 const LANGUAGES: Programs = Programs {
     name: "Python and Node",
     packages: "python3-venv nodejs npm",
-    script: "apt-get install --yes --no-install-recommends python3-venv nodejs npm\n",
+    script: INSTALL,
     installed,
     on_debian: "the tests need Python 3.8 and Node 18 or newer: \
                 `sudo apt-get install --no-install-recommends python3-venv nodejs npm`",
@@ -26,6 +26,13 @@ const LANGUAGES: Programs = Programs {
                 them (Fedora: `dnf install python3 nodejs-npm`, Arch: `pacman -S python npm`, macOS: `brew install python \
                 node`)",
 };
+
+/// A Node from elsewhere has its npm with it, and stays.
+const INSTALL: &str = r#"
+packages=python3-venv
+command -v npm > /dev/null || packages="$packages nodejs npm"
+apt-get install --yes --no-install-recommends $packages
+"#;
 
 /// Runs the tests on a copy of the programs, which is gone afterwards.
 pub(crate) fn run(workspace: &Workspace) -> Result<Tally, Problem> {
@@ -61,7 +68,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Tally, Problem> {
 
 fn installed(machine: &Machine) -> bool {
     let has_python = says("python3", &["-c", "import ensurepip, venv"]).is_some();
-    let is_new_enough = "process.exit(parseInt(process.versions.node) < 18)";
+    let is_new_enough = "process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)";
     has_python && machine.has("npm") && says("node", &["-e", is_new_enough]).is_some()
 }
 
