@@ -65,6 +65,8 @@ impl Rig {
             #[expect(clippy::disallowed_methods, reason = "a benchmark's other variable")]
             let broker = std::env::var("AMQP_URL").map_err(|_| "--provider amqp needs AMQP_URL")?;
             environment.push(("AMQP_URL".to_owned(), broker));
+            let keys = format!("bench:{}=", "A".repeat(43));
+            environment.push(("AFTERCOMMIT_SEALING__KEYS".to_owned(), keys));
             let prefix = format!("bench-{}", std::process::id());
             environment.push(("AFTERCOMMIT_AMQP__PREFIX".to_owned(), prefix));
         }

@@ -64,7 +64,8 @@ pub(crate) static KEYS: [Key; 2] = [
 ];
 
 impl SealingSettings {
-    pub(crate) fn read(reading: &mut Reading<'_>, data_dir: &DataDir) -> Self {
+    /// `shares_a_broker`: other processes read what this one seals, and a key of its own would keep it from them.
+    pub(crate) fn read(reading: &mut Reading<'_>, data_dir: &DataDir, shares_a_broker: bool) -> Self {
         let [keys, keys_file] = &KEYS;
         let given = reading.parsed(keys, parse, |_| REDACTED.to_owned());
         let file = reading.path(keys_file);
@@ -74,7 +75,16 @@ impl SealingSettings {
         match (given, file) {
             (Some(keys), _) => Self::Keys(keys),
             (None, Some(file)) => Self::File(file),
-            (None, None) => Self::OwnFile(data_dir.sealing_key_file()),
+            (None, None) => {
+                if shares_a_broker && !reading.is_given(keys) && !reading.is_given(keys_file) {
+                    reading.refuse(
+                        "",
+                        keys,
+                        "is missing, and with AMQP_URL all processes need the same keys",
+                    );
+                }
+                Self::OwnFile(data_dir.sealing_key_file())
+            }
         }
     }
 }

@@ -75,7 +75,7 @@ impl Settings {
             topics: TopicsSettings::read(&mut reading),
             shutdown: ShutdownSettings::read(&mut reading),
             history: HistorySettings::read(&mut reading),
-            sealing: SealingSettings::read(&mut reading, &data_dir),
+            sealing: SealingSettings::read(&mut reading, &data_dir, amqp_server.is_some()),
             log: LogSettings::read(&mut reading),
             admin: AdminSettings::read(&mut reading),
             sqlite: SqliteSettings::read(&mut reading),

@@ -11,6 +11,7 @@ impl Fleet {
     pub fn on_broker(self, url: &str) -> Self {
         self.set("AMQP_URL", url)
             .set("AFTERCOMMIT_AMQP__ORDERED_TOPICS", "steps")
+            .set("AFTERCOMMIT_SEALING__KEYS", SEALING_KEYS)
             .set("AFTERCOMMIT_AMQP__HEARTBEAT", "1s")
             .set("AFTERCOMMIT_AMQP__CONFIRM_TIMEOUT", "3s")
             .set(
@@ -19,6 +20,9 @@ impl Fleet {
             )
     }
 }
+
+/// The keys of processes that share a broker; nobody's secrets are sealed with them.
+pub const SEALING_KEYS: &str = "test:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 /// The messages in all queues of a broker, from what `rabbitmqctl list_queues -q name messages` prints.
 pub fn messages(listed: &str) -> Vec<(String, u64)> {

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use aftercommit_e2e::broker::SEALING_KEYS;
 use aftercommit_e2e::{Account, Language, PATIENCE, Product, Program, Setup, eventually};
 use aftercommit_testkit::postgres_server::{PostgresServer, TestDatabase};
 use aftercommit_testkit::rabbitmq_server::{RabbitMqOptions, RabbitMqServer};
@@ -32,6 +33,7 @@ impl Place {
         let setup = Setup::default()
             .set("DATABASE_URL", &database.url())
             .set("AMQP_URL", &amqp_url)
+            .set("AFTERCOMMIT_SEALING__KEYS", SEALING_KEYS)
             .set("AFTERCOMMIT_AMQP__PUBLISH_EVENTS", "true")
             .set("AFTERCOMMIT_LOG__FILTER", "info,lapin=off");
         // One after the other: the first makes the tables.

@@ -10,6 +10,12 @@ pub enum DecodeError {
     /// No bytes at all.
     #[error("the body is empty")]
     Empty,
+    /// Not JSON, by its sender's own word.
+    #[error("the body is {said:?}, and only JSON that is not encoded is read")]
+    Content {
+        /// What its sender said.
+        said: String,
+    },
     /// Not UTF-8.
     #[error("the body is not UTF-8, first at byte {offset}")]
     Encoding {
@@ -124,6 +130,7 @@ impl Classified for DecodeError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Empty
+            | Self::Content { .. }
             | Self::Encoding { .. }
             | Self::Malformed { .. }
             | Self::DuplicateKey { .. }
@@ -143,6 +150,7 @@ impl Classified for DecodeError {
     fn code(&self) -> &'static str {
         match self {
             Self::Empty => "envelope.empty",
+            Self::Content { .. } => "envelope.content_type",
             Self::Encoding { .. } => "envelope.encoding",
             Self::Malformed { .. } => "envelope.malformed",
             Self::DuplicateKey { .. } => "json.duplicate_key",

@@ -50,6 +50,8 @@ pub struct RawTask {
     pub topic: TopicName,
     /// The envelope as it was stored or sent.
     pub body: Arc<[u8]>,
+    /// What its sender said the bytes are, where that is not JSON; a queue in a database has only JSON.
+    pub foreign_content: Option<String>,
 }
 
 impl TaskEnvelope {

@@ -126,6 +126,7 @@ impl Pump {
                 raw: RawTask {
                     topic: topic.name.clone(),
                     body: row.body.into(),
+                    foreign_content: None,
                 },
             };
             if let Err(mpsc::error::SendError(Ok(taken))) = self.claimed.send(Ok(taken)) {

@@ -11,7 +11,7 @@ use lapin::Acker;
 use lapin::message::Delivery;
 use uuid::Uuid;
 
-use crate::queue::message::attempts_of;
+use crate::queue::message::{attempts_of, foreign_content};
 
 /// A message that was delivered and not settled.
 #[derive(Debug)]
@@ -32,6 +32,7 @@ impl Arrival {
             acker: delivery.acker,
             task: RawTask {
                 topic: topic.clone(),
+                foreign_content: foreign_content(&delivery.properties),
                 body: Arc::from(delivery.data),
             },
         }
@@ -39,6 +40,9 @@ impl Arrival {
 
     /// The envelope, if it is one of this topic.
     pub(crate) fn envelope(&self, limits: &Limits) -> Option<TaskEnvelope> {
+        if self.task.foreign_content.is_some() {
+            return None;
+        }
         let task = TaskEnvelope::decode(&self.task.body, limits).ok()?;
         (task.topic == self.task.topic).then_some(task)
     }

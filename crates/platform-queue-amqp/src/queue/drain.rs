@@ -69,7 +69,7 @@ impl Inner {
         let topic = Topology::topic_of(&key).unwrap_or(UNKNOWN_TOPIC);
         let arrival = Arrival::new(&topic, message.delivery);
         let envelope = arrival.envelope(&self.services.limits);
-        let RawTask { topic, body } = arrival.task.clone();
+        let RawTask { topic, body, .. } = arrival.task.clone();
         let letter = DeadLetter {
             id: arrival.id(envelope.as_ref()),
             topic,

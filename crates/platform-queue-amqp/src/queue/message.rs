@@ -126,9 +126,43 @@ pub(crate) fn attempts_of(properties: &BasicProperties) -> u32 {
     attempts.filter(|attempts| *attempts <= MOST_ATTEMPTS).unwrap_or(0)
 }
 
+/// What a message says its body is, where that is not JSON as it is. One that says nothing is taken at its bytes.
+pub(crate) fn foreign_content(properties: &BasicProperties) -> Option<String> {
+    let said = |text: &lapin::types::ShortString| text.as_str().trim().to_ascii_lowercase();
+    let encoding = properties.content_encoding().as_ref().map(said);
+    let encoding = encoding.filter(|encoding| !matches!(encoding.as_str(), "" | "identity" | "utf-8" | "utf8"));
+    let kind = properties.content_type().as_ref().map(said).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim_end();
+    let is_json = essence.is_empty() || essence == "application/json" || essence.ends_with("+json");
+    match (is_json, encoding) {
+        (true, None) => None,
+        (false, None) => Some(kind),
+        (_, Some(encoding)) => Some(format!("{kind} {encoding}").trim_start().to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_is_json_unless_its_sender_says_otherwise() {
+        let of = |kind: &str, encoding: &str| {
+            let properties = BasicProperties::default().with_content_type(kind.into());
+            foreign_content(&properties.with_content_encoding(encoding.into()))
+        };
+        assert_eq!(foreign_content(&BasicProperties::default()), None);
+        for kind in [
+            "",
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/cloudevents+json",
+        ] {
+            assert_eq!(of(kind, ""), None, "{kind}");
+        }
+        assert_eq!(of("text/plain", "").as_deref(), Some("text/plain"));
+        assert_eq!(of("application/json", "gzip").as_deref(), Some("application/json gzip"));
+    }
 
     #[test]
     fn forged_attempts_are_none() {

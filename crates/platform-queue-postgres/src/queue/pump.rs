@@ -184,6 +184,7 @@ impl Pump {
             raw: RawTask {
                 topic: self.consumer.topic.name.clone(),
                 body: row.claimed_body.into(),
+                foreign_content: None,
             },
             lease: Lease {
                 seq: row.claimed_seq,

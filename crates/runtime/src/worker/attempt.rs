@@ -27,6 +27,9 @@ pub(super) struct AttemptServices {
 
 /// The envelope in the bytes, if it is one of `topic`.
 pub(super) fn read(raw: &RawTask, topic: &TopicName, limits: &Limits) -> Result<TaskEnvelope, Failure> {
+    if let Some(said) = &raw.foreign_content {
+        return Err(Failure::of(&DecodeError::Content { said: said.clone() }));
+    }
     let task = TaskEnvelope::decode(&raw.body, limits).map_err(|error| Failure::of(&error))?;
     if task.topic == *topic {
         Ok(task)

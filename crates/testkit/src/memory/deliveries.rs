@@ -96,6 +96,7 @@ impl MemoryDeliveries {
             task: RawTask {
                 topic: taken.topic,
                 body: taken.body,
+                foreign_content: None,
             },
             attempt: taken.attempt,
             redelivered: taken.redelivered,
