@@ -38,7 +38,7 @@ impl Rig {
     pub(crate) async fn start_on(server: &RabbitMqServer, change: impl FnOnce(&mut AmqpOptions)) -> Self {
         let mut options = AmqpOptions::local(server.port());
         change(&mut options);
-        options.prefix = prefix(&options.ordered_topics);
+        options.prefix = prefix(&options);
         let services = test_services();
         let store = InMemory::for_tests(&services);
         let queue = queue(&options, &services, &store);
@@ -145,20 +145,25 @@ impl Rig {
             purging.await.unwrap();
         }
         let _ = self.connection.close(200, "OK".into()).await;
-        FREE.lock()
-            .unwrap()
-            .push((self.options.ordered_topics.clone(), self.options.prefix));
+        FREE.lock().unwrap().push((kind(&self.options), self.options.prefix));
     }
 }
 
-/// Names that are free again, by the topics that are partitioned under them.
-static FREE: Mutex<Vec<(Vec<TopicName>, String)>> = Mutex::new(Vec::new());
+/// What the queues of a rig differ by: the topics that are partitioned, and how much a queue takes.
+type Kind = (Vec<TopicName>, u32);
+
+fn kind(options: &AmqpOptions) -> Kind {
+    (options.ordered_topics.clone(), options.max_length)
+}
+
+/// Names that are free again, by what is declared under them.
+static FREE: Mutex<Vec<(Kind, String)>> = Mutex::new(Vec::new());
 
 /// The first word of a rig's names: making queues anew for each test would take most of its time.
-fn prefix(ordered: &[TopicName]) -> String {
+fn prefix(options: &AmqpOptions) -> String {
     static RIGS: AtomicU32 = AtomicU32::new(0);
     let mut free = FREE.lock().unwrap();
-    match free.iter().position(|(topics, _)| topics == ordered) {
+    match free.iter().position(|(of, _)| *of == kind(options)) {
         Some(place) => free.swap_remove(place).1,
         None => format!("rig{}-{}", std::process::id(), RIGS.fetch_add(1, Ordering::Relaxed)),
     }
