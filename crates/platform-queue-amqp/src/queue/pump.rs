@@ -93,6 +93,10 @@ impl Pump {
         let end = self.take().await;
         let channel = self.channel.clone();
         if let Err(error) = end {
+            if !self.epoch.lost().is_cancelled() {
+                // The queue may be gone: whoever consumes next declares it first.
+                self.inner.declarer.forget(&self.topic).await;
+            }
             // Nobody may be listening any more.
             let _ = self.ready.send(Err(error));
         }

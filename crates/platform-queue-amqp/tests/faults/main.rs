@@ -6,5 +6,13 @@
 #[expect(dead_code, reason = "what the suites of the contract need besides")]
 mod rig;
 
+mod alarms;
+mod consuming;
+mod delays;
+mod links;
+mod ordered;
+mod permissions;
 mod publishing;
+mod strange;
 mod support;
+mod topology;

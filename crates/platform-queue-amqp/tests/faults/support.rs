@@ -11,6 +11,7 @@ use aftercommit_domain::tasks::{
 };
 use aftercommit_platform_queue_amqp::{AmqpOptions, AmqpQueue};
 use aftercommit_testkit::conformance::Messages;
+use aftercommit_testkit::rabbitmq_server::RabbitMqServer;
 use lapin::options::BasicGetOptions;
 use lapin::{Connection, ConnectionProperties};
 use tokio::time::{interval, timeout};
@@ -139,6 +140,12 @@ pub(crate) async fn publish_one(queue: &AmqpQueue, task: TaskEnvelope) -> Answer
     let results = soon("a task to be published", queue.publish(vec![task])).await;
     let [result] = <[Answer; 1]>::try_from(results).unwrap();
     result
+}
+
+/// A broker writes down a little later where a queue is that is new, and when it is killed before, it has forgotten all that
+/// is in it. Returns when it is written down.
+pub(crate) async fn remember_its_queues(server: &RabbitMqServer) {
+    assert_eq!(server.eval("dets:sync(ra_directory_reverse).").await.trim(), "ok");
 }
 
 pub(crate) fn options(prefetch: usize) -> ConsumeOptions {
