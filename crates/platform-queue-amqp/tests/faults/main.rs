@@ -7,12 +7,15 @@
 mod rig;
 
 mod alarms;
+mod certificates;
 mod consuming;
 mod delays;
 mod links;
 mod ordered;
 mod permissions;
 mod publishing;
+mod secrets;
 mod strange;
 mod support;
+mod tls;
 mod topology;

@@ -36,15 +36,18 @@ impl Rig {
     }
 
     pub(crate) async fn start_on(server: &RabbitMqServer, change: impl FnOnce(&mut AmqpOptions)) -> Self {
+        Self::start_at(server, &server.url(), change).await
+    }
+
+    /// The same, with a login in `url` that is for the rig itself.
+    pub(crate) async fn start_at(server: &RabbitMqServer, url: &str, change: impl FnOnce(&mut AmqpOptions)) -> Self {
         let mut options = AmqpOptions::local(server.port());
         change(&mut options);
         options.prefix = prefix(&options);
         let services = test_services();
         let store = InMemory::for_tests(&services);
         let queue = queue(&options, &services, &store);
-        let connection = Connection::connect(&server.url(), ConnectionProperties::default())
-            .await
-            .unwrap();
+        let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
         Self {
             services,
             store,
