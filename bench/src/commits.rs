@@ -2,15 +2,16 @@
 
 use std::time::Instant;
 
+use aftercommit::postgres::PostgresUnitOfWorkFactory;
 use aftercommit::postgres::sqlx::query;
 use aftercommit::prelude::*;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::Options;
 use crate::contracts::{BenchHappened, tenant};
 use crate::report::{fsync_p50_ms, per_second};
 use crate::rig::{BoxError, Rig};
+use crate::{Options, Provider};
 
 const PRODUCERS: usize = 16;
 
@@ -20,28 +21,53 @@ const TABLE: &str = "CREATE TABLE public.bench_orders (id uuid PRIMARY KEY, orga
 const ROW: &str = "INSERT INTO public.bench_orders VALUES ($1, 'org', 'project', 42, \
     'a business row of about a hundred bytes, as ordinary applications write them')";
 
+/// A business table beside the kit's.
+#[derive(Clone)]
+pub(crate) struct Orders {
+    units: PostgresUnitOfWorkFactory,
+}
+
+impl Orders {
+    /// Makes the table, where the database is PostgreSQL.
+    pub(crate) async fn prepare(rig: &Rig, options: &Options) -> Result<Option<Self>, BoxError> {
+        if options.provider == Provider::Sqlite {
+            return Ok(None);
+        }
+        let database = rig.kit.postgres()?;
+        query(TABLE).execute(&database.pools().handlers).await?;
+        let units = database.units_of_work(rig.kit.envelopes().clone());
+        Ok(Some(Self { units }))
+    }
+
+    /// Commits a row and its event.
+    pub(crate) async fn commit(&self, kit: &Kit, event: BenchHappened) -> Result<(), BoxError> {
+        let mut unit = self.units.begin_postgres(&tenant(), &Cause::root()).await?;
+        query(ROW)
+            .bind(kit.ids().next())
+            .execute(&mut **unit.transaction())
+            .await?;
+        unit.outbox().write(event).await?;
+        unit.commit().await?;
+        Ok(())
+    }
+}
+
 /// 16 producers, each commit one row and one event.
 pub(crate) async fn commit(options: Options) -> Result<String, BoxError> {
     let rig = Rig::open(&options).await?;
-    let database = rig.kit.postgres()?.clone();
-    query(TABLE).execute(&database.pools().handlers).await?;
+    let orders = Orders::prepare(&rig, &options)
+        .await?
+        .ok_or("commits are measured on PostgreSQL")?;
     let started = Instant::now();
     let mut producers = JoinSet::new();
     for producer in 0..PRODUCERS {
-        let (kit, units) = (rig.kit.clone(), database.units_of_work(rig.kit.envelopes().clone()));
+        let (kit, orders) = (rig.kit.clone(), orders.clone());
         let numbers = (producer..options.n).step_by(PRODUCERS);
         producers.spawn(async move {
             for number in numbers {
-                let mut unit = units.begin_postgres(&tenant(), &Cause::root()).await?;
-                query(ROW)
-                    .bind(kit.ids().next())
-                    .execute(&mut **unit.transaction())
-                    .await?;
                 // Aggregates of their own, as most writes have.
-                unit.outbox()
-                    .write(BenchHappened::number(number as u64, number as u64))
-                    .await?;
-                unit.commit().await?;
+                let event = BenchHappened::number(number as u64, number as u64);
+                orders.commit(&kit, event).await?;
             }
             Ok::<(), BoxError>(())
         });

@@ -1,11 +1,15 @@
 //! Workloads on the real engine over a real provider, with outcomes, metrics and logs on. Each prints one JSON line last.
 //!
-//! `cargo run --release -p bench -- drain|rail|latency|enqueue|relay|commit --provider sqlite|postgres --n N [--keep]`
+//! `cargo run --release -p bench -- drain|rail|latency|enqueue|direct|relay|commit --provider sqlite|postgres|amqp --n N [--keep]`
+//! `cargo run --release -p bench -- compare --provider P --n N`
 //!
-//! PostgreSQL is the server of `DATABASE_URL`; a database of its own is made there, and dropped unless it is kept.
+//! PostgreSQL is the server of `DATABASE_URL`; a database of its own is made there, and dropped unless it is kept. With `amqp`
+//! the queue is on the broker of `AMQP_URL`, under names of its own.
 
 mod commits;
+mod compare;
 mod contracts;
+mod direct;
 mod measured;
 mod postgres;
 mod relaying;
@@ -35,10 +39,14 @@ enum Workload {
     Latency(Options),
     /// N tasks, each its own durable write, 16 producers at once: tasks/s.
     Enqueue(Options),
+    /// N tasks confirmed by the queue, published by the hundred: tasks/s.
+    Direct(Options),
     /// N waiting events, one relay, a publisher that only says yes: events/s, the clock stopped at the last durable mark.
     Relay(Options),
     /// 16 producers commit a business row and its event in one transaction, on PostgreSQL: commits/s.
     Commit(Options),
+    /// Drain, enqueue and latency beside the peers' drivers that are installed, as one table.
+    Compare(compare::Comparing),
 }
 
 /// What every workload takes.
@@ -59,6 +67,9 @@ pub(crate) struct Options {
     /// Leaves the data for others to count.
     #[arg(long)]
     keep: bool,
+    /// How many aggregates the events of `rail` belong to, in turns; 0: each has one of its own, as most writes have.
+    #[arg(long, default_value_t = 0)]
+    aggregates: u64,
     /// Events in the log before the relay starts (`relay` on PostgreSQL).
     #[arg(long, default_value_t = 0)]
     logged: u64,
@@ -71,6 +82,8 @@ pub(crate) struct Options {
 enum Provider {
     Sqlite,
     Postgres,
+    /// PostgreSQL, and the queue on RabbitMQ.
+    Amqp,
 }
 
 impl Provider {
@@ -78,6 +91,7 @@ impl Provider {
         match self {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
+            Self::Amqp => "amqp",
         }
     }
 }
@@ -95,6 +109,8 @@ async fn main() -> ExitCode {
         Workload::Rail(options) => workloads::rail(options).await,
         Workload::Latency(options) => workloads::latency(options).await,
         Workload::Enqueue(options) => workloads::enqueue(options).await,
+        Workload::Direct(options) => direct::direct(options).await,
+        Workload::Compare(comparing) => compare::compare(&comparing).await,
         Workload::Relay(options) => relaying::relay(options).await,
         Workload::Commit(options) => commits::commit(options).await,
     };

@@ -45,6 +45,14 @@ pub(crate) fn fsync_p50_ms(directory: &Path) -> std::io::Result<f64> {
     Ok(percentile_ms(&mut samples, 0.5))
 }
 
+/// The memory of this process at its peak, in MiB.
+pub(crate) fn resident_mib() -> std::io::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = peak.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    Ok(kib.unwrap_or(0) / 1024)
+}
+
 fn rounded(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }

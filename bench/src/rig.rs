@@ -46,7 +46,7 @@ impl Rig {
         };
         let database = match options.provider {
             Provider::Sqlite => None,
-            Provider::Postgres => Some(BenchDatabase::create().await?),
+            Provider::Postgres | Provider::Amqp => Some(BenchDatabase::create().await?),
         };
         let mut environment = vec![
             (
@@ -60,6 +60,13 @@ impl Rig {
         ];
         if let Some(database) = &database {
             environment.push(("DATABASE_URL".to_owned(), database.url.clone()));
+        }
+        if options.provider == Provider::Amqp {
+            #[expect(clippy::disallowed_methods, reason = "a benchmark's other variable")]
+            let broker = std::env::var("AMQP_URL").map_err(|_| "--provider amqp needs AMQP_URL")?;
+            environment.push(("AMQP_URL".to_owned(), broker));
+            let prefix = format!("bench-{}", std::process::id());
+            environment.push(("AFTERCOMMIT_AMQP__PREFIX".to_owned(), prefix));
         }
         let settings = Settings::from_sources(environment, None)?;
         aftercommit_platform_telemetry::init(&LogOptions::new(settings.log.filter.clone(), LogFormat::Pretty))?;

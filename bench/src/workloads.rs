@@ -9,9 +9,10 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::Options;
+use crate::commits::Orders;
 use crate::contracts::{BenchHappened, Noop, tenant};
 use crate::measured::Settled;
-use crate::report::{fsync_p50_ms, per_second, percentile_ms};
+use crate::report::{fsync_p50_ms, per_second, percentile_ms, resident_mib};
 use crate::rig::{BoxError, HANDLERS, Rig};
 
 /// Producers at once, as for the peers.
@@ -45,7 +46,7 @@ pub(crate) async fn drain(options: Options) -> Result<String, BoxError> {
     let elapsed = started.elapsed();
     let line = json!({
         "system": "aftercommit", "workload": "drain", "provider": options.provider.name(), "n": options.n, "handlers": HANDLERS,
-        "drain_per_s": per_second(options.n, elapsed), "rows_left": rig.rows_left().await?,
+        "drain_per_s": per_second(options.n, elapsed), "rss_mib": resident_mib()?, "rows_left": rig.rows_left().await?,
         "synchronous": rig.synchronous(), "fsync_p50_ms": fsync_p50_ms(rig.disk())?,
     });
     engine.stop().await;
@@ -110,23 +111,37 @@ pub(crate) async fn enqueue(options: Options) -> Result<String, BoxError> {
     Ok(line.to_string())
 }
 
-/// 16 producers commit events, each becomes one task.
+/// 16 producers commit events, each becomes one task. On PostgreSQL each commits a business row as well.
 pub(crate) async fn rail(options: Options) -> Result<String, BoxError> {
     let rig = Rig::open(&options).await?;
+    let orders = Orders::prepare(&rig, &options).await?;
     let settled = Settled::new(Noop::TOPIC, options.n);
-    let engine = rig.start(topic(), &settled)?;
+    let sent = Sent::new(options.n);
+    let timed = Timed {
+        sent: Arc::clone(&sent),
+    };
+    let engine = rig.start(Topic::named("bench").handle::<Noop>(timed), &settled)?;
+    let aggregates = options.aggregates;
     let started = Instant::now();
     let mut producers = JoinSet::new();
     for producer in 0..PRODUCERS {
-        let kit = rig.kit.clone();
+        let (kit, orders, sent) = (rig.kit.clone(), orders.clone(), Arc::clone(&sent));
         let numbers = (producer..options.n).step_by(PRODUCERS);
         producers.spawn(async move {
             for number in numbers {
-                let mut unit = kit.begin(&tenant(), &Cause::root()).await?;
-                unit.outbox()
-                    .write(BenchHappened::number(producer as u64, number as u64))
-                    .await?;
-                unit.commit().await?;
+                let number_of = number as u64;
+                let aggregate = number_of.checked_rem(aggregates).unwrap_or(number_of);
+                let event = BenchHappened::number(aggregate, number_of);
+                sent.sent(number);
+                match &orders {
+                    Some(orders) => orders.commit(&kit, event).await?,
+                    None => {
+                        let mut unit = kit.begin(&tenant(), &Cause::root()).await?;
+                        unit.outbox().write(event).await?;
+                        unit.commit().await?;
+                    }
+                }
+                sent.sent(number);
             }
             Ok::<(), BoxError>(())
         });
@@ -137,9 +152,11 @@ pub(crate) async fn rail(options: Options) -> Result<String, BoxError> {
     let committed = started.elapsed();
     settled.all().await;
     let elapsed = started.elapsed();
+    let mut waits = sent.take();
     let line = json!({
         "system": "aftercommit", "workload": "rail", "provider": options.provider.name(), "n": options.n, "producers": PRODUCERS,
-        "rail_per_s": per_second(options.n, elapsed), "commit_per_s": per_second(options.n, committed),
+        "aggregates": aggregates, "rail_per_s": per_second(options.n, elapsed), "commit_per_s": per_second(options.n, committed),
+        "p50_ms": percentile_ms(&mut waits, 0.5), "p99_ms": percentile_ms(&mut waits, 0.99), "rss_mib": resident_mib()?,
         "rows_left": rig.rows_left().await?,
         "synchronous": rig.synchronous(), "fsync_p50_ms": fsync_p50_ms(rig.disk())?,
     });

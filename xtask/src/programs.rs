@@ -146,7 +146,7 @@ pub(crate) fn named(variable: &str) -> Option<OsString> {
 }
 
 /// What a program prints, if it succeeds.
-fn says(program: &str, arguments: &[&str]) -> Option<String> {
+pub(crate) fn says(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())

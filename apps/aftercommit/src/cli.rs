@@ -84,6 +84,9 @@ Examples:
     /// Look at what waits to be published.
     #[command(subcommand)]
     Outbox(Outbox),
+    /// Look at topics: what each holds, who takes it, and what the broker keeps for it.
+    #[command(subcommand)]
+    Topics(Topics),
     /// Print what follows from which event.
     #[command(after_help = "\
 Examples:
@@ -99,6 +102,10 @@ Examples:
   aftercommit migrate --dry-run > migrations.sql
   aftercommit migrate --grant-to shop_app")]
     Migrate(Migrate),
+    /// Try the database, the broker and the e-mail server, and say what is wrong with them. Changes nothing.
+    #[command(after_help = "\
+Exit status: 0 everything works, 1 something does not, 78 the configuration is wrong.")]
+    Doctor(Output),
     /// Check the configuration, or list all its keys.
     #[command(subcommand)]
     Config(Config),
@@ -320,6 +327,12 @@ pub(crate) struct ActOnDeadLetters {
 pub(crate) enum Outbox {
     /// Print how much waits, how old the oldest is, and how much each topic holds.
     Status(Output),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Topics {
+    /// List them; with a broker also its queues and exchanges.
+    List(Output),
 }
 
 #[derive(Debug, Args)]

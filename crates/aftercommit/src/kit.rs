@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant, TopicName};
 use aftercommit_domain::events::{
-    DOMAIN_EVENTS_TOPIC, EventCatalogue, EventLog, EventsPublisher, Outbox, Routes, create_events_publisher,
+    DOMAIN_EVENTS_TOPIC, EventCatalogue, EventLog, EventsPublisher, Outbox, RouteEffect, Routes,
+    create_events_publisher,
 };
 use aftercommit_domain::ids::Ids;
 use aftercommit_domain::randomness::Randomness;
-use aftercommit_domain::tasks::{DeadLetters, QueuePublisher, TaskDescriptor, TaskInspector};
+use aftercommit_domain::tasks::{Broker, DeadLetters, QueuePublisher, TaskDescriptor, TaskInspector};
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::{StoreError, UnitOfWork, UnitOfWorkFactory};
 use aftercommit_platform_config::Settings;
@@ -138,6 +139,11 @@ impl Kit {
         transaction.outbox_writer(self, tenant, cause)
     }
 
+    /// The broker behind the queue; `None` when the queue is in the database.
+    pub fn broker(&self) -> Option<Arc<dyn Broker>> {
+        self.inner.providers.broker.clone()
+    }
+
     /// What sends e-mail: the configured server, or files in the data directory.
     ///
     /// # Errors
@@ -208,6 +214,16 @@ impl Operations {
     pub(crate) fn topics(&self) -> BTreeSet<TopicName> {
         let declared = self.descriptors.iter().map(|task| task.topic.clone());
         declared.chain([DOMAIN_EVENTS_TOPIC]).collect()
+    }
+
+    /// The same, and those its routes lead to.
+    pub(crate) fn leads_to(&self) -> BTreeSet<TopicName> {
+        let routed = self.routes.entries().iter().filter_map(|route| match &route.effect {
+            RouteEffect::Dispatches(targets) => Some(targets),
+            RouteEffect::None(_) => None,
+        });
+        let routed = routed.flatten().map(|target| target.topic.clone());
+        self.topics().into_iter().chain(routed).collect()
     }
 
     /// Whether this process declares `topic`.

@@ -52,6 +52,7 @@ pub mod http;
 
 mod application;
 mod data_directory;
+pub mod doctor;
 mod engine_options;
 mod foreign_transaction;
 mod idle;
@@ -78,6 +79,8 @@ pub use opened::{Opened, Running};
 pub use run_file::{RunFile, RunFileError};
 pub use startup::{StartupError, report};
 
+#[cfg(feature = "amqp")]
+pub use providers::amqp;
 #[cfg(feature = "postgres")]
 pub use providers::postgres;
 #[cfg(feature = "sqlite")]

@@ -206,9 +206,31 @@ pub(crate) async fn declare(broker: &dyn Broker, topics: &BTreeSet<TopicName>) -
 pub(crate) fn email_sender(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Arc<dyn EmailSender>, StartupError> {
     let failed = |error: &dyn std::error::Error| StartupError::Email(error.to_string());
     let from = email::MailFrom::parse(&settings.mail.from).map_err(|error| failed(&error))?;
-    let Some(smtp) = &settings.mail.smtp else {
+    let Some(server) = smtp_sender(settings, Arc::clone(&clock))? else {
         let files = email::FileEmailSender::open(&settings.mail.dir, from, clock).map_err(|error| failed(&error))?;
         return Ok(Arc::new(files));
+    };
+    Ok(Arc::new(server))
+}
+
+/// Talks to the configured e-mail server, without sending anything.
+#[cfg(feature = "smtp")]
+pub(crate) async fn check_email(settings: &Settings) -> Result<(), StartupError> {
+    match smtp_sender(settings, Arc::new(SystemClock))? {
+        Some(sender) => sender
+            .check()
+            .await
+            .map_err(|error| StartupError::Email(error.to_string())),
+        None => Ok(()),
+    }
+}
+
+#[cfg(feature = "smtp")]
+fn smtp_sender(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Option<email::SmtpEmailSender>, StartupError> {
+    let failed = |error: &dyn std::error::Error| StartupError::Email(error.to_string());
+    let from = email::MailFrom::parse(&settings.mail.from).map_err(|error| failed(&error))?;
+    let Some(smtp) = &settings.mail.smtp else {
+        return Ok(None);
     };
     let url = email::SmtpUrl {
         host: smtp.host.clone(),
@@ -223,9 +245,8 @@ pub(crate) fn email_sender(settings: &Settings, clock: Arc<dyn Clock>) -> Result
             password: credentials.password.clone(),
         }),
     };
-    Ok(Arc::new(
-        email::SmtpEmailSender::new(url, from, clock).map_err(|error| failed(&error))?,
-    ))
+    let sender = email::SmtpEmailSender::new(url, from, clock).map_err(|error| failed(&error))?;
+    Ok(Some(sender))
 }
 
 /// The reference product's stores in the opened database.

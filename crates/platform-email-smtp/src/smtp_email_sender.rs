@@ -93,6 +93,27 @@ impl SmtpEmailSender {
         self
     }
 
+    /// Connects and logs in, within the deadline of a send, and sends nothing.
+    ///
+    /// # Errors
+    /// Why the server cannot be used.
+    pub async fn check(&self) -> Result<(), EmailError> {
+        let limit = self.connections.timeouts().send;
+        let leased = tokio::time::timeout(limit, self.connections.lease()).await;
+        match leased {
+            Ok(Ok(lease)) => {
+                lease.keep();
+                Ok(())
+            }
+            Ok(Err(failure)) => Err(failure.without_email()),
+            Err(_) => Err(SmtpFailure::Late {
+                after: limit,
+                in_doubt: false,
+            }
+            .without_email()),
+        }
+    }
+
     /// Takes leave of the server. E-mails sent from now on fail as unavailable.
     pub async fn close(&self) {
         self.connections.close().await;

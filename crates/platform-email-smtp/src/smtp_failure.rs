@@ -64,10 +64,22 @@ impl SmtpFailure {
 
     /// The error of the port. `email` is what the words must not repeat.
     pub(crate) fn into_email_error(self, email: &Email) -> EmailError {
+        self.told(Some(email))
+    }
+
+    /// The same, where no e-mail was at hand.
+    pub(crate) fn without_email(self) -> EmailError {
+        self.told(None)
+    }
+
+    fn told(self, email: Option<&Email>) -> EmailError {
         let is_refusal = self.is_refusal();
         let reason = match self {
             Self::Answer { step, code, words } => {
-                let words = without_the_email(&words, email);
+                let words = match email {
+                    Some(email) => without_the_email(&words, email),
+                    None => without_addresses(&words),
+                };
                 format!("{code} {words} (after {})", step.words())
             }
             Self::Unexpected { step, code } => {

@@ -20,6 +20,7 @@ impl Broker for AmqpQueue {
     }
 
     async fn topology(&self, topics: &BTreeSet<TopicName>) -> Result<Vec<BrokerPart>, BrokerError> {
+        self.inner.know(topics);
         let mut shown = Vec::new();
         for part in self.inner.declarer.parts(topics) {
             let seen = self.inner.declarer.seen(&part).await;

@@ -12,5 +12,6 @@ mod task_inspector;
 mod topology;
 mod trouble;
 
+pub use link::try_to_connect;
 pub use options::{AmqpOptions, AmqpServices, AmqpStores, AmqpTls};
 pub use queue::AmqpQueue;

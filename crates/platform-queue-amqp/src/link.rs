@@ -8,16 +8,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aftercommit_domain::randomness::Randomness;
-use aftercommit_domain::tasks::RetryPolicy;
+use aftercommit_domain::tasks::{BrokerError, RetryPolicy};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::declarer::unavailable;
 use crate::options::AmqpOptions;
 use crate::trouble::{Trouble, TroubleKind};
 
 pub(crate) use dial::Dialler;
 pub(crate) use epoch::{CALL_LIMIT, Epoch};
+
+/// Connects, and takes leave again: whether there is a broker that lets this process in.
+///
+/// # Errors
+/// [`BrokerError::Refused`] when the login or the virtual host is wrong, [`BrokerError::Unavailable`] when it cannot be reached.
+pub async fn try_to_connect(options: &AmqpOptions) -> Result<(), BrokerError> {
+    match Dialler::new(options, "trying").dial(0).await {
+        Ok((epoch, _)) => {
+            epoch.close().await;
+            Ok(())
+        }
+        Err(trouble) => Err(unavailable("connect", &trouble)),
+    }
+}
 
 /// A connection for one purpose. Clones share it.
 #[derive(Clone)]

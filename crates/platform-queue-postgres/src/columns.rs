@@ -18,6 +18,11 @@ pub(crate) fn attempts(number: i32) -> u32 {
     u32::try_from(number).unwrap_or(0)
 }
 
+/// A number of attempts or runs as a column, with room to count on.
+pub(crate) fn small(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX).min(i32::MAX / 2)
+}
+
 /// A text as a column: PostgreSQL's texts hold no NUL.
 pub(crate) fn text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') {

@@ -8,6 +8,8 @@
 
 mod columns;
 mod hearing;
+mod held_tasks;
+mod history;
 mod leases;
 mod options;
 mod queue;

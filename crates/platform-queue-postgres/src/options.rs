@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PostgresQueueOptions {
     /// A task that lost this many runs on its own is given up: its lease expired, or its process died while it had nothing
-    /// else like it. Defaults to 3.
+    /// else like it. Of a task that a broker's queue handed over after a lost run, that one is among them. Defaults to 3.
     pub max_lost_runs: u32,
     /// How long it may take until a process that waits notices what another one published and it did not hear of. While it
     /// hears the others, it looks five times more rarely. Defaults to 1 s.

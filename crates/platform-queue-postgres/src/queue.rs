@@ -3,11 +3,11 @@
 mod announcement;
 pub(crate) mod consumer;
 mod delivery;
-mod insertion;
+pub(crate) mod insertion;
 mod lanes;
 mod maintenance;
-mod new_tasks;
-mod publisher;
+pub(crate) mod new_tasks;
+pub(crate) mod publisher;
 mod pump;
 pub(crate) mod settlement;
 mod transfer;
@@ -43,7 +43,8 @@ const SETTLE_LANES: usize = 2;
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The queue of a database. Implements `QueuePublisher`, `QueueConsumer`, `QueueMaintenance`, `TaskInspector` and, for the
-/// outbox of that database, `OutboxTransfer`. Clones share it.
+/// outbox of that database, `OutboxTransfer`; for a broker's queue beside it, `HeldTasks` and `TaskHistory`. Clones share
+/// it.
 #[derive(Clone)]
 pub struct PostgresQueue {
     pub(crate) inner: Arc<Inner>,

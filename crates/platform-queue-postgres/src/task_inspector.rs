@@ -85,8 +85,10 @@ const FIND_ENDED: &str = "SELECT id, topic, task, organization_id, project_id, '
     FROM aftercommit.task_outcomes WHERE id = $1 ORDER BY entry DESC LIMIT 1) \
     LIMIT 1";
 
-/// Each kind from its own index; none reads a body.
-const DEPTHS: &str = "SELECT topic, sum(available)::bigint, sum(scheduled)::bigint, sum(running)::bigint FROM (\
+/// Each kind from its own index; none reads a body. A consumer that ended counts until its lease is over.
+const DEPTHS: &str = "SELECT topic, sum(available)::bigint, sum(scheduled)::bigint, sum(running)::bigint, \
+      (SELECT count(*) FROM aftercommit.consumers AS consumer \
+        WHERE consumer.topic = part.topic AND consumer.lease_until > aftercommit.clock()) FROM (\
       SELECT topic, count(*) AS available, 0 AS scheduled, 0 AS running FROM aftercommit.tasks \
         WHERE state = 0 AND lost_runs < 2 AND due_at <= aftercommit.clock() GROUP BY topic \
       UNION ALL SELECT topic, 0, count(*), 0 FROM aftercommit.tasks \
@@ -138,20 +140,20 @@ impl TaskInspector for PostgresQueue {
     }
 
     async fn depths(&self) -> Result<Vec<TopicDepth>, InspectionError> {
-        let rows: Vec<(String, i64, i64, i64)> = self
+        let rows: Vec<(String, i64, i64, i64, i64)> = self
             .inner
             .console
             .run(|connection| Box::pin(async move { sqlx::query_as(DEPTHS).fetch_all(connection).await }))
             .await
             .map_err(|error| unavailable("count", &error))?;
         rows.into_iter()
-            .map(|(topic, available, scheduled, running)| {
+            .map(|(topic, available, scheduled, running, consumers)| {
                 Ok(TopicDepth {
                     topic: TopicName::new(topic).map_err(|error| unavailable("count", &error))?,
                     available: count(available),
                     scheduled: count(scheduled),
                     running: count(running),
-                    consumers: None,
+                    consumers: Some(count(consumers)),
                 })
             })
             .collect()

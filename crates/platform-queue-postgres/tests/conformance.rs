@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
-use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
+use aftercommit_domain::tasks::{
+    DeadLetters, HeldTasks, QueueConsumer, QueueMaintenance, QueuePublisher, TaskHistory, TaskInspector,
+};
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_platform_db_postgres::{PostgresOptions, ReplayInto};
 use aftercommit_testkit::TestServices;
@@ -81,6 +83,14 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
         Arc::new(self.0.process.queue.clone())
     }
 
+    fn held_tasks(&self) -> Option<Arc<dyn HeldTasks>> {
+        Some(Arc::new(self.0.process.queue.clone()))
+    }
+
+    fn task_history(&self) -> Option<Arc<dyn TaskHistory>> {
+        Some(Arc::new(self.0.process.queue.clone()))
+    }
+
     async fn publish_raw(&self, topic: &TopicName, body: &[u8]) {
         self.0.publish_raw(topic, body).await;
     }
@@ -104,6 +114,8 @@ mod direct {
     aftercommit_testkit::dead_letters_conformance!(Postgres<false>);
     aftercommit_testkit::task_inspector_conformance!(Postgres<false>);
     aftercommit_testkit::transfer_conformance!(Postgres<false>);
+    aftercommit_testkit::held_tasks_conformance!(Postgres<false>);
+    aftercommit_testkit::task_history_conformance!(Postgres<false>);
 }
 
 /// Pooling by transaction.
@@ -114,4 +126,6 @@ mod through_pgbouncer {
     aftercommit_testkit::dead_letters_conformance!(Postgres<true>);
     aftercommit_testkit::task_inspector_conformance!(Postgres<true>);
     aftercommit_testkit::transfer_conformance!(Postgres<true>);
+    aftercommit_testkit::held_tasks_conformance!(Postgres<true>);
+    aftercommit_testkit::task_history_conformance!(Postgres<true>);
 }

@@ -18,7 +18,7 @@ use crate::relay::{Relay, RelayOptions, RelayPorts};
 use crate::worker::{Registry, TaskInputs, Topic, TopicDefaults, TopicLoop, TopicLoopPorts};
 
 /// The dispatcher mostly waits for the queue, so that even a small process looks up this many events at once.
-const LEAST_DISPATCHERS: usize = 16;
+const LEAST_DISPATCHERS: usize = 128;
 
 /// Everything a process runs, checked and ready to start.
 pub struct Engine {
@@ -81,7 +81,9 @@ impl Engine {
         };
         let dispatcher = dispatcher_topic(&ports, Arc::clone(&routes));
         let dispatcher = Registry::build(vec![dispatcher], of_dispatcher, &options.topics, codec, &mut problems);
-        for topic in registry.routed_elsewhere(&routes) {
+        // A process that declares none leaves all of them to others.
+        let is_worker = !declared.is_empty();
+        for topic in registry.routed_elsewhere(&routes).into_iter().filter(|_| is_worker) {
             tracing::warn!(%topic, "a route leads to a topic that is not declared here; its tasks wait until a process declares it");
         }
         if problems.is_empty() {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
-use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
+use aftercommit_domain::tasks::{
+    DeadLetters, HeldTasks, QueueConsumer, QueueMaintenance, QueuePublisher, TaskHistory, TaskInspector,
+};
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_testkit::conformance::{Provider, SCENARIOS};
 use aftercommit_testkit::{InMemory, TestServices, test_services};
@@ -61,6 +63,14 @@ impl Provider for Memory {
         Arc::new(self.store.clone())
     }
 
+    fn held_tasks(&self) -> Option<Arc<dyn HeldTasks>> {
+        Some(Arc::new(self.store.clone()))
+    }
+
+    fn task_history(&self) -> Option<Arc<dyn TaskHistory>> {
+        Some(Arc::new(self.store.clone()))
+    }
+
     async fn publish_raw(&self, topic: &TopicName, body: &[u8]) {
         self.store.publish_raw(topic, body);
     }
@@ -75,6 +85,8 @@ aftercommit_testkit::event_log_conformance!(Memory);
 aftercommit_testkit::dead_letters_conformance!(Memory);
 aftercommit_testkit::task_inspector_conformance!(Memory);
 aftercommit_testkit::transfer_conformance!(Memory);
+aftercommit_testkit::held_tasks_conformance!(Memory);
+aftercommit_testkit::task_history_conformance!(Memory);
 
 /// The scenarios written in these sources: every public asynchronous function over a provider.
 fn scenarios_in(sources: &[&str]) -> Vec<String> {
@@ -95,7 +107,7 @@ macro_rules! sources {
 
 #[test]
 fn every_scenario_that_is_written_is_in_its_suite() {
-    let suites: [(&[&str], Vec<&str>); 7] = [
+    let suites: [(&[&str], Vec<&str>); 9] = [
         (
             outbox::NAMES,
             sources![
@@ -124,6 +136,8 @@ fn every_scenario_that_is_written_is_in_its_suite() {
         (dead_letters::NAMES, sources!["dead_letters.rs"].to_vec()),
         (task_inspector::NAMES, sources!["task_inspector.rs"].to_vec()),
         (transfer::NAMES, sources!["transfer.rs"].to_vec()),
+        (held_tasks::NAMES, sources!["held_tasks.rs"].to_vec()),
+        (task_history::NAMES, sources!["task_history.rs"].to_vec()),
     ];
     let mut total = 0;
     for (names, sources) in suites {

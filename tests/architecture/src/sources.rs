@@ -71,7 +71,8 @@ fn read(folder: &Path, files: &mut Vec<File>) {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
         if path.is_dir() {
-            let skipped = name == "target" || name.starts_with('.') && !matches!(name.as_str(), ".ci" | ".cargo");
+            let skipped = matches!(name.as_str(), "target" | "node_modules")
+                || name.starts_with('.') && !matches!(name.as_str(), ".ci" | ".cargo");
             if !skipped {
                 read(&path, files);
             }

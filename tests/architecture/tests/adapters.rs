@@ -14,6 +14,8 @@ const SUITES: &[(&str, &str)] = &[
     ("DeadLetters", "dead_letters_conformance!"),
     ("TaskInspector", "task_inspector_conformance!"),
     ("OutboxTransfer", "transfer_conformance!"),
+    ("HeldTasks", "held_tasks_conformance!"),
+    ("TaskHistory", "task_history_conformance!"),
 ];
 
 #[test]

@@ -12,6 +12,6 @@ pub use books::Books;
 pub use counts::number;
 pub use fleet::{Fleet, Production};
 pub use member::Loops;
-pub use schedule::{Fault, Schedule};
+pub use schedule::{Fault, Faults, Schedule};
 pub use tables::create_tables;
 pub use verdict::Verdict;

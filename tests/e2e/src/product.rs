@@ -1,4 +1,4 @@
-//! A running process of the program, on a data directory of its own.
+//! A running process of a program, on a data directory of its own.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Api, Setup, binary, eventually};
+use crate::{Api, Program, Setup, eventually};
 
 /// How long a start may take, also after a kill.
 const START: Duration = Duration::from_secs(20);
@@ -22,6 +22,7 @@ const LAST_LINES: usize = 40;
 /// A process of the program. It is ended when this is dropped, and its files are removed.
 #[derive(Debug)]
 pub struct Product {
+    program: Program,
     place: TempDir,
     setup: Setup,
     running: Option<Running>,
@@ -47,9 +48,15 @@ pub struct Stopped {
 impl Product {
     /// Starts a process on a new data directory, and waits until it is ready.
     pub async fn start(setup: Setup) -> Self {
+        Self::start_program(Program::Everything, setup).await
+    }
+
+    /// The same of a program that may do less than everything.
+    pub async fn start_program(program: Program, setup: Setup) -> Self {
         let place = tempfile::tempdir().unwrap();
         fs::create_dir(place.path().join("logs")).unwrap();
         let mut product = Self {
+            program,
             place,
             setup,
             running: None,
@@ -65,7 +72,7 @@ impl Product {
         self.starts += 1;
         let log = File::create(self.logs().join(format!("{}.log", self.starts))).unwrap();
         let child = self
-            .command(&[])
+            .command(self.program, &[])
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
@@ -122,7 +129,7 @@ impl Product {
 
     /// What a command of the command line answers, with the environment of the process.
     pub async fn cli(&self, arguments: &[&str]) -> Output {
-        let mut command = tokio::process::Command::from(self.command(arguments));
+        let mut command = tokio::process::Command::from(self.command(Program::Everything, arguments));
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         tokio::time::timeout(COMMAND, command.output()).await.unwrap().unwrap()
     }
@@ -198,8 +205,8 @@ impl Product {
         self.running.as_ref().unwrap()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary::binary());
+    fn command(&self, program: Program, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program.binary());
         command
             .args(arguments)
             .env_clear()

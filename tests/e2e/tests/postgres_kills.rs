@@ -123,6 +123,7 @@ async fn killed_servers_relays_and_workers_lose_repeat_and_reorder_nothing() {
                 server.restart().await;
                 back.push(server_clock(&database.superuser_url()).await);
             }
+            Fault::KillBroker { .. } | Fault::CutLinks => panic!("there is no broker here"),
         }
     }
     let produced_in = started.elapsed();

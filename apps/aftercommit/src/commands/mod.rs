@@ -2,12 +2,14 @@
 
 mod config;
 mod dead_letters;
+mod doctor;
 mod events;
 mod migrate;
 mod outbox;
 mod routes;
 mod run;
 mod tasks;
+mod topics;
 
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
@@ -23,6 +25,11 @@ use crate::command_error::CommandError;
 pub(crate) async fn execute(cli: Cli) -> ExitCode {
     let result = match cli.command.unwrap_or(Command::Run) {
         Command::Run => return Box::pin(run::run()).await,
+        Command::Doctor(output) => {
+            return Box::pin(doctor::execute(output))
+                .await
+                .unwrap_or_else(|error| error.report());
+        }
         Command::Config(Config::Check(output)) => config::check(output),
         Command::Config(Config::Reference(output)) => Ok(config::reference(output)),
         Command::Migrate(command) => migrate::execute(command).await,
@@ -30,6 +37,7 @@ pub(crate) async fn execute(cli: Cli) -> ExitCode {
         Command::Tasks(command) => tasks::execute(command).await,
         Command::DeadLetters(command) => dead_letters::execute(command).await,
         Command::Outbox(command) => with_client(async |client| outbox::execute(client, command).await).await,
+        Command::Topics(command) => with_client(async |client| topics::execute(client, command).await).await,
         Command::Routes(command) => with_client(async |client| routes::execute(client, &command).await).await,
     };
     match result.and_then(|text| print(&text)) {

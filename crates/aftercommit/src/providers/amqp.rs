@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aftercommit_domain::contract::{EnvelopeFactory, TopicName};
 use aftercommit_domain::events::EventFeed;
+use aftercommit_domain::tasks::BrokerError;
 use aftercommit_platform_config::{AmqpSecurity, AmqpSettings, ConfigError, ConfigErrors};
 pub use aftercommit_platform_queue_amqp::*;
 
@@ -52,6 +53,15 @@ pub(super) fn connect(
         amqp: Some(queue),
         ..providers
     })
+}
+
+/// Connects and takes leave again.
+pub(crate) async fn check_connection(settings: &AmqpSettings) -> Result<(), BrokerError> {
+    let options = options(settings).map_err(|error| BrokerError::Refused {
+        operation: "connect",
+        reason: error.to_string(),
+    })?;
+    aftercommit_platform_queue_amqp::try_to_connect(&options).await
 }
 
 fn options(settings: &AmqpSettings) -> Result<AmqpOptions, StartupError> {

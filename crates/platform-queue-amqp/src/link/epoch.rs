@@ -1,5 +1,6 @@
 //! One connection from its making to its loss.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -16,12 +17,16 @@ pub(crate) const CALL_LIMIT: Duration = Duration::from_secs(5);
 /// The longest a good-bye may take: nobody waits for a broker that is gone.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
+/// After so many calls without an answer a new connection is made.
+const MOST_UNANSWERED: u32 = 64;
+
 /// One connection from its making to its loss.
 pub(crate) struct Epoch {
     number: u64,
     connection: Connection,
     /// Why the broker takes nothing; `None` when it does.
     blocked: Mutex<Option<String>>,
+    unanswered: AtomicU32,
     lost: CancellationToken,
     why: OnceLock<Trouble>,
 }
@@ -32,6 +37,7 @@ impl Epoch {
             number,
             connection,
             blocked: Mutex::default(),
+            unanswered: AtomicU32::new(0),
             lost: CancellationToken::new(),
             why: OnceLock::new(),
         }
@@ -48,7 +54,8 @@ impl Epoch {
             .await
     }
 
-    /// The result of a call, if it comes in time. A connection that does not answer is given up.
+    /// The result of a call, if it comes in time. Whoever waited in vain gives up the channel: a queue may be without a leader
+    /// while the connection is well. A connection that is dead is noticed by its heartbeats.
     pub(crate) async fn within<T>(
         &self,
         limit: Duration,
@@ -59,15 +66,18 @@ impl Epoch {
             biased;
             result = timeout(limit, call) => match result {
                 Ok(result) => result.map_err(Trouble::from),
-                Err(_) if self.blocked().is_some() => Err(Trouble::silent(what, limit)),
-                Err(_) => {
-                    let trouble = Trouble::silent(what, limit);
-                    self.fail(trouble.clone());
-                    Err(trouble)
-                }
+                Err(_) => Err(self.no_answer(Trouble::silent(what, limit))),
             },
             () = self.lost.cancelled() => Err(self.why()),
         }
+    }
+
+    /// Each call without an answer costs a channel, which the broker may never close.
+    fn no_answer(&self, trouble: Trouble) -> Trouble {
+        if self.unanswered.fetch_add(1, Ordering::Relaxed) >= MOST_UNANSWERED {
+            self.fail(trouble.clone());
+        }
+        trouble
     }
 
     /// Gives it up: whoever waits for it is answered, and another one is made.

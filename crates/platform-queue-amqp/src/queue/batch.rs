@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::tasks::PublishError;
+use futures::FutureExt;
 use futures::future::join_all;
 use lapin::message::BasicReturnMessage;
 use lapin::options::BasicPublishOptions;
 use lapin::{Channel, Confirmation};
+use tokio::time::Instant;
 
 use crate::declarer::short;
 use crate::link::Epoch;
@@ -61,10 +63,19 @@ impl Decision {
     }
 }
 
-/// Publishes a batch and waits until all of it is decided.
+/// A batch that was published.
+pub(crate) struct Published {
+    /// One for each message.
+    pub(crate) decisions: Vec<Decision>,
+    /// Some were not answered in time: their answers may still come, so the channel must not be used again.
+    pub(crate) channel_is_spent: bool,
+}
+
+/// Publishes a batch and waits until all of it is decided, or the time is over.
 ///
-/// The client library hands out a returned message with whichever confirm completes first. So no message counts as published
-/// before the whole batch is decided and every message that came back is known by its id.
+/// The client library hands out a returned message with whichever confirm completes first, which is never a later one than
+/// its own. So a message counts as published when its confirm is there and it is none of those that came back with any of the
+/// confirms that are there.
 ///
 /// # Errors
 /// The channel or the connection is gone: any of them may have been published, and the channel must not be used again.
@@ -74,21 +85,46 @@ pub(crate) async fn publish(
     channel: &Channel,
     messages: &[&Outgoing],
     limit: Duration,
-) -> Result<Vec<Decision>, Trouble> {
-    let exchange = async {
-        // All are on their way before the first is waited for.
-        let sent = join_all(messages.iter().map(|message| send(channel, message))).await;
-        let mut confirmations = Vec::with_capacity(sent.len());
-        for confirm in sent {
-            confirmations.push(match confirm {
+) -> Result<Published, Trouble> {
+    let until = Instant::now() + limit;
+    let left = || until.saturating_duration_since(Instant::now());
+    // All are on their way before the first is waited for.
+    let sending = async { Ok(join_all(messages.iter().map(|message| send(channel, message))).await) };
+    let mut sent = epoch.within(left(), "publish", sending).await.map_err(in_doubt)?;
+    let mut answers: Vec<Option<lapin::Result<Confirmation>>> = Vec::with_capacity(sent.len());
+    let waiting = async {
+        for confirm in &mut sent {
+            answers.push(Some(match confirm {
                 Ok(confirm) => confirm.await,
-                Err(error) => Err(error),
-            });
+                Err(error) => Err(error.clone()),
+            }));
         }
-        Ok(confirmations)
+        Ok(())
     };
-    let confirmations = epoch.within(limit, "confirm", exchange).await.and_then(whole);
-    let confirmations = confirmations.map_err(|trouble| match trouble.kind {
+    let waited = epoch.within(left(), "confirm", waiting).await.map_err(in_doubt);
+    let channel_is_spent = match waited {
+        Ok(()) => false,
+        Err(trouble) if trouble.kind == TroubleKind::Silent && !epoch.lost().is_cancelled() => {
+            // A queue without a leader must not keep those of the others in doubt.
+            for confirm in sent.iter_mut().skip(answers.len()) {
+                answers.push(match confirm {
+                    Ok(confirm) => confirm.now_or_never(),
+                    Err(error) => Some(Err(error.clone())),
+                });
+            }
+            true
+        }
+        Err(trouble) => return Err(trouble),
+    };
+    Ok(Published {
+        decisions: decide(messages, whole(answers).map_err(in_doubt)?, limit),
+        channel_is_spent,
+    })
+}
+
+/// Once something was sent, an absence leaves it in doubt.
+fn in_doubt(trouble: Trouble) -> Trouble {
+    match trouble.kind {
         TroubleKind::Away => Trouble::new(TroubleKind::Silent, trouble),
         TroubleKind::Silent
         | TroubleKind::Blocked
@@ -96,14 +132,13 @@ pub(crate) async fn publish(
         | TroubleKind::Missing
         | TroubleKind::Drifted
         | TroubleKind::Rejected => trouble,
-    })?;
-    Ok(decide(messages, confirmations))
+    }
 }
 
 async fn send(
     channel: &Channel,
     message: &Outgoing,
-) -> lapin::Result<impl Future<Output = lapin::Result<Confirmation>> + use<>> {
+) -> lapin::Result<impl Future<Output = lapin::Result<Confirmation>> + Unpin + use<>> {
     let refused = |trouble: Trouble| lapin::Error::from(std::io::Error::other(trouble.to_string()));
     let options = BasicPublishOptions {
         mandatory: message.must_be_routed,
@@ -120,17 +155,17 @@ async fn send(
         .await
 }
 
-/// All confirmations, or the error that tells most: of a channel the broker closed, most calls say only that it is closed.
-fn whole(confirmations: Vec<lapin::Result<Confirmation>>) -> Result<Vec<Confirmation>, Trouble> {
-    let (mut confirmed, mut worst) = (Vec::with_capacity(confirmations.len()), None::<Trouble>);
-    for confirmation in confirmations {
-        match confirmation {
+/// The confirmations there are, or the error that tells most: of a channel the broker closed, most calls say only that it is
+/// closed.
+fn whole(answers: Vec<Option<lapin::Result<Confirmation>>>) -> Result<Vec<Option<Confirmation>>, Trouble> {
+    let (mut confirmed, mut worst) = (Vec::with_capacity(answers.len()), None::<Trouble>);
+    for answer in answers {
+        match answer.transpose() {
             Ok(confirmation) => confirmed.push(confirmation),
             Err(error) => {
-                let trouble = Trouble::from(error);
                 let tells_more = worst.as_ref().is_none_or(|worst| worst.kind == TroubleKind::Away);
                 if tells_more {
-                    worst = Some(trouble);
+                    worst = Some(Trouble::from(error));
                 }
             }
         }
@@ -138,17 +173,18 @@ fn whole(confirmations: Vec<lapin::Result<Confirmation>>) -> Result<Vec<Confirma
     worst.map_or(Ok(confirmed), Err)
 }
 
-fn decide(messages: &[&Outgoing], confirmations: Vec<Confirmation>) -> Vec<Decision> {
+fn decide(messages: &[&Outgoing], confirmations: Vec<Option<Confirmation>>, limit: Duration) -> Vec<Decision> {
     let mut returned: HashSet<String> = HashSet::new();
     let mut confirmed = Vec::with_capacity(confirmations.len());
     for confirmation in confirmations {
         let (decision, message) = match confirmation {
-            Confirmation::Ack(message) => (Decision::Published, message),
-            Confirmation::Nack(message) => (
+            Some(Confirmation::Ack(message)) => (Decision::Published, message),
+            Some(Confirmation::Nack(message)) => (
                 Decision::Refused("the queue is full, or its leader is away".into()),
                 message,
             ),
-            Confirmation::NotRequested => (Decision::Unknown("the channel does not confirm".into()), None),
+            Some(Confirmation::NotRequested) => (Decision::Unknown("the channel does not confirm".into()), None),
+            None => (Decision::Unknown(format!("no confirm within {limit:?}")), None),
         };
         returned.extend(message.as_ref().and_then(id_of));
         confirmed.push(decision);

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::declarer::Declarer;
 use crate::link::{CALL_LIMIT, Epoch, Link};
-use crate::queue::batch::{self, Decision};
+use crate::queue::batch::{self, Decision, Published};
 use crate::queue::message::Outgoing;
 use crate::trouble::{Trouble, TroubleKind};
 
@@ -147,7 +147,15 @@ impl PublishLane {
             Err(trouble) => return all(&Trouble::new(unsent(trouble.kind), trouble)),
         };
         match batch::publish(&epoch, &channel, messages, self.confirm_timeout).await {
-            Ok(decisions) => decisions,
+            Ok(Published {
+                decisions,
+                channel_is_spent,
+            }) => {
+                if channel_is_spent {
+                    self.channel = None;
+                }
+                decisions
+            }
             Err(trouble) => {
                 self.channel = None;
                 match trouble.kind {

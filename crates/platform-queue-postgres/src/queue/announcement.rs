@@ -37,9 +37,15 @@ impl Announcer {
 
 impl Announcement<'_> {
     pub(crate) fn add(&mut self, task: &NewTask) {
-        let wait = task.not_before().map_or(Duration::ZERO, |not_before| {
+        self.add_after(task, Duration::ZERO);
+    }
+
+    /// For a task that may not run before this long from now.
+    pub(crate) fn add_after(&mut self, task: &NewTask, wait: Duration) {
+        let own = task.not_before().map_or(Duration::ZERO, |not_before| {
             (not_before - self.now).to_std().unwrap_or_default()
         });
+        let wait = wait.max(own);
         let (least, due) = self.waits.entry(task.topic().clone()).or_insert((wait, 0));
         *least = wait.min(*least);
         *due += usize::from(wait.is_zero());

@@ -11,7 +11,7 @@ use crate::queue::new_tasks::{NewTask, Rows};
 use crate::statement::{Statements, Trouble, TroubleKind};
 
 /// How often a batch is tried that met another one with the same ids.
-const TRIES: u32 = 5;
+pub(crate) const TRIES: u32 = 5;
 
 /// Tasks of one call.
 pub(crate) struct PublishJob {

@@ -23,11 +23,11 @@ pub(crate) struct NewTask {
     enqueued_at: Timestamp,
     correlation: Option<CorrelationId>,
     causation: Option<Uuid>,
-    body: Arc<str>,
+    body: Arc<[u8]>,
 }
 
 impl NewTask {
-    pub(crate) fn new(message: TaskEnvelope, ordering: Option<String>, body: String) -> Self {
+    pub(crate) fn new(message: TaskEnvelope, ordering: Option<String>, body: impl Into<Arc<[u8]>>) -> Self {
         Self {
             id: message.id.uuid(),
             organization: message.tenant.organization_id().cloned(),
@@ -80,7 +80,7 @@ pub(crate) struct Rows {
     enqueued: Vec<Timestamp>,
     correlations: Vec<Option<CorrelationId>>,
     causations: Vec<Option<Uuid>>,
-    bodies: Vec<Arc<str>>,
+    bodies: Vec<Arc<[u8]>>,
 }
 
 impl Rows {
@@ -128,7 +128,7 @@ impl Rows {
     }
 
     /// The first eleven arguments.
-    fn bound<'q, O>(
+    pub(crate) fn bound<'q, O>(
         &'q self,
         query: QueryScalar<'q, Postgres, O, PgArguments>,
     ) -> QueryScalar<'q, Postgres, O, PgArguments>
@@ -146,7 +146,7 @@ impl Rows {
             .bind(&self.enqueued)
             .bind(options(&self.correlations, CorrelationId::as_str))
             .bind(&self.causations)
-            .bind(self.bodies.iter().map(|body| body.as_bytes()).collect::<Vec<_>>())
+            .bind(self.bodies.iter().map(|body| &**body).collect::<Vec<&[u8]>>())
     }
 }
 

@@ -68,7 +68,7 @@ impl PostgresQueue {
                 match message.encode_within(limits) {
                     Ok(body) => {
                         let ordering = key.as_ref().map(|(_, scope)| scope.clone());
-                        tasks.push(NewTask::new(message, ordering, body));
+                        tasks.push(NewTask::new(message, ordering, body.into_bytes()));
                         None
                     }
                     Err(limit) => Some(PublishError::from(limit)),

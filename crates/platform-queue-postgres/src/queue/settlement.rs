@@ -21,6 +21,7 @@ use crate::queue::settlement::columns::Columns;
 use crate::statement::{Statements, Trouble, TroubleKind};
 use crate::topics::{SuspectTurn, Topics};
 
+pub(crate) use columns::without_nul;
 pub(crate) use lost_runs::LostRuns;
 
 /// How long a batch that could not be written is tried again: a server that restarts is back by then, or not for long.
@@ -78,6 +79,15 @@ impl Job for SettleJob {
             Settlement::Retry { failure, .. } => failure.as_ref().map_or(0, |failure| failure.message.len()),
             Settlement::Dead { failure } => failure.message.len() * (1 + failure.chain.len()),
         }
+    }
+}
+
+/// Whether a success leaves a row in the history.
+pub(crate) fn records_success(record_successes: RecordSuccesses, randomness: &dyn Randomness) -> bool {
+    match record_successes {
+        RecordSuccesses::All => true,
+        RecordSuccesses::Sampled => randomness.unit() < SAMPLE,
+        RecordSuccesses::None => false,
     }
 }
 
@@ -163,11 +173,7 @@ impl Settling {
         jobs: impl Iterator<Item = &'j SettleJob>,
         settled: &mut HashSet<i64>,
     ) -> Result<(), Trouble> {
-        let columns = Columns::of(jobs, || match self.record_successes {
-            RecordSuccesses::All => true,
-            RecordSuccesses::Sampled => self.randomness.unit() < SAMPLE,
-            RecordSuccesses::None => false,
-        });
+        let columns = Columns::of(jobs, || records_success(self.record_successes, &*self.randomness));
         let done = self
             .statements
             .run(move |connection| Box::pin(columns.settle(connection)))

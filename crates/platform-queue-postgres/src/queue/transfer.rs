@@ -20,7 +20,7 @@ impl OutboxTransfer for PostgresQueue {
             positions.push(claim.position);
             tokens.push(claim.token.0);
             let (ordering, body) = (task.ordering(), task.encode_within(limits)?);
-            tasks.push(NewTask::new(task, ordering, body));
+            tasks.push(NewTask::new(task, ordering, body.into_bytes()));
         }
         let columns = Rows::of(tasks.iter());
         let changed = self

@@ -23,7 +23,7 @@ async fn next_or_nothing(deliveries: &mut Box<dyn Deliveries>) -> Option<Box<dyn
 }
 
 /// Runs whatever it is handed beside each other, and dies as soon as one of `killers` is among it.
-async fn work(process: Process, killers: &HashSet<MessageId>) -> bool {
+pub(crate) async fn work(process: Process, killers: &HashSet<MessageId>) -> bool {
     let mut deliveries = process.consume(10).await;
     loop {
         let mut running = Vec::new();

@@ -13,6 +13,7 @@ mod rig;
 
 mod cancelled_calls;
 mod hearing;
+mod held;
 mod leases;
 mod lost_connections;
 mod lost_runs;

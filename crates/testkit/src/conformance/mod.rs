@@ -14,6 +14,9 @@
 //! aftercommit_testkit::task_inspector_conformance!(SqliteProvider);
 //! // Only where outbox and queue share a database and the provider offers it:
 //! aftercommit_testkit::transfer_conformance!(SqliteProvider);
+//! // Only where the provider keeps in a database what a broker's queue cannot:
+//! aftercommit_testkit::held_tasks_conformance!(SqliteProvider);
+//! aftercommit_testkit::task_history_conformance!(SqliteProvider);
 //! ```
 //!
 //! Each macro makes a module with one `#[test]` for each scenario, so that none can be left out. [`SCENARIOS`] says how
@@ -30,12 +33,14 @@
 
 pub mod dead_letters;
 pub mod event_log;
+pub mod held_tasks;
 mod messages;
 pub mod outbox;
 mod provider;
 pub mod queue;
 mod suite;
 pub mod support;
+pub mod task_history;
 pub mod task_inspector;
 pub mod transfer;
 pub mod unit_of_work;
@@ -52,4 +57,6 @@ pub const SCENARIOS: usize = outbox::SCENARIOS
     + event_log::SCENARIOS
     + dead_letters::SCENARIOS
     + task_inspector::SCENARIOS
-    + transfer::SCENARIOS;
+    + transfer::SCENARIOS
+    + held_tasks::SCENARIOS
+    + task_history::SCENARIOS;

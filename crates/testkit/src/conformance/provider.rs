@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
-use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
+use aftercommit_domain::tasks::{
+    DeadLetters, HeldTasks, QueueConsumer, QueueMaintenance, QueuePublisher, TaskHistory, TaskInspector,
+};
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 
 use crate::fakes::{ManualClock, TestServices};
@@ -26,6 +28,9 @@ pub trait Provider: Sized + Sync + 'static {
     /// Whether lost tasks come back by `rescue_expired`. A broker that gives them back by itself says `false`, and its
     /// rescue answers zero.
     const RESCUES_TASKS: bool = true;
+
+    /// Whether its history keeps successes. The suites do not look at one that samples.
+    const RECORDS_SUCCESSES: bool = true;
 
     /// Starts one with an empty store.
     async fn start() -> Self;
@@ -61,6 +66,16 @@ pub trait Provider: Sized + Sync + 'static {
 
     /// Looks at tasks.
     fn task_inspector(&self) -> Arc<dyn TaskInspector>;
+
+    /// Holds what a broker's queue cannot; the provider's own consumers run it. `None` where the provider offers none.
+    fn held_tasks(&self) -> Option<Arc<dyn HeldTasks>> {
+        None
+    }
+
+    /// Records how tasks of a broker's queue ended. `None` where the provider offers none.
+    fn task_history(&self) -> Option<Arc<dyn TaskHistory>> {
+        None
+    }
 
     /// Puts bytes on a topic that are no envelope, past every check: what a foreign producer or a damaged disk could do.
     async fn publish_raw(&self, topic: &TopicName, body: &[u8]);

@@ -148,7 +148,7 @@ impl Delivery for MemoryDelivery {
             all.tasks.record(Ended {
                 summary,
                 code: None,
-                envelope: row.envelope,
+                cause: row.envelope.map(|task| task.cause),
             });
             Some(())
         })

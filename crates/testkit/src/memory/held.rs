@@ -1,14 +1,13 @@
-//! What a broker's queue hands over to be held.
+//! Tasks held for a broker's queue: they are tasks like the others.
 
 use std::collections::HashSet;
 
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::tasks::{HeldKeys, HeldTask, HeldTasks, HoldError};
-use aftercommit_domain::time::after;
 use async_trait::async_trait;
 
 use super::InMemory;
-use super::tasks::{Row, RowState};
+use super::tasks::Row;
 
 #[async_trait]
 impl HeldTasks for InMemory {
@@ -17,24 +16,9 @@ impl HeldTasks for InMemory {
         {
             let mut state = self.lock();
             for held in tasks {
-                let HeldTask {
-                    task,
-                    body,
-                    attempts,
-                    wait,
-                    failure,
-                    lost_runs,
-                } = held;
-                if state.tasks.contains(task.id) {
-                    continue;
+                if !state.tasks.contains(held.task.id) {
+                    state.tasks.add(Row::held(held, now));
                 }
-                let due = task.not_before.max((!wait.is_zero()).then(|| after(now, wait)));
-                let mut row = Row::new(task.id, task.topic, body, self.limits(), now);
-                row.attempts = attempts;
-                row.redelivered = lost_runs > 0;
-                row.failure = failure;
-                row.state = RowState::Waiting { due };
-                state.tasks.add(row);
             }
         }
         self.shared.queue_changed.notify_waiters();
@@ -44,12 +28,9 @@ impl HeldTasks for InMemory {
     async fn held_keys(&self, topic: &TopicName, orderings: &[String]) -> Result<HeldKeys, HoldError> {
         let state = self.lock();
         let held: HashSet<&str> = state.tasks.orderings(topic).collect();
+        let asked = orderings.iter().filter(|ordering| held.contains(ordering.as_str()));
         Ok(HeldKeys {
-            keys: orderings
-                .iter()
-                .filter(|ordering| held.contains(ordering.as_str()))
-                .cloned()
-                .collect(),
+            keys: asked.cloned().collect(),
             has_any: !held.is_empty(),
         })
     }

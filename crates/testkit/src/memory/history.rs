@@ -1,6 +1,7 @@
-//! How the tasks of a broker's queue ended.
+//! How tasks of another queue ended.
 
 use aftercommit_domain::tasks::{EndedTask, HistoryError, Outcome, TaskHistory, TaskState, TaskSummary};
+use aftercommit_domain::time::Timestamp;
 use async_trait::async_trait;
 
 use super::InMemory;
@@ -8,41 +9,52 @@ use super::tasks::Ended;
 
 #[async_trait]
 impl TaskHistory for InMemory {
-    /// All of them, as of its own tasks.
-    fn keeps(&self, _: &Outcome) -> bool {
-        true
+    fn keeps(&self, outcome: &Outcome) -> bool {
+        ending(outcome).is_some()
     }
 
     async fn record(&self, ended: Vec<EndedTask>) -> Result<(), HistoryError> {
         let now = self.now();
         let mut state = self.lock();
         for task in ended {
-            let (of_outcome, reason) = match task.outcome {
-                Outcome::Completed => (TaskState::Completed, None),
-                Outcome::Skipped(reason) => (TaskState::Skipped, Some(reason.as_str().to_owned())),
-                Outcome::Cancelled(reason) => (TaskState::Cancelled, Some(reason.as_str().to_owned())),
-                // No end at all.
-                Outcome::Snoozed(_) => continue,
-            };
-            state.tasks.forget(task.id);
-            state.tasks.record(Ended {
-                summary: TaskSummary {
-                    id: task.id,
-                    topic: task.topic,
-                    task: task.task.as_str().to_owned(),
-                    organization_id: task.tenant.organization_id().cloned(),
-                    project_id: task.tenant.project_id().cloned(),
-                    state: of_outcome,
-                    attempts: task.attempts,
-                    enqueued_at: task.enqueued_at,
-                    due_at: None,
-                    finished_at: Some(now),
-                    reason,
-                },
-                code: None,
-                envelope: None,
-            });
+            if let Some(ended) = Ended::of(task, now) {
+                state.tasks.record(ended);
+            }
         }
         Ok(())
+    }
+}
+
+impl Ended {
+    /// `None` for a snooze, which ends nothing.
+    fn of(ended: EndedTask, now: Timestamp) -> Option<Self> {
+        let (state, reason) = ending(&ended.outcome)?;
+        Some(Self {
+            summary: TaskSummary {
+                id: ended.id,
+                topic: ended.topic,
+                task: ended.task.to_string(),
+                organization_id: ended.tenant.organization_id().cloned(),
+                project_id: ended.tenant.project_id().cloned(),
+                state,
+                attempts: ended.attempts,
+                enqueued_at: ended.enqueued_at,
+                due_at: None,
+                finished_at: Some(now),
+                reason,
+            },
+            code: None,
+            cause: Some(ended.cause),
+        })
+    }
+}
+
+/// What an outcome leaves in the history; nothing when it is no end.
+fn ending(outcome: &Outcome) -> Option<(TaskState, Option<String>)> {
+    match outcome {
+        Outcome::Completed => Some((TaskState::Completed, None)),
+        Outcome::Skipped(reason) => Some((TaskState::Skipped, Some(reason.to_string()))),
+        Outcome::Cancelled(reason) => Some((TaskState::Cancelled, Some(reason.to_string()))),
+        Outcome::Snoozed(_) => None,
     }
 }

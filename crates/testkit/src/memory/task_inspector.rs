@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aftercommit_domain::contract::{TaskEnvelope, TopicName};
+use aftercommit_domain::contract::{Cause, TopicName};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
     DeadLetter, InspectionError, TaskDetails, TaskFilter, TaskInspector, TaskState, TaskSummary, TopicDepth,
@@ -39,18 +39,20 @@ impl TaskInspector for InMemory {
         let state = self.lock();
         if let Some(row) = state.tasks.find(id) {
             let code = row.failure.as_ref().map(|failure| failure.code.to_string());
-            let mut details = details(row.summary(now), code, row.envelope.as_ref());
+            let cause = row.envelope.as_ref().map(|task| &task.cause);
+            let mut details = details(row.summary(now), code, cause);
             details.payload = row.envelope.as_ref().map(|task| task.payload.clone());
             return Ok(Some(details));
         }
         if let Some(letter) = state.dead.find(id) {
             let code = Some(letter.failure.code.to_string());
-            return Ok(Some(details(summary_of_letter(letter), code, letter.task.as_ref())));
+            let cause = letter.task.as_ref().map(|task| &task.cause);
+            return Ok(Some(details(summary_of_letter(letter), code, cause)));
         }
         Ok(state
             .tasks
             .ended(id)
-            .map(|ended| details(ended.summary.clone(), ended.code.clone(), ended.envelope.as_ref())))
+            .map(|ended| details(ended.summary.clone(), ended.code.clone(), ended.cause.as_ref())))
     }
 
     async fn depths(&self) -> Result<Vec<TopicDepth>, InspectionError> {
@@ -128,8 +130,7 @@ fn summary_of_letter(letter: &DeadLetter) -> TaskSummary {
     }
 }
 
-fn details(summary: TaskSummary, code: Option<String>, envelope: Option<&TaskEnvelope>) -> TaskDetails {
-    let cause = envelope.map(|task| &task.cause);
+fn details(summary: TaskSummary, code: Option<String>, cause: Option<&Cause>) -> TaskDetails {
     TaskDetails {
         summary,
         code,

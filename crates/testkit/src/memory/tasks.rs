@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::contract::{Limits, TaskEnvelope, TopicName};
+use aftercommit_domain::contract::{Cause, Limits, TaskEnvelope, TopicName};
 use aftercommit_domain::failure::Failure;
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::{TaskState, TaskSummary};
+use aftercommit_domain::tasks::{HeldTask, TaskState, TaskSummary};
 use aftercommit_domain::time::{Timestamp, after};
 
 /// Tasks by their place: the number each got when it was published.
@@ -58,7 +58,7 @@ pub(super) struct Run {
 pub(super) struct Ended {
     pub(super) summary: TaskSummary,
     pub(super) code: Option<String>,
-    pub(super) envelope: Option<TaskEnvelope>,
+    pub(super) cause: Option<Cause>,
 }
 
 /// Proves that a row was taken, and by whom it may be settled.
@@ -96,6 +96,25 @@ impl Row {
         }
     }
 
+    /// A task that a broker's queue hands over.
+    pub(super) fn held(held: HeldTask, now: Timestamp) -> Self {
+        let due = after(now, held.wait);
+        Self {
+            id: held.task.id,
+            topic: held.task.topic.clone(),
+            body: held.body,
+            ordering: held.task.ordering(),
+            added_at: now,
+            attempts: held.attempts,
+            redelivered: held.lost_runs > 0,
+            failure: held.failure,
+            state: RowState::Waiting {
+                due: Some(held.task.not_before.map_or(due, |not_before| not_before.max(due))),
+            },
+            envelope: Some(held.task),
+        }
+    }
+
     fn is_due(&self, now: Timestamp) -> bool {
         match &self.state {
             RowState::Waiting { due } => due.is_none_or(|due| due <= now),
@@ -127,6 +146,12 @@ impl Tasks {
         self.rows.get(self.places.get(&id)?)
     }
 
+    /// The orderings of the unfinished tasks of `topic`.
+    pub(super) fn orderings(&self, topic: &TopicName) -> impl Iterator<Item = &str> {
+        let places = self.topics.get(topic).into_iter().flatten();
+        places.filter_map(|place| self.rows.get(place)?.ordering.as_deref())
+    }
+
     /// Adds a task at the end of its topic. Its id must not be there.
     pub(super) fn add(&mut self, row: Row) {
         let place = self.number();
@@ -135,12 +160,6 @@ impl Tasks {
         // It lives again, so how it ended before is no longer how it is.
         self.forget(row.id);
         self.rows.insert(place, row);
-    }
-
-    /// The order keys of a topic that have an unfinished task.
-    pub(super) fn orderings(&self, topic: &TopicName) -> impl Iterator<Item = &str> {
-        let places = self.topics.get(topic).into_iter().flatten();
-        places.filter_map(|place| self.rows.get(place)?.ordering.as_deref())
     }
 
     pub(super) fn new_consumer(&mut self) -> u64 {
@@ -286,6 +305,8 @@ impl Tasks {
 
     /// Keeps how a task ended.
     pub(super) fn record(&mut self, ended: Ended) {
+        // One that ended twice, because it came twice, ended as it did last.
+        self.forget(ended.summary.id);
         let number = self.number();
         self.ended_places.insert(ended.summary.id, number);
         self.ended.insert(number, ended);

@@ -130,6 +130,21 @@ impl Fleet {
         self.member(name).kill9(Instant::now() + pause);
     }
 
+    /// Ends a process with SIGTERM, and starts the next one when it has ended. Answers how long it took.
+    ///
+    /// # Panics
+    /// It does not end in time, or not well.
+    pub async fn restart(&mut self, name: &str) -> Duration {
+        let started = Instant::now();
+        self.member(name).signal(Signal::TERM);
+        let what = format!("{name} has ended");
+        let member = self.member(name);
+        let is_well = eventually(&what, STOP, async || member.try_ended()).await;
+        assert!(is_well, "{name} did not end well:\n{}", self.log(name));
+        self.tend();
+        started.elapsed()
+    }
+
     /// Stops a process where it stands.
     pub fn pause(&mut self, name: &str) {
         self.member(name).signal(Signal::STOP);

@@ -25,6 +25,26 @@ pub enum Fault {
         /// A process of the application that is killed meanwhile, and starts while there is no server.
         meanwhile: Option<String>,
     },
+    /// The broker is killed, and started again after the pause.
+    KillBroker {
+        /// Until it is started again.
+        pause: Duration,
+    },
+    /// Every connection to the broker is cut.
+    CutLinks,
+}
+
+/// How often what happens in one run.
+#[derive(Debug, Clone, Copy)]
+pub struct Faults<'m> {
+    /// Kills of PostgreSQL.
+    pub server_kills: u64,
+    /// Kills of the broker.
+    pub broker_kills: u64,
+    /// Cuts of all connections to the broker.
+    pub cuts: u64,
+    /// Kills of processes, and of which.
+    pub member_kills: &'m [(u64, &'m [&'m str])],
 }
 
 /// Which fault comes when: after so many committed events, and then some milliseconds.
@@ -36,6 +56,18 @@ pub struct Schedule {
 impl Schedule {
     /// Faults spread over the time in which `events` are committed. The same arguments give the same schedule.
     pub fn seeded(seed: u64, events: u64, server_kills: u64, member_kills: u64, members: &[&str]) -> Self {
+        let member_kills = &[(member_kills, members)];
+        let faults = Faults {
+            server_kills,
+            broker_kills: 0,
+            cuts: 0,
+            member_kills,
+        };
+        Self::of(seed, events, &faults)
+    }
+
+    /// The same, with a broker.
+    pub fn of(seed: u64, events: u64, of: &Faults<'_>) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let mut faults = Vec::new();
         // Each in a part of the run of its own, so that none hides in the shadow of the one before.
@@ -45,29 +77,43 @@ impl Schedule {
                 .map(|(from, to)| random.random_range(from..to.max(from + 1)))
                 .collect()
         };
-        // Everybody's turn comes before anybody's second.
-        let mut turns: Vec<&str> = Vec::new();
-        let mut victim = |random: &mut StdRng| {
-            if turns.is_empty() {
-                turns.extend(members);
-                turns.shuffle(random);
-            }
-            turns.pop().unwrap().to_owned()
-        };
-        for moment in moments(&mut random, server_kills) {
+        let mut groups: Vec<(u64, Turns<'_>)> = of
+            .member_kills
+            .iter()
+            .map(|(kills, members)| (*kills, Turns::of(members)))
+            .collect();
+        for moment in moments(&mut random, of.server_kills) {
             let fault = Fault::KillServer {
                 all_processes: random.random_bool(0.5),
                 pause: Duration::from_millis(random.random_range(0..=2000)),
-                meanwhile: random.random_bool(0.5).then(|| victim(&mut random)),
+                meanwhile: random.random_bool(0.5).then(|| {
+                    let (_, turns) = groups.first_mut().unwrap();
+                    turns.next(&mut random)
+                }),
             };
             faults.push((moment, Duration::from_millis(random.random_range(0..=100)), fault));
         }
-        for moment in moments(&mut random, member_kills) {
-            let fault = Fault::KillMember {
-                name: victim(&mut random),
-                pause: Duration::from_millis(random.random_range(0..=500)),
+        for (kills, turns) in &mut groups {
+            for moment in moments(&mut random, *kills) {
+                let fault = Fault::KillMember {
+                    name: turns.next(&mut random),
+                    pause: Duration::from_millis(random.random_range(0..=500)),
+                };
+                faults.push((moment, Duration::from_millis(random.random_range(0..=100)), fault));
+            }
+        }
+        for moment in moments(&mut random, of.broker_kills) {
+            let fault = Fault::KillBroker {
+                pause: Duration::from_millis(random.random_range(0..=2000)),
             };
             faults.push((moment, Duration::from_millis(random.random_range(0..=100)), fault));
+        }
+        for moment in moments(&mut random, of.cuts) {
+            faults.push((
+                moment,
+                Duration::from_millis(random.random_range(0..=100)),
+                Fault::CutLinks,
+            ));
         }
         faults.sort_by_key(|(moment, ..)| *moment);
         faults.reverse();
@@ -83,5 +129,26 @@ impl Schedule {
     /// Whether all faults were given out.
     pub fn is_over(&self) -> bool {
         self.faults.is_empty()
+    }
+}
+
+/// Everybody's turn comes before anybody's second.
+struct Turns<'m> {
+    members: &'m [&'m str],
+    left: Vec<&'m str>,
+}
+
+impl<'m> Turns<'m> {
+    const fn of(members: &'m [&'m str]) -> Self {
+        let left = Vec::new();
+        Self { members, left }
+    }
+
+    fn next(&mut self, random: &mut StdRng) -> String {
+        if self.left.is_empty() {
+            self.left.extend(self.members);
+            self.left.shuffle(random);
+        }
+        self.left.pop().unwrap().to_owned()
     }
 }
