@@ -82,7 +82,7 @@ async fn after_a_connection_is_lost_nothing_of_it_is_handed_out_and_settling_is_
         soon("an answer", first.ack(&Outcome::Completed)).await,
         soon(
             "an answer",
-            second.retry(Duration::from_secs(60), true, Some(&failure())),
+            second.retry(Duration::from_mins(1), true, Some(&failure())),
         )
         .await,
         soon("an answer", third.dead_letter(&failure())).await,

@@ -33,7 +33,7 @@ async fn what_waits_comes_not_before_its_time_and_soon_after() {
     let published = soon("it to be published", rig.queue.publish(tasks.to_vec())).await;
     assert!(published.iter().all(Result::is_ok), "{published:?}");
     // The broker alone decides when.
-    rig.services.clock.advance(Duration::from_secs(3600));
+    rig.services.clock.advance(Duration::from_hours(1));
 
     for (wait, task) in [(1, &tasks[1]), (2, &tasks[2]), (3, &tasks[0])] {
         let delivery = next(&mut deliveries).await;
@@ -88,7 +88,7 @@ async fn what_waits_outlives_a_broker_that_is_killed_and_comes_not_before_its_ti
         assert!(matches!(result, Ok(Published::Enqueued(_))), "{result:?}");
         waiting.insert(task.id, Duration::from_secs(wait));
     }
-    rig.services.clock.advance(Duration::from_secs(3600));
+    rig.services.clock.advance(Duration::from_hours(1));
     server.kill().await;
     server.start_again().await;
     within(Duration::from_secs(8), "the connections", connected(&rig.queue)).await;

@@ -28,7 +28,10 @@ async fn a_lost_confirm_is_unknown_in_time_and_its_channel_is_not_used_again() {
         options.confirm_timeout = Duration::from_secs(1);
     })
     .await;
-    rig.publish_all(rig.messages().tasks(1)).await;
+    // The lanes take turns: so many calls come by each of them.
+    for _ in 0..4 {
+        rig.publish_all(rig.messages().tasks(1)).await;
+    }
     let before = proxy.seen(CHANNEL_OPEN);
 
     let lost = proxy.swallow(AmqpFrame::confirm(), 1);
@@ -42,11 +45,10 @@ async fn a_lost_confirm_is_unknown_in_time_and_its_channel_is_not_used_again() {
         "{waited:?}"
     );
 
-    // The lanes take turns: as many calls as there are lanes come by the one that lost its confirm.
     for _ in 0..4 {
         rig.publish_all(rig.messages().tasks(1)).await;
     }
-    assert!(proxy.seen(CHANNEL_OPEN) >= before + 4, "each lane has a new channel");
+    assert_eq!(proxy.seen(CHANNEL_OPEN), before + 1, "its lane has another channel");
     let there = rig.empty(&server.url(), &rig.letters()).await;
     assert!(ids(&there).contains(&unknown.id), "unknown is not lost");
     rig.stop().await;
@@ -189,9 +191,10 @@ impl Publishing {
             for result in results {
                 match result {
                     Ok(Published::Enqueued(id)) => drop(taken.insert(id)),
-                    Err(PublishError::Unknown { .. } | PublishError::Unavailable { .. }) => {}
-                    // A quorum queue without a leader refuses.
-                    Err(PublishError::Refused { .. }) => {}
+                    // A queue without a leader refuses.
+                    Err(
+                        PublishError::Unknown { .. } | PublishError::Unavailable { .. } | PublishError::Refused { .. },
+                    ) => {}
                     other => panic!("{other:?}"),
                 }
             }

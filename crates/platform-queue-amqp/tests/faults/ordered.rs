@@ -83,7 +83,7 @@ async fn a_new_consumer_asks_what_an_earlier_one_left_in_the_database_before_it_
     let published = rig.publish_all(vec![rig.messages().ordered_task("a")]).await;
     let mut earlier = rig.consume(10).await;
     let failure = Failure::new("test.failed", ErrorClass::Retryable, "it did not work");
-    let wait = Duration::from_secs(60);
+    let wait = Duration::from_mins(1);
     let head = next(&mut earlier).await;
     ok("a retry", head.retry(wait, true, Some(&failure))).await;
     earlier.stop().await;

@@ -174,7 +174,7 @@ async fn what_is_in_flight_is_bounded() {
     let proxy = AmqpProxy::start(server.address()).await.unwrap();
     let rig = Rig::start(|options| {
         options.port = proxy.address().port();
-        options.heartbeat = Duration::from_secs(60);
+        options.heartbeat = Duration::from_mins(1);
         options.confirm_timeout = Duration::from_secs(25);
     })
     .await;

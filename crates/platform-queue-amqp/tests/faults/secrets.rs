@@ -60,7 +60,7 @@ async fn neither_a_password_nor_a_payload_is_logged_when_something_goes_wrong() 
     let url = server.url().replace("guest:guest", &format!("guest:{password}"));
 
     let wrong = Rig::start_at(&server, &url, |options| {
-        options.password = format!("{password}-wrong").into()
+        options.password = format!("{password}-wrong").into();
     })
     .await;
     let declared = soon("an answer", wrong.queue.declare(&[LETTERS].into())).await;

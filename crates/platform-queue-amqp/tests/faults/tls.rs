@@ -102,7 +102,7 @@ async fn a_server_that_asks_for_a_certificate_is_shown_one() {
     assert!(without.contains("localhost"), "{without}");
     let foreign = Authority::new("another authority").issue("worker");
     let foreign = cause(&server, |options| {
-        over_tls(options, &server, &authority, Some(&foreign))
+        over_tls(options, &server, &authority, Some(&foreign));
     })
     .await;
     assert!(foreign.contains("localhost"), "{foreign}");

@@ -19,7 +19,7 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 pub(crate) const LETTERS: TopicName = TopicName::constant("letters");
 pub(crate) const PARCELS: TopicName = TopicName::constant("parcels");
 /// So much that real time plays no part in a test.
-const SLACK: Duration = Duration::from_secs(600);
+const SLACK: Duration = Duration::from_mins(10);
 
 pub(crate) struct Rig {
     pub(crate) services: TestServices,
@@ -128,7 +128,10 @@ impl Rig {
             self.publish_raw(&self.name("tasks"), &topic, properties, body).await;
         } else {
             let seconds = SLACK.as_secs();
-            let bits: String = (0..17).rev().map(|bit| format!("{}.", seconds >> bit & 1)).collect();
+            let bits = (0..17)
+                .rev()
+                .map(|bit| if seconds >> bit & 1 == 1 { "1." } else { "0." });
+            let bits: String = bits.collect();
             let exchange = self.name("delay.16");
             self.publish_raw(&exchange, &format!("{bits}{topic}"), properties, body)
                 .await;
