@@ -127,6 +127,17 @@ impl Supervisor {
     }
 }
 
+impl State {
+    /// Whether nothing better is to be expected: whoever hears that a connection is lost hears it before its supervisor.
+    fn is_settled(&self) -> bool {
+        match self {
+            Self::Up(epoch) => !epoch.lost().is_cancelled(),
+            Self::Down(_) => false,
+            Self::Closed => true,
+        }
+    }
+}
+
 impl Link {
     /// The connection, waiting up to `wait` for it.
     ///
@@ -134,7 +145,7 @@ impl Link {
     /// Why there is none.
     pub(crate) async fn up(&self, wait: Duration) -> Result<Arc<Epoch>, Trouble> {
         let mut state = self.state.clone();
-        let found = timeout(wait, state.wait_for(|state| !matches!(state, State::Down(_)))).await;
+        let found = timeout(wait, state.wait_for(State::is_settled)).await;
         match found {
             Ok(Ok(state)) => match &*state {
                 State::Up(epoch) => Ok(Arc::clone(epoch)),
@@ -149,6 +160,8 @@ impl Link {
     /// The connection, if there is one now.
     pub(crate) fn now(&self) -> Result<Arc<Epoch>, Trouble> {
         match &*self.state.borrow() {
+            // Its supervisor has not heard of it yet.
+            State::Up(epoch) if epoch.lost().is_cancelled() => Err(epoch.why()),
             State::Up(epoch) => Ok(Arc::clone(epoch)),
             State::Down(trouble) => Err(trouble.clone()),
             State::Closed => Err(closed()),

@@ -59,13 +59,13 @@ impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         let kind = match error.kind() {
             ErrorKind::ProtocolError(refused) => match refused.kind() {
-                AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => TroubleKind::Forbidden,
+                AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED)
+                | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED | AMQPHardError::INVALIDPATH) => TroubleKind::Forbidden,
                 AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) => TroubleKind::Missing,
                 AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) if is_drift(refused.get_message().as_str()) => {
                     TroubleKind::Drifted
                 }
                 AMQPErrorKind::Soft(_) => TroubleKind::Rejected,
-                AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED | AMQPHardError::INVALIDPATH) => TroubleKind::Forbidden,
                 AMQPErrorKind::Hard(_) => TroubleKind::Away,
             },
             // Whatever else it is, nothing can be done on this connection any more.

@@ -1,6 +1,6 @@
 //! The queue on RabbitMQ keeps every sentence of the queue's contract.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod rig;
 

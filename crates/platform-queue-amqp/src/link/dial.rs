@@ -41,7 +41,7 @@ impl Dialler {
         let connection = timeout(limit, Box::pin(connecting))
             .await
             .map_err(|_| Trouble::silent("connect", limit))?
-            .map_err(|error| self.explained(Trouble::from(error)))?;
+            .map_err(|error| self.explained(&Trouble::from(error)))?;
         let events: Events = Box::pin(connection.events_listener());
         Ok((Arc::new(Epoch::new(number, connection)), events))
     }
@@ -90,7 +90,7 @@ impl Dialler {
     }
 
     /// What a server means that ends the conversation without a word.
-    fn explained(&self, trouble: Trouble) -> Trouble {
+    fn explained(&self, trouble: &Trouble) -> Trouble {
         let place = format!("{}:{}", self.options.host, self.options.port);
         match trouble.kind {
             TroubleKind::Forbidden => Trouble::new(

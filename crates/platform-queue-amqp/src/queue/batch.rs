@@ -39,8 +39,7 @@ impl Decision {
     pub(crate) fn of(trouble: &Trouble) -> Self {
         let reason = trouble.to_string();
         match trouble.kind {
-            TroubleKind::Away => Self::Unavailable(reason),
-            TroubleKind::Blocked => Self::Unavailable(reason),
+            TroubleKind::Away | TroubleKind::Blocked => Self::Unavailable(reason),
             TroubleKind::Silent => Self::Unknown(reason),
             TroubleKind::Forbidden => Self::Refused(reason),
             TroubleKind::Missing => Self::Unroutable,

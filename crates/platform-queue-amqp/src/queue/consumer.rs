@@ -174,7 +174,23 @@ struct AmqpDeliveries {
     ended: CancellationToken,
 }
 
+/// What came first.
+enum Taken {
+    /// From the broker; `None` when nothing more comes.
+    Ready(Option<Result<Ready, ConsumeError>>),
+    /// From the database.
+    Held(Box<dyn Delivery>),
+}
+
 impl AmqpDeliveries {
+    /// The next of either side, none of them before the other.
+    async fn take(&mut self) -> Taken {
+        tokio::select! {
+            ready = live(&mut self.ready) => Taken::Ready(ready),
+            held = self.held.next() => Taken::Held(held),
+        }
+    }
+
     fn hand_out(&self, ready: Ready, permit: OwnedSemaphorePermit) -> Box<dyn Delivery> {
         let place = Place::new(&self.outstanding, &self.at_hand, permit);
         Box::new(AmqpDelivery::new(
@@ -187,25 +203,40 @@ impl AmqpDeliveries {
     }
 }
 
+/// The next whose channel is still there: of any other the broker has taken back what was fetched ahead.
+async fn live(ready: &mut mpsc::UnboundedReceiver<Result<Ready, ConsumeError>>) -> Option<Result<Ready, ConsumeError>> {
+    loop {
+        match ready.recv().await {
+            Some(Ok(Ready { arrival, .. })) if arrival.acker.poisoned() => {}
+            next => return next,
+        }
+    }
+}
+
 #[async_trait]
 impl Deliveries for AmqpDeliveries {
     async fn next(&mut self) -> Result<Option<Box<dyn Delivery>>, ConsumeError> {
-        let stopping = self.stopping.clone();
+        let (stopping, lost) = (self.stopping.clone(), self.epoch.lost().clone());
         let permit = tokio::select! {
             biased;
             () = stopping.cancelled() => return Ok(None),
+            // Also when there is no room: whoever waits for some must not wait on a connection that is gone.
+            () = lost.cancelled() => return Err(unavailable("consume", &self.epoch.why())),
             permit = Arc::clone(&self.room).acquire_owned() => permit,
         };
         let Ok(permit) = permit else { return Ok(None) };
         tokio::select! {
+            biased;
             () = stopping.cancelled() => Ok(None),
-            ready = self.ready.recv() => match ready {
-                Some(Ok(ready)) => Ok(Some(self.hand_out(ready, permit))),
-                Some(Err(error)) => Err(error),
-                None if stopping.is_cancelled() => Ok(None),
-                None => Err(unavailable("consume", &self.epoch.why())),
+            // What was fetched ahead comes again to someone else.
+            () = lost.cancelled() => Err(unavailable("consume", &self.epoch.why())),
+            taken = self.take() => match taken {
+                Taken::Ready(Some(Ok(ready))) => Ok(Some(self.hand_out(ready, permit))),
+                Taken::Ready(Some(Err(error))) => Err(error),
+                Taken::Ready(None) if stopping.is_cancelled() => Ok(None),
+                Taken::Ready(None) => Err(unavailable("consume", &self.epoch.why())),
+                Taken::Held(held) => Ok(Some(Box::new(HeldDelivery { held, _room: permit }))),
             },
-            held = self.held.next() => Ok(Some(Box::new(HeldDelivery { held, _room: permit }))),
         }
     }
 

@@ -179,14 +179,14 @@ impl Delivery for AmqpDelivery {
     }
 
     async fn ack(mut self: Box<Self>, outcome: &Outcome) -> Result<(), SettleError> {
-        if self.inner.recorder.keeps(outcome) {
-            if let Some(task) = self.live()? {
-                let ended = self.ended(task, outcome);
-                let record = || self.inner.recorder.record(ended.clone());
-                patiently(self.epoch.lost(), record)
-                    .await
-                    .map_err(|error| unsettled(&error))?;
-            }
+        if self.inner.recorder.keeps(outcome)
+            && let Some(task) = self.live()?
+        {
+            let ended = self.ended(task, outcome);
+            let record = || self.inner.recorder.record(ended.clone());
+            patiently(self.epoch.lost(), record)
+                .await
+                .map_err(|error| unsettled(&error))?;
         }
         self.finish(LineEvent::Over).await
     }
@@ -267,17 +267,14 @@ impl Drop for AmqpDelivery {
     fn drop(&mut self) {
         let Some(mut arrival) = self.arrival.take() else { return };
         arrival.redelivered = true;
-        match self.line.take() {
-            Some(line) => {
-                let _ = self.line_events.send(LineEvent::Again(line, arrival));
-            }
-            None => {
-                let epoch = Arc::clone(&self.epoch);
-                let requeueing = async move {
-                    requeue(&epoch, &arrival.acker).await;
-                };
-                self.inner.tracker.spawn_on(requeueing, &self.inner.runtime);
-            }
+        if let Some(line) = self.line.take() {
+            let _ = self.line_events.send(LineEvent::Again(line, arrival));
+        } else {
+            let epoch = Arc::clone(&self.epoch);
+            let requeueing = async move {
+                requeue(&epoch, &arrival.acker).await;
+            };
+            self.inner.tracker.spawn_on(requeueing, &self.inner.runtime);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A channel that publishes: one batch in flight, and one answer for each message when the whole batch is decided.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -207,10 +207,13 @@ impl PublishLane {
 /// Before a message was sent, silence means as little as absence.
 const fn unsent(kind: TroubleKind) -> TroubleKind {
     match kind {
-        TroubleKind::Away | TroubleKind::Silent => TroubleKind::Away,
         TroubleKind::Blocked => TroubleKind::Blocked,
         TroubleKind::Forbidden => TroubleKind::Forbidden,
-        TroubleKind::Missing | TroubleKind::Drifted | TroubleKind::Rejected => TroubleKind::Away,
+        TroubleKind::Away
+        | TroubleKind::Silent
+        | TroubleKind::Missing
+        | TroubleKind::Drifted
+        | TroubleKind::Rejected => TroubleKind::Away,
     }
 }
 
@@ -245,11 +248,11 @@ fn block_followers(
     decisions: Vec<Decision>,
     metrics: &PublishMetrics,
 ) -> Vec<Result<(), PublishError>> {
-    let mut stuck: HashMap<(&TopicName, &str), ()> = HashMap::new();
+    let mut stuck: HashSet<(&TopicName, &str)> = HashSet::new();
     let mut results = Vec::with_capacity(messages.len());
     for (message, decision) in messages.iter().zip(decisions) {
         let key = message.ordering.as_deref().map(|ordering| (&message.topic, ordering));
-        if key.is_some_and(|key| stuck.contains_key(&key)) {
+        if key.is_some_and(|key| stuck.contains(&key)) {
             results.push(Err(PublishError::Blocked));
             continue;
         }
@@ -261,7 +264,7 @@ fn block_followers(
         }
         let result = decision.into_result(&message.topic);
         if let (Err(_), Some(key)) = (&result, key) {
-            stuck.insert(key, ());
+            stuck.insert(key);
         }
         results.push(result);
     }

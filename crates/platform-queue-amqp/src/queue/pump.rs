@@ -93,6 +93,10 @@ impl Pump {
         let end = self.take().await;
         let channel = self.channel.clone();
         if let Err(error) = end {
+            if !self.epoch.lost().is_cancelled() {
+                // The queue may be gone: whoever consumes next declares it first.
+                self.inner.declarer.forget(&self.topic).await;
+            }
             // Nobody may be listening any more.
             let _ = self.ready.send(Err(error));
         }
@@ -128,7 +132,7 @@ impl Pump {
                     self.answered(question, answer).await;
                 }
                 Some(event) = self.events.recv() => self.settled(event),
-                next = self.incoming.next(), if !is_stopped => self.arrived(next, &mut tasks)?,
+                next = self.incoming.next(), if !is_stopped => self.arrived(next.flatten(), &mut tasks)?,
                 () = outstanding.changed.notified(), if is_stopped => {}
             }
             self.follow_lines(&mut tasks, is_stopped);
@@ -153,15 +157,11 @@ impl Pump {
         self.ended = None;
     }
 
-    fn arrived(
-        &mut self,
-        next: Option<Option<lapin::Result<Delivery>>>,
-        tasks: &mut Tasks,
-    ) -> Result<(), ConsumeError> {
+    fn arrived(&mut self, next: Option<lapin::Result<Delivery>>, tasks: &mut Tasks) -> Result<(), ConsumeError> {
         let delivery = match next {
-            Some(Some(Ok(delivery))) => delivery,
-            Some(Some(Err(error))) => return Err(unavailable("consume", &error)),
-            Some(None) | None => return Err(unavailable("consume", &"the broker ended the consumer")),
+            Some(Ok(delivery)) => delivery,
+            Some(Err(error)) => return Err(unavailable("consume", &error)),
+            None => return Err(unavailable("consume", &"the broker ended the consumer")),
         };
         let arrival = Arrival::new(&self.topic, delivery);
         let is_suspect = arrival.redelivered;

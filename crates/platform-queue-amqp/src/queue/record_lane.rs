@@ -49,12 +49,12 @@ impl Recorder {
     /// Returns when it is durable.
     pub(crate) async fn record(&self, ended: EndedTask) -> Answer {
         let (reply, answer) = oneshot::channel();
-        let closed = |_| HistoryError::Unavailable {
+        let closed = || HistoryError::Unavailable {
             operation: "record",
             reason: "the queue is closed".into(),
         };
-        self.endings.send((ended, reply)).await.map_err(|_| closed(()))?;
-        answer.await.map_err(|_| closed(()))?
+        self.endings.send((ended, reply)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
     }
 }
 

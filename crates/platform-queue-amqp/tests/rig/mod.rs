@@ -19,7 +19,7 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 pub(crate) const LETTERS: TopicName = TopicName::constant("letters");
 pub(crate) const PARCELS: TopicName = TopicName::constant("parcels");
 /// So much that real time plays no part in a test.
-const SLACK: Duration = Duration::from_secs(600);
+const SLACK: Duration = Duration::from_mins(10);
 
 pub(crate) struct Rig {
     pub(crate) services: TestServices,
@@ -36,15 +36,18 @@ impl Rig {
     }
 
     pub(crate) async fn start_on(server: &RabbitMqServer, change: impl FnOnce(&mut AmqpOptions)) -> Self {
+        Self::start_at(server, &server.url(), change).await
+    }
+
+    /// The same, with a login in `url` that is for the rig itself.
+    pub(crate) async fn start_at(server: &RabbitMqServer, url: &str, change: impl FnOnce(&mut AmqpOptions)) -> Self {
         let mut options = AmqpOptions::local(server.port());
         change(&mut options);
-        options.prefix = prefix(&options.ordered_topics);
+        options.prefix = prefix(&options);
         let services = test_services();
         let store = InMemory::for_tests(&services);
         let queue = queue(&options, &services, &store);
-        let connection = Connection::connect(&server.url(), ConnectionProperties::default())
-            .await
-            .unwrap();
+        let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
         Self {
             services,
             store,
@@ -125,7 +128,10 @@ impl Rig {
             self.publish_raw(&self.name("tasks"), &topic, properties, body).await;
         } else {
             let seconds = SLACK.as_secs();
-            let bits: String = (0..17).rev().map(|bit| format!("{}.", seconds >> bit & 1)).collect();
+            let bits = (0..17)
+                .rev()
+                .map(|bit| if seconds >> bit & 1 == 1 { "1." } else { "0." });
+            let bits: String = bits.collect();
             let exchange = self.name("delay.16");
             self.publish_raw(&exchange, &format!("{bits}{topic}"), properties, body)
                 .await;
@@ -145,20 +151,25 @@ impl Rig {
             purging.await.unwrap();
         }
         let _ = self.connection.close(200, "OK".into()).await;
-        FREE.lock()
-            .unwrap()
-            .push((self.options.ordered_topics.clone(), self.options.prefix));
+        FREE.lock().unwrap().push((kind(&self.options), self.options.prefix));
     }
 }
 
-/// Names that are free again, by the topics that are partitioned under them.
-static FREE: Mutex<Vec<(Vec<TopicName>, String)>> = Mutex::new(Vec::new());
+/// What the queues of a rig differ by: the topics that are partitioned, and how much a queue takes.
+type Kind = (Vec<TopicName>, u32);
+
+fn kind(options: &AmqpOptions) -> Kind {
+    (options.ordered_topics.clone(), options.max_length)
+}
+
+/// Names that are free again, by what is declared under them.
+static FREE: Mutex<Vec<(Kind, String)>> = Mutex::new(Vec::new());
 
 /// The first word of a rig's names: making queues anew for each test would take most of its time.
-fn prefix(ordered: &[TopicName]) -> String {
+fn prefix(options: &AmqpOptions) -> String {
     static RIGS: AtomicU32 = AtomicU32::new(0);
     let mut free = FREE.lock().unwrap();
-    match free.iter().position(|(topics, _)| topics == ordered) {
+    match free.iter().position(|(of, _)| *of == kind(options)) {
         Some(place) => free.swap_remove(place).1,
         None => format!("rig{}-{}", std::process::id(), RIGS.fetch_add(1, Ordering::Relaxed)),
     }

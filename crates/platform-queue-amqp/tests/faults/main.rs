@@ -1,0 +1,21 @@
+//! What goes wrong with a broker, and what the queue on it makes of that. Fault by fault, with a real broker.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+#[path = "../rig/mod.rs"]
+#[expect(dead_code, reason = "what the suites of the contract need besides")]
+mod rig;
+
+mod alarms;
+mod certificates;
+mod consuming;
+mod delays;
+mod links;
+mod ordered;
+mod permissions;
+mod publishing;
+mod secrets;
+mod strange;
+mod support;
+mod tls;
+mod topology;
