@@ -190,6 +190,7 @@ mod tests {
         let pairs = [
             ("DATABASE_URL", "postgres://app@localhost/app".into()),
             ("AMQP_URL", "amqps://me:it@mq.example".into()),
+            ("AFTERCOMMIT_SEALING__KEYS", format!("k1:{}=", "A".repeat(43)).into()),
             ("AFTERCOMMIT_AMQP__CA_FILE", file("ca.pem")),
             ("AFTERCOMMIT_AMQP__CLIENT_CERT_FILE", file("me.pem")),
             ("AFTERCOMMIT_AMQP__CLIENT_KEY_FILE", file("me.key")),

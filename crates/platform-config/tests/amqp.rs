@@ -4,13 +4,33 @@ use aftercommit_platform_config::{AmqpCertificates, AmqpSecurity, AmqpSettings, 
 use secrecy::ExposeSecret as _;
 use std::{path::Path, time::Duration};
 
+const KEYS: &str = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 const SERVER: (&str, &str) = ("DATABASE_URL", "postgres://app@localhost/app");
 
 fn load(pairs: &[(&str, &str)], file: &str) -> Result<Settings, ConfigErrors> {
+    load_without_keys(&[pairs, &[("AFTERCOMMIT_SEALING__KEYS", KEYS)]].concat(), file)
+}
+
+fn load_without_keys(pairs: &[(&str, &str)], file: &str) -> Result<Settings, ConfigErrors> {
     let variables = pairs
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Settings::from_sources(variables, Some((Path::new("aftercommit.toml"), file)))
+}
+
+#[test]
+fn processes_that_share_a_broker_need_the_same_keys() {
+    let pairs = [SERVER, ("AMQP_URL", "amqp://localhost")];
+    let error = load_without_keys(&pairs, "").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "AFTERCOMMIT_SEALING__KEYS: is missing, and with AMQP_URL all processes need the same keys; expected id:key,id2:key2 \
+         with each key 32 bytes in base64, the one that seals first"
+    );
+    assert!(
+        load_without_keys(&[SERVER], "").is_ok(),
+        "without a broker a process makes its own"
+    );
 }
 
 fn read(pairs: &[(&str, &str)], file: &str) -> (AmqpSettings, Vec<String>) {
@@ -46,7 +66,7 @@ fn a_url_alone_is_enough() {
     assert!(settings.ordered_topics.is_empty());
     assert_eq!((settings.partitions, settings.max_length), (4, 1_000_000));
     assert!(settings.declare && !settings.publish_events);
-    assert_eq!(settings.heartbeat, Duration::from_secs(5));
+    assert_eq!(settings.heartbeat, Duration::from_secs(4));
     assert_eq!(settings.connect_timeout, Duration::from_secs(5));
     assert_eq!(settings.confirm_timeout, Duration::from_secs(9));
     assert_eq!(settings.certificates, AmqpCertificates::default());
@@ -263,7 +283,7 @@ fn settings_are_refused_out_of_range_and_in_another_form() {
         ("AFTERCOMMIT_AMQP__HEARTBEAT", "6s"),
         ("AFTERCOMMIT_AMQP__CONNECT_TIMEOUT", "0s"),
         ("AFTERCOMMIT_AMQP__CONNECT_TIMEOUT", "2m"),
-        ("AFTERCOMMIT_AMQP__CONFIRM_TIMEOUT", "10s"),
+        ("AFTERCOMMIT_AMQP__CONFIRM_TIMEOUT", "8s"),
         ("AFTERCOMMIT_AMQP__CONFIRM_TIMEOUT", "11m"),
         ("AFTERCOMMIT_AMQP__CONFIRM_TIMEOUT", "ever"),
         ("AFTERCOMMIT_AMQP__CA_FILE", ""),

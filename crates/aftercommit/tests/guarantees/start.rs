@@ -59,12 +59,17 @@ async fn settings_of_a_topic_that_nobody_declared_are_refused() {
     assert_eq!(error.exit_code(), 78);
 }
 
+#[cfg(not(feature = "amqp"))]
 #[tokio::test]
 async fn a_broker_that_was_not_compiled_in_is_refused() {
     let place = Place::new();
     let pairs = [
         ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
         ("AMQP_URL", "amqp://127.0.0.1:1"),
+        (
+            "AFTERCOMMIT_SEALING__KEYS",
+            "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        ),
     ];
     let (application, ..) = application();
     let error = refused(application.open(settings_of(&place.data(), &pairs)).await);
