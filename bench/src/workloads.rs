@@ -133,13 +133,12 @@ pub(crate) async fn rail(options: Options) -> Result<String, BoxError> {
                 let aggregate = number_of.checked_rem(aggregates).unwrap_or(number_of);
                 let event = BenchHappened::number(aggregate, number_of);
                 sent.sent(number);
-                match &orders {
-                    Some(orders) => orders.commit(&kit, event).await?,
-                    None => {
-                        let mut unit = kit.begin(&tenant(), &Cause::root()).await?;
-                        unit.outbox().write(event).await?;
-                        unit.commit().await?;
-                    }
+                if let Some(orders) = &orders {
+                    orders.commit(&kit, event).await?;
+                } else {
+                    let mut unit = kit.begin(&tenant(), &Cause::root()).await?;
+                    unit.outbox().write(event).await?;
+                    unit.commit().await?;
                 }
                 sent.sent(number);
             }

@@ -6,8 +6,6 @@
 //! AFTERCOMMIT_E2E_WORKER_KILLS=20 AFTERCOMMIT_E2E_CUTS=20 cargo test -p aftercommit-e2e --test broker_kills --
 //! --nocapture`; `AFTERCOMMIT_E2E_SEED` repeats its schedule.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::time::{Duration, Instant};
 
 use aftercommit_e2e::broker::{EMPTY_WITHIN, messages};

@@ -3,8 +3,6 @@
 //! The full run is `AFTERCOMMIT_E2E_AWAY=180 AFTERCOMMIT_E2E_ALARM=120 AFTERCOMMIT_E2E_EVENTS=5000 cargo test -p
 //! aftercommit-e2e --test broker_outages -- --nocapture`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::time::{Duration, Instant};
 
 use aftercommit_e2e::eventually;

@@ -3,8 +3,6 @@
 //! The full run is `AFTERCOMMIT_E2E_RESTARTS=50 AFTERCOMMIT_E2E_EVENTS=8000 cargo test -p aftercommit-e2e --test
 //! broker_restarts -- --nocapture`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::time::Duration;
 
 use aftercommit_e2e::ledger::{Fleet, Loops, Production, create_tables, number};

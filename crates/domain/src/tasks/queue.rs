@@ -65,6 +65,7 @@ pub enum Published {
 }
 
 /// What a queue can do.
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueCapabilities {
     /// What `Ok` of settling means: durable, or written where a loss means redelivery.
