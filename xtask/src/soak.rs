@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use crate::postgres;
+use crate::rabbitmq;
 use crate::step::{Problem, Step, heading};
 use crate::tally::Tally;
 
@@ -30,6 +31,14 @@ pub(crate) enum Part {
     DiskFull,
     /// A transaction that stays open.
     PinnedHorizon,
+    /// PostgreSQL, RabbitMQ, relays and workers are killed under load, and links are cut.
+    BrokerKills,
+    /// Relays and workers are restarted one after the other under load.
+    BrokerRestarts,
+    /// The broker is away, or short of memory.
+    BrokerOutages,
+    /// What only a broker can show of the queue on it.
+    Broker,
     /// What only a server can show of the stores.
     Stores,
     /// What only a server can show of the queue.
@@ -86,6 +95,33 @@ impl Part {
                 ..e2e("postgres_disk_full", &[])
             },
             Self::PinnedHorizon => e2e("postgres_pinned_horizon", &[("AFTERCOMMIT_E2E_PINNED_SECONDS", "300")]),
+            Self::BrokerKills => e2e(
+                "broker_kills",
+                &[
+                    ("AFTERCOMMIT_E2E_EVENTS", "10000"),
+                    ("AFTERCOMMIT_E2E_PG_KILLS", "5"),
+                    ("AFTERCOMMIT_E2E_BROKER_KILLS", "5"),
+                    ("AFTERCOMMIT_E2E_RELAY_KILLS", "5"),
+                    ("AFTERCOMMIT_E2E_WORKER_KILLS", "20"),
+                    ("AFTERCOMMIT_E2E_CUTS", "20"),
+                ],
+            ),
+            Self::BrokerRestarts => e2e(
+                "broker_restarts",
+                &[("AFTERCOMMIT_E2E_RESTARTS", "50"), ("AFTERCOMMIT_E2E_EVENTS", "8000")],
+            ),
+            Self::BrokerOutages => e2e(
+                "broker_outages",
+                &[
+                    ("AFTERCOMMIT_E2E_AWAY", "180"),
+                    ("AFTERCOMMIT_E2E_ALARM", "120"),
+                    ("AFTERCOMMIT_E2E_EVENTS", "5000"),
+                ],
+            ),
+            Self::Broker => Run {
+                package: "aftercommit-platform-queue-amqp",
+                ..e2e("faults", &[])
+            },
             Self::Stores => Run {
                 package: "aftercommit-platform-db-postgres",
                 ..e2e("guarantees", &[])
@@ -106,6 +142,7 @@ impl Part {
 /// Runs these parts, or all. `Ok(true)`: all of them ran, and nothing failed.
 pub(crate) fn run(parts: &[Part], seed: u64, record: Option<&Path>) -> Result<bool, Problem> {
     postgres::provide()?;
+    rabbitmq::provide()?;
     let chosen = |part: &&Part| parts.is_empty() || parts.contains(part);
     let mut reports = Vec::new();
     for part in Part::value_variants().iter().filter(chosen) {
