@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Whom a server is trusted to be, and who this process is to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AmqpCertificates {
-    /// The authorities that may have signed the server's certificate, instead of those of the machine.
+    /// The authorities that may have signed the server's certificate, besides those of the machine.
     pub ca_file: Option<PathBuf>,
     /// What this process shows when the server asks who it is.
     pub client: Option<AmqpClientFiles>,

@@ -165,7 +165,7 @@ impl Pump {
         };
         let arrival = Arrival::new(&self.topic, delivery);
         let is_suspect = arrival.redelivered;
-        if self.lines.is_none() && !is_suspect {
+        if self.lines.is_none() && !is_suspect && !says_when(&arrival.task.body) {
             let _ = self.ready.send(Ok(Ready { arrival, line: None }));
             return Ok(());
         }
@@ -175,7 +175,9 @@ impl Pump {
             return Ok(());
         };
         let wait = self.wait(&task);
-        let must_be_held = is_suspect || !wait.is_zero();
+        // Without partitions the database keeps the order that another producer asks for.
+        let is_ordered_elsewhere = self.lines.is_none() && task.order_key.is_some();
+        let must_be_held = is_suspect || is_ordered_elsewhere || !wait.is_zero();
         let waiting = Waiting { arrival, task };
         match (&mut self.lines, waiting.task.ordering()) {
             (Some(lines), Some(key)) => lines.arrived(&key, waiting, must_be_held),
@@ -314,6 +316,13 @@ impl Pump {
             () = self.epoch.lost().cancelled() => {}
         }
     }
+}
+
+/// Whether a body may say something about when it is to be run. This library says it by the way a message takes; others write
+/// it only here.
+fn says_when(body: &[u8]) -> bool {
+    let has = |name: &[u8]| body.windows(name.len()).any(|part| part == name);
+    has(b"\"not_before\"") || has(b"\"order_key\"")
 }
 
 impl ToHold {

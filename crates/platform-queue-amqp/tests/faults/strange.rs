@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use aftercommit_domain::contract::TopicName;
+use aftercommit_domain::contract::{TaskEnvelope, TopicName};
 use aftercommit_domain::failure::{ErrorClass, Failure};
 use aftercommit_domain::tasks::{DeadLetter, DeadLetterFilter, DeadLetters, Outcome, QueueMaintenance};
+use aftercommit_domain::time::{Clock, after};
 use lapin::BasicProperties;
 use lapin::options::{BasicGetOptions, BasicNackOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -141,5 +142,46 @@ async fn bytes_that_are_no_task_are_handed_out_as_they_came() {
     bodies.reverse();
     assert_eq!(bodies, bytes);
     deliveries.stop().await;
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn another_producers_wait_and_order_are_kept_though_its_messages_go_straight_to_the_queue() {
+    let rig = Rig::start(|_| {}).await;
+    let mut deliveries = rig.consume(10).await;
+    let messages = rig.messages();
+    let wait = Duration::from_hours(1);
+    let later = TaskEnvelope {
+        not_before: Some(after(rig.services.clock.now(), wait)),
+        ..messages.task()
+    };
+    let [head, follower] = [messages.ordered_task("a"), messages.ordered_task("a")];
+    for task in [&later, &head, &follower] {
+        let exchange = rig.name("tasks");
+        let body = task.encode().into_bytes();
+        rig.publish_raw(&exchange, "letters", BasicProperties::default(), &body)
+            .await;
+    }
+    let first = next(&mut deliveries).await;
+    assert_eq!(
+        id_of(&*first),
+        head.id,
+        "its follower and the one that waits come later"
+    );
+    until("the other two are held", async || {
+        let held = ok(
+            "the depths",
+            aftercommit_domain::tasks::TaskInspector::depths(&rig.store),
+        )
+        .await;
+        held.iter().map(|depth| depth.available + depth.scheduled).sum::<u64>() == 2
+    })
+    .await;
+    ok("an ack", first.ack(&Outcome::Completed)).await;
+    let second = next(&mut deliveries).await;
+    assert_eq!(id_of(&*second), follower.id);
+    ok("an ack", second.ack(&Outcome::Completed)).await;
+    rig.advance(wait).await;
+    assert_eq!(id_of(&*next(&mut deliveries).await), later.id);
     rig.stop().await;
 }
