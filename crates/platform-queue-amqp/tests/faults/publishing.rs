@@ -25,29 +25,31 @@ async fn no_returned_task_of_a_call_counts_as_published_and_every_other_is_there
     ok("to declare", declaring.declare(&BTreeSet::from([LETTERS]))).await;
     declaring.close().await;
 
-    let tasks = rig.messages().tasks(800).into_iter().enumerate();
-    let tasks: Vec<TaskEnvelope> = tasks
-        .map(|(number, task)| TaskEnvelope {
-            topic: if number % 2 == 0 { LETTERS } else { NOWHERE },
-            ..task
-        })
-        .collect();
     connected(&rig.queue).await;
-    let results = soon("all to be published", rig.queue.publish(tasks.clone())).await;
-
-    for (task, result) in tasks.iter().zip(&results) {
-        if task.topic == LETTERS {
-            assert!(result.is_ok(), "{result:?}");
-        } else {
-            assert!(
-                matches!(result, Err(PublishError::Unroutable { topic }) if *topic == NOWHERE),
-                "{result:?}"
-            );
+    // What comes back is told with the confirm of another message now and then: a few times in a thousand.
+    for _ in 0..5 {
+        let tasks = rig.messages().tasks(800).into_iter().enumerate();
+        let tasks: Vec<TaskEnvelope> = tasks
+            .map(|(number, task)| TaskEnvelope {
+                topic: if number % 2 == 0 { LETTERS } else { NOWHERE },
+                ..task
+            })
+            .collect();
+        let results = soon("all to be published", rig.queue.publish(tasks.clone())).await;
+        for (task, result) in tasks.iter().zip(&results) {
+            if task.topic == LETTERS {
+                assert!(result.is_ok(), "{result:?}");
+            } else {
+                assert!(
+                    matches!(result, Err(PublishError::Unroutable { topic }) if *topic == NOWHERE),
+                    "{result:?}"
+                );
+            }
         }
+        let there = rig.empty(&server.url(), &rig.letters()).await;
+        let routable: Vec<TaskEnvelope> = tasks.into_iter().filter(|task| task.topic == LETTERS).collect();
+        assert_eq!(there, routable, "each once, in the order of the call");
     }
-    let there = rig.empty(&server.url(), &rig.letters()).await;
-    let routable: Vec<TaskEnvelope> = tasks.into_iter().filter(|task| task.topic == LETTERS).collect();
-    assert_eq!(there, routable, "each once, in the order of the call");
     rig.stop().await;
 }
 
