@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use aftercommit_domain::failure::{ErrorClass, Failure};
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::{Deliveries, Outcome, SettleError, TaskInspector, TaskState};
+use aftercommit_domain::tasks::{Broker, Deliveries, Outcome, SettleError, TaskInspector, TaskState};
 use aftercommit_domain::time::{Clock, after};
 use aftercommit_testkit::proxy::{AmqpFrame, AmqpProxy, Arrivals};
 use aftercommit_testkit::rabbitmq_server::{RabbitMqOptions, RabbitMqServer};
 use lapin::options::QueueDeleteOptions;
 
 use crate::rig::Rig;
-use crate::support::{connected, consume, id_of, next, ok, soon, within};
+use crate::support::{connected, consume, id_of, next, ok, soon, until, within};
 
 /// Back after what it waits for is there: within 5 s, and a slow machine's share.
 const BACK: Duration = Duration::from_secs(8);
@@ -65,16 +65,21 @@ async fn a_consumer_whose_queue_is_deleted_ends_with_an_error_and_the_next_one_h
 #[tokio::test]
 async fn after_a_connection_is_lost_nothing_of_it_is_handed_out_and_settling_is_stale_and_changes_nothing() {
     let (proxy, rig) = behind_a_proxy().await;
-    let published = rig.publish_all(rig.messages().tasks(4)).await;
+    let mut published = rig.publish_all(rig.messages().tasks(5)).await;
     let mut deliveries = rig.consume(10).await;
     let mut taken = Vec::new();
     for _ in 0..3 {
         taken.push(next(&mut deliveries).await);
     }
-    proxy.tcp().cut();
-    let lost = async { while deliveries.next().await.is_ok() {} };
-    soon("the consumer to end", lost).await;
-    // The fourth was fetched ahead. It is not there for whoever asks again.
+    // With the ack of another one the consuming connection is lost, and not made again.
+    proxy.tcp().set_arrivals(Arrivals::Cut);
+    let cut = proxy.cut_after(AmqpFrame::consumer_ack(), 1);
+    let acked = next(&mut deliveries).await;
+    published.retain(|id| *id != id_of(&*acked));
+    ok("an ack", acked.ack(&Outcome::Completed)).await;
+    cut.happened().await;
+    until("the loss to be noticed", async || rig.queue.trouble().is_some()).await;
+    // The fifth was fetched ahead.
     assert!(soon("an answer", deliveries.next()).await.is_err());
 
     let [first, second, third] = <[_; 3]>::try_from(taken).ok().unwrap();
@@ -94,6 +99,7 @@ async fn after_a_connection_is_lost_nothing_of_it_is_handed_out_and_settling_is_
         assert_eq!(state_of(&rig, *id).await, None, "nothing was written of it");
     }
 
+    proxy.tcp().set_arrivals(Arrivals::Forward);
     let mut deliveries = consume_again(&rig, 10).await;
     let mut again = Vec::new();
     for _ in 0..4 {
@@ -103,7 +109,6 @@ async fn after_a_connection_is_lost_nothing_of_it_is_handed_out_and_settling_is_
         ok("an ack", delivery.ack(&Outcome::Completed)).await;
     }
     again.sort_unstable();
-    let mut published = published;
     published.sort_unstable();
     assert_eq!(again, published);
     deliveries.stop().await;
