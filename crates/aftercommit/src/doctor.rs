@@ -57,6 +57,7 @@ pub async fn examine(application: Aftercommit, settings: Settings) -> Vec<Findin
     }
     #[cfg(feature = "postgres")]
     findings.extend(tables(&settings).await);
+    #[cfg(feature = "smtp")]
     findings.extend(email(&settings).await);
     #[cfg(feature = "amqp")]
     let amqp = settings.amqp.clone();
@@ -194,9 +195,4 @@ async fn email(settings: &Settings) -> Vec<Finding> {
             Finding::new("e-mail", FindingState::Failed, format!("{place}: {error}"), advice)
         }
     }]
-}
-
-#[cfg(not(feature = "smtp"))]
-async fn email(_: &Settings) -> Vec<Finding> {
-    Vec::new()
 }

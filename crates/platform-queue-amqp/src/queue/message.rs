@@ -164,6 +164,25 @@ mod tests {
         assert_eq!(of("application/json", "gzip").as_deref(), Some("application/json gzip"));
     }
 
+    /// Other versions and other languages read it: what is here once stays.
+    #[test]
+    fn what_travels_with_a_message_is_what_it_always_was() {
+        let message = Outgoing {
+            id: "0192f0c1-7a3b-7c4d-8e5f-0123456789ab".parse().unwrap(),
+            topic: TopicName::constant("letters"),
+            ordering: None,
+            exchange: "aftercommit.delay.1".into(),
+            key: "letters".into(),
+            body: Arc::from(b"{}".as_slice()),
+            content_type: CONTENT_TYPE,
+            must_be_routed: true,
+            attempts: 2,
+            due: Some(Timestamp::UNIX_EPOCH),
+            failure: Some("no".into()),
+        };
+        insta::assert_debug_snapshot!(message.properties().unwrap());
+    }
+
     #[test]
     fn forged_attempts_are_none() {
         let of = |value| {

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 #[path = "../rig/mod.rs"]
-#[expect(dead_code, reason = "what the suites of the contract need besides")]
 mod rig;
 
 mod alarms;

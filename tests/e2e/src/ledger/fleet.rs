@@ -71,6 +71,13 @@ impl Fleet {
         self
     }
 
+    /// Processes that are added from now on are of another build.
+    #[must_use]
+    pub fn of_build(mut self, program: &str) -> Self {
+        self.program = program.into();
+        self
+    }
+
     /// A process that runs until it is told to stop.
     pub fn add(&mut self, name: &str, loops: Loops) {
         let lease = self.lease.as_millis().to_string();
@@ -99,7 +106,8 @@ impl Fleet {
 
     fn push(&mut self, name: &str, arguments: Vec<String>, is_finite: bool) {
         let logs = self.place.path().join("logs");
-        let member = Member::new(name, arguments, self.variables.clone(), is_finite, &logs);
+        let program = self.program.clone();
+        let member = Member::new(name, program, arguments, self.variables.clone(), is_finite, &logs);
         self.members.push(member);
         self.tend();
     }
@@ -109,10 +117,11 @@ impl Fleet {
     /// # Panics
     /// A process ended by itself while it worked.
     pub fn tend(&mut self) {
-        let (program, place) = (&self.program, self.place.path());
+        let place = self.place.path();
         for member in &mut self.members {
             let data = place.join("data").join(&member.name);
-            member.tend(|| command(program, &data));
+            let program = member.program.clone();
+            member.tend(|| command(&program, &data));
         }
     }
 

@@ -41,6 +41,7 @@ impl Loops {
 #[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) name: String,
+    pub(crate) program: PathBuf,
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
     log: PathBuf,
@@ -59,6 +60,7 @@ pub(crate) struct Member {
 impl Member {
     pub(crate) fn new(
         name: &str,
+        program: PathBuf,
         arguments: Vec<String>,
         variables: Vec<(String, String)>,
         is_finite: bool,
@@ -66,6 +68,7 @@ impl Member {
     ) -> Self {
         Self {
             name: name.to_owned(),
+            program,
             arguments,
             variables,
             log: logs.join(format!("{name}.log")),
