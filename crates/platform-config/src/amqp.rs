@@ -25,7 +25,7 @@ pub struct AmqpSettings {
     pub ordered_topics: BTreeSet<String>,
     /// The partitions of each such topic. Defaults to 4.
     pub partitions: u16,
-    /// Messages a queue takes before it refuses more. Defaults to 1 000 000.
+    /// Messages the queue of a topic takes before it refuses more; 0 for any number, which is the default.
     pub max_length: u32,
     /// Whether this process may create queues and exchanges; otherwise it only checks them. Defaults to true.
     pub declare: bool,
@@ -62,11 +62,12 @@ pub(crate) static KEYS: [Key; 9] = [
     Key::new(
         "amqp.max_length",
         Form::Count {
-            min: 100,
+            min: 0,
             max: 100_000_000,
         },
-        Preset::Value("1000000"),
-        "Messages a queue takes before it refuses more; what it refuses waits in the outbox.",
+        Preset::Value("0"),
+        "Messages the queue of a topic takes before it refuses more, 0 for any number: what it refuses waits in the outbox, and \
+         delays of other topics are held up while it does.",
     ),
     Key::new(
         "amqp.declare",

@@ -64,7 +64,7 @@ fn a_url_alone_is_enough() {
     let settings = of_url("amqp://localhost");
     assert_eq!(settings.prefix, "aftercommit");
     assert!(settings.ordered_topics.is_empty());
-    assert_eq!((settings.partitions, settings.max_length), (4, 1_000_000));
+    assert_eq!((settings.partitions, settings.max_length), (4, 0));
     assert!(settings.declare && !settings.publish_events);
     assert_eq!(settings.heartbeat, Duration::from_secs(4));
     assert_eq!(settings.connect_timeout, Duration::from_secs(5));
@@ -271,7 +271,7 @@ fn settings_are_refused_out_of_range_and_in_another_form() {
         ("AFTERCOMMIT_AMQP__ORDERED_TOPICS", long_topic.as_str()),
         ("AFTERCOMMIT_AMQP__PARTITIONS", "0"),
         ("AFTERCOMMIT_AMQP__PARTITIONS", "65"),
-        ("AFTERCOMMIT_AMQP__MAX_LENGTH", "99"),
+        ("AFTERCOMMIT_AMQP__MAX_LENGTH", "-1"),
         ("AFTERCOMMIT_AMQP__MAX_LENGTH", "100000001"),
         ("AFTERCOMMIT_AMQP__MAX_LENGTH", "1e6"),
         ("AFTERCOMMIT_AMQP__DECLARE", "yes"),

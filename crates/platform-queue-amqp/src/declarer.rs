@@ -1,13 +1,14 @@
 //! Declaring the topology, and finding what differs from it.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::tasks::BrokerError;
 use lapin::options::{ExchangeBindOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind as AmqpExchangeKind};
-use tokio::sync::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
 
 use crate::link::{CALL_LIMIT, Epoch, Link};
 use crate::topology::{Argument, ExchangeKind, Part, PartKind, Topology};
@@ -18,13 +19,22 @@ pub(crate) struct Declarer {
     link: Link,
     topology: Topology,
     may_declare: bool,
+    /// Looked at without waiting for whoever declares something.
     declared: Mutex<Declared>,
+    /// One declares at a time: many who want the same wait for the first of them.
+    declaring: AsyncMutex<()>,
 }
 
 #[derive(Default)]
 struct Declared {
     shared: bool,
     topics: HashSet<TopicName>,
+}
+
+impl Declared {
+    fn has(&self, topic: &TopicName) -> bool {
+        self.shared && self.topics.contains(topic)
+    }
 }
 
 /// What the broker says of a queue.
@@ -41,6 +51,7 @@ impl Declarer {
             topology,
             may_declare,
             declared: Mutex::default(),
+            declaring: AsyncMutex::default(),
         }
     }
 
@@ -49,27 +60,32 @@ impl Declarer {
         if !self.may_declare {
             return Ok(());
         }
-        // Under the lock: many who want the same wait for the first of them.
-        let mut declared = self.declared.lock().await;
-        if declared.shared && declared.topics.contains(topic) {
+        if self.declared().has(topic) {
+            return Ok(());
+        }
+        let _turn = self.declaring.lock().await;
+        if self.declared().has(topic) {
             return Ok(());
         }
         let epoch = self.link.up(CALL_LIMIT).await?;
         let channel = epoch.channel().await?;
-        if !declared.shared {
+        if !self.declared().shared {
             declare(&epoch, &channel, &self.topology.shared()).await?;
-            declared.shared = true;
+            self.declared().shared = true;
         }
         declare(&epoch, &channel, &self.topology.of_topic(topic)).await?;
-        declared.topics.insert(topic.clone());
+        self.declared().topics.insert(topic.clone());
         Ok(())
     }
 
-    /// The broker may have lost it: it is declared again before it is used again.
-    pub(crate) async fn forget(&self, topic: &TopicName) {
-        let mut declared = self.declared.lock().await;
-        declared.shared = false;
-        declared.topics.remove(topic);
+    /// The broker has lost something: everything is declared again before it is used again.
+    pub(crate) fn forget(&self) {
+        *self.declared() = Declared::default();
+    }
+
+    fn declared(&self) -> MutexGuard<'_, Declared> {
+        // Plain values, whole after any panic.
+        self.declared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Declares everything for these topics, or only looks whether it is there.

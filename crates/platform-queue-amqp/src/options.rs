@@ -35,8 +35,10 @@ pub struct AmqpOptions {
     /// How many partitions such a topic has, from 1. Keys move to other partitions when it is changed, so it is changed while
     /// they are empty. Defaults to 4.
     pub partitions: u16,
-    /// How many messages a queue takes before it refuses more; partitions take any number. Defaults to a million.
-    pub max_length: u32,
+    /// How many messages the queue of a topic takes before it refuses more; partitions take any number. While it refuses, what
+    /// has waited for it keeps what has waited for other topics from going on. Defaults to none: until the broker itself has
+    /// no room.
+    pub max_length: Option<u32>,
     /// Whether queues and exchanges are created; if not, they are only looked for. Defaults to `true`.
     pub declare: bool,
     /// Whether dispatched events are also published to the exchange `<prefix>.events`, for other systems. Defaults to `false`.
@@ -73,7 +75,7 @@ impl AmqpOptions {
             prefix: "aftercommit".into(),
             ordered_topics: Vec::new(),
             partitions: 4,
-            max_length: 1_000_000,
+            max_length: None,
             declare: true,
             publish_events: false,
             heartbeat: Duration::from_secs(4),

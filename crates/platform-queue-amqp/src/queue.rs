@@ -6,6 +6,7 @@ mod consumer;
 mod delivery;
 mod drain;
 mod held_side;
+mod holding;
 mod lines;
 mod maintenance;
 pub(crate) mod message;

@@ -55,7 +55,7 @@ impl TaskInspector for AmqpQueue {
 impl AmqpQueue {
     /// What waits in the queues of a topic, and who takes from it.
     async fn seen(&self, topic: &TopicName) -> Result<(u64, u64), InspectionError> {
-        let (mut waiting, mut consumers) = (0, 0);
+        let (mut waiting, mut consumers) = (0, None);
         let parts = self.inner.declarer.parts(&BTreeSet::from([topic.clone()]));
         let queues = self.inner.topology.queues(topic);
         let of_topic = parts
@@ -69,10 +69,10 @@ impl AmqpQueue {
             })?;
             if let Some(seen) = seen {
                 waiting += seen.messages;
-                // Each takes from all partitions.
-                consumers = consumers.max(seen.consumers);
+                // Each takes from all partitions; one that nobody takes from is nobody's.
+                consumers = Some(consumers.unwrap_or(seen.consumers).min(seen.consumers));
             }
         }
-        Ok((waiting, consumers))
+        Ok((waiting, consumers.unwrap_or(0)))
     }
 }

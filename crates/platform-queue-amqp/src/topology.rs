@@ -16,6 +16,8 @@ pub(crate) use part::{Argument, ExchangeKind, Part, PartKind};
 /// How often a message may be delivered before the broker gives it up: far beyond what deploys and crashes come to, because
 /// it counts what was only fetched ahead. Attempts are counted elsewhere.
 const DELIVERY_LIMIT: i64 = 50;
+/// The most messages of a queue beside those of the topics: of those that wait, are dead or had nowhere to go.
+const MOST_ASIDE: i64 = 1_000_000;
 /// What is drained into the database is never given up by the broker.
 const NEVER: i64 = 1_000_000_000;
 
@@ -24,7 +26,7 @@ const NEVER: i64 = 1_000_000_000;
 pub(crate) struct Topology {
     prefix: String,
     partitions: u16,
-    max_length: i64,
+    max_length: Option<i64>,
     ordered: BTreeSet<TopicName>,
 }
 
@@ -35,7 +37,7 @@ impl Topology {
         Self {
             prefix: options.prefix.clone(),
             partitions: options.partitions.max(1),
-            max_length: options.max_length.into(),
+            max_length: options.max_length.map(i64::from),
             ordered,
         }
     }
@@ -115,9 +117,9 @@ impl Topology {
         let dead = self.name("dead");
         let mut parts = vec![
             Part::exchange(&unroutable, ExchangeKind::Fanout, "takes what had nowhere to go"),
-            self.drained(&unroutable, "what had nowhere to go, on its way to the dead letters"),
+            Self::drained(&unroutable, "what had nowhere to go, on its way to the dead letters"),
             Part::exchange(&dead, ExchangeKind::Fanout, "takes what the broker gave up"),
-            self.drained(&dead, "what the broker gave up, on its way to the dead letters"),
+            Self::drained(&dead, "what the broker gave up, on its way to the dead letters"),
             Part::exchange(
                 &self.publish_exchange(),
                 ExchangeKind::Direct,
@@ -147,8 +149,12 @@ impl Topology {
         let (publish, tasks) = (self.publish_exchange(), self.tasks_exchange());
         if !self.is_ordered(topic) {
             let queues = self.queues(topic).into_iter().map(|name| {
-                Part::queue(&name, &format!("tasks of {topic}"))
-                    .with("x-max-length", Argument::Number(self.max_length))
+                let queue = Part::queue(&name, &format!("tasks of {topic}"));
+                let queue = match self.max_length {
+                    Some(limit) => queue.with("x-max-length", Argument::Number(limit)),
+                    None => queue,
+                };
+                queue
                     .bound(&publish, topic.as_str())
                     .bound(&tasks, &format!("#.{topic}"))
             });
@@ -177,9 +183,9 @@ impl Topology {
             .kept_until_taken()
     }
 
-    fn drained(&self, name: &str, purpose: &str) -> Part {
+    fn drained(name: &str, purpose: &str) -> Part {
         Part::queue(name, purpose)
-            .with("x-max-length", Argument::Number(self.max_length))
+            .with("x-max-length", Argument::Number(MOST_ASIDE))
             .with("x-overflow", Argument::Text("reject-publish".into()))
             .with("x-delivery-limit", Argument::Number(NEVER))
             .bound(name, "")

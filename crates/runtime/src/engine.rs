@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aftercommit_domain::contract::{Codec, TopicName, WorkerName};
 use aftercommit_domain::events::{DISPATCH_TASK, DOMAIN_EVENTS_TOPIC, EventCatalogue, Routes, create_events_publisher};
@@ -19,6 +20,9 @@ use crate::worker::{Registry, TaskInputs, Topic, TopicDefaults, TopicLoop, Topic
 
 /// The dispatcher mostly waits for the queue, so that even a small process looks up this many events at once.
 const LEAST_DISPATCHERS: usize = 128;
+
+/// Longer than all tries of a dispatch: a queue that hangs is no fault of the event.
+const DISPATCH_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Everything a process runs, checked and ready to start.
 pub struct Engine {
@@ -77,6 +81,7 @@ impl Engine {
         let routes = Arc::new(routes);
         let of_dispatcher = TopicDefaults {
             concurrency: defaults.concurrency.max(LEAST_DISPATCHERS),
+            timeout: defaults.timeout.max(DISPATCH_TIMEOUT),
             ..defaults
         };
         let dispatcher = dispatcher_topic(&ports, Arc::clone(&routes));

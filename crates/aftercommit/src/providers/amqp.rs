@@ -84,7 +84,7 @@ fn options(settings: &AmqpSettings) -> Result<AmqpOptions, StartupError> {
         prefix: settings.prefix.clone(),
         ordered_topics: ordered.collect::<Result<_, _>>()?,
         partitions: settings.partitions,
-        max_length: settings.max_length,
+        max_length: (settings.max_length > 0).then_some(settings.max_length),
         declare: settings.declare,
         publish_events: settings.publish_events,
         heartbeat: settings.heartbeat,

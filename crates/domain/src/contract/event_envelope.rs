@@ -99,6 +99,7 @@ struct Wire {
     name: EventName,
     source: String,
     subject: String,
+    #[serde(deserialize_with = "wire::time")]
     time: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     datacontenttype: Option<String>,

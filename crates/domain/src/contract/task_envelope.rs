@@ -107,11 +107,21 @@ struct Wire {
     project_id: Option<ProjectId>,
     #[serde(default = "first")]
     attempt: u32,
+    #[serde(deserialize_with = "wire::time")]
     enqueued_at: Timestamp,
+    #[serde(deserialize_with = "wire::time")]
     first_enqueued_at: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "wire::optional_time",
+        skip_serializing_if = "Option::is_none"
+    )]
     not_before: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "wire::optional_time",
+        skip_serializing_if = "Option::is_none"
+    )]
     deadline: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order_key: Option<OrderKey>,

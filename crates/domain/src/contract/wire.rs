@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
+use chrono::Datelike;
+use serde::de::{DeserializeOwned, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::contract::{DecodeError, LimitExceeded, Limits, OrganizationId, ProjectId, Tenant, TraceContext};
 use crate::ids::{InvalidId, MessageId};
+use crate::time::Timestamp;
 
 /// Reads an envelope's JSON within the envelope limit.
 pub(super) fn read<W: DeserializeOwned>(bytes: &[u8], limits: &Limits) -> Result<W, DecodeError> {
@@ -80,6 +82,22 @@ pub(super) fn tenant(
 /// The trace of an envelope. A broken one is dropped: it must not cost the message.
 pub(super) fn trace(traceparent: Option<&str>, tracestate: Option<&str>) -> Option<TraceContext> {
     traceparent.and_then(|parent| TraceContext::parse(parent, tracestate).ok())
+}
+
+/// A time as an envelope has it: none before our era, which not every store can keep.
+pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let time = Timestamp::deserialize(deserializer)?;
+    if time.year() < 0 {
+        return Err(D::Error::custom(format_args!("{time} is before the year 0")));
+    }
+    Ok(time)
+}
+
+/// A time that may be missing.
+pub(super) fn optional_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    #[derive(Deserialize)]
+    struct Time(#[serde(deserialize_with = "time")] Timestamp);
+    Ok(Option::<Time>::deserialize(deserializer)?.map(|Time(time)| time))
 }
 
 /// An id as an envelope has it: what is wrong with it is told by field, not by line and column.

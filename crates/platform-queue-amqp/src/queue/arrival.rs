@@ -1,12 +1,9 @@
 //! A message as it arrived.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aftercommit_domain::contract::{Limits, RawTask, TaskEnvelope, TopicName};
-use aftercommit_domain::failure::Failure;
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::HeldTask;
 use lapin::Acker;
 use lapin::message::Delivery;
 use uuid::Uuid;
@@ -45,18 +42,6 @@ impl Arrival {
         }
         let task = TaskEnvelope::decode(&self.task.body, limits).ok()?;
         (task.topic == self.task.topic).then_some(task)
-    }
-
-    /// As it is held.
-    pub(crate) fn held(&self, task: TaskEnvelope, wait: Duration, failure: Option<Failure>) -> HeldTask {
-        HeldTask {
-            attempts: self.attempts,
-            task,
-            body: Arc::clone(&self.task.body),
-            wait,
-            failure,
-            lost_runs: u32::from(self.redelivered),
-        }
     }
 
     /// Its id, or one made of its bytes, which is the same however often it comes.

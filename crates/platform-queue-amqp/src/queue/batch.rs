@@ -101,6 +101,7 @@ pub(crate) async fn publish(
         Ok(())
     };
     let waited = epoch.within(left(), "confirm", waiting).await.map_err(in_doubt);
+    let mut late = Vec::new();
     let channel_is_spent = match waited {
         Ok(()) => false,
         Err(trouble) if trouble.kind == TroubleKind::Silent && !epoch.lost().is_cancelled() => {
@@ -111,12 +112,18 @@ pub(crate) async fn publish(
                     Err(error) => Some(Err(error.clone())),
                 });
             }
+            // A return may have gone to a confirm that came meanwhile.
+            for (confirm, answer) in sent.iter_mut().zip(&answers) {
+                if let (Ok(confirm), None) = (confirm, answer) {
+                    late.extend(confirm.now_or_never().and_then(Result::ok));
+                }
+            }
             true
         }
         Err(trouble) => return Err(trouble),
     };
     Ok(Published {
-        decisions: decide(messages, whole(answers).map_err(in_doubt)?, limit),
+        decisions: decide(messages, whole(answers).map_err(in_doubt)?, late, limit),
         channel_is_spent,
     })
 }
@@ -172,8 +179,14 @@ fn whole(answers: Vec<Option<lapin::Result<Confirmation>>>) -> Result<Vec<Option
     worst.map_or(Ok(confirmed), Err)
 }
 
-fn decide(messages: &[&Outgoing], confirmations: Vec<Option<Confirmation>>, limit: Duration) -> Vec<Decision> {
-    let mut returned: HashSet<String> = HashSet::new();
+fn decide(
+    messages: &[&Outgoing],
+    confirmations: Vec<Option<Confirmation>>,
+    late: Vec<Confirmation>,
+    limit: Duration,
+) -> Vec<Decision> {
+    let late = late.into_iter().filter_map(Confirmation::take_message);
+    let mut returned: HashSet<String> = late.filter_map(|message| id_of(&message)).collect();
     let mut confirmed = Vec::with_capacity(confirmations.len());
     for confirmation in confirmations {
         let (decision, message) = match confirmation {

@@ -133,7 +133,7 @@ async fn start(inner: &Inner, topic: &TopicName, options: &ConsumeOptions) -> Re
             Ok(consumer) => consumer,
             Err(trouble) => {
                 if trouble.kind == TroubleKind::Missing {
-                    inner.declarer.forget(topic).await;
+                    inner.declarer.forget();
                 }
                 return Err(trouble);
             }

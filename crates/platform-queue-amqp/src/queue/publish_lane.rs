@@ -1,6 +1,6 @@
 //! A channel that publishes: one batch in flight, and one answer for each message when the whole batch is decided.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,16 +115,25 @@ impl PublishLane {
     /// Publishes a batch; what came back once more, after its queue was declared again.
     async fn decide(&mut self, messages: &[&Outgoing]) -> Vec<Decision> {
         let mut decisions = self.attempt(messages).await;
-        let again: Vec<usize> = (0..messages.len())
-            .filter(|place| matches!(decisions.get(*place), Some(Decision::Unroutable)))
-            .collect();
+        // What follows a returned message in its order goes after it again, whatever became of it.
+        let mut lines: HashSet<(&TopicName, &str)> = HashSet::new();
+        let mut again = Vec::new();
+        for (place, (message, decision)) in messages.iter().zip(&decisions).enumerate() {
+            let line = message.ordering.as_deref().map(|ordering| (&message.topic, ordering));
+            if *decision == Decision::Unroutable {
+                lines.extend(line);
+                again.push(place);
+            } else if line.is_some_and(|line| lines.contains(&line)) {
+                again.push(place);
+            }
+        }
         if again.is_empty() {
             return decisions;
         }
         let returned: Vec<&Outgoing> = again.iter().filter_map(|place| messages.get(*place).copied()).collect();
         for topic in topics(&returned) {
             tracing::warn!(%topic, "the broker had no queue for the topic; it is declared again");
-            self.declarer.forget(topic).await;
+            self.declarer.forget();
         }
         let second = self.attempt(&returned).await;
         for (place, decision) in again.into_iter().zip(second) {
@@ -137,10 +146,32 @@ impl PublishLane {
 
     async fn attempt(&mut self, messages: &[&Outgoing]) -> Vec<Decision> {
         let all = |trouble: &Trouble| vec![Decision::of(trouble); messages.len()];
+        let mut undeclared: HashMap<&TopicName, Trouble> = HashMap::new();
         for topic in topics(messages) {
             if let Err(trouble) = self.declarer.ensure(topic).await {
-                return all(&Trouble::away(format!("{topic} cannot be declared: {trouble}")));
+                undeclared.insert(topic, Trouble::away(format!("{topic} cannot be declared: {trouble}")));
             }
+        }
+        if !undeclared.is_empty() {
+            // One topic's trouble is not that of the others.
+            let rest: Vec<&Outgoing> = messages
+                .iter()
+                .copied()
+                .filter(|message| !undeclared.contains_key(&message.topic))
+                .collect();
+            let decided = if rest.is_empty() {
+                Vec::new()
+            } else {
+                Box::pin(self.attempt(&rest)).await
+            };
+            let mut decided = decided.into_iter();
+            let decisions = messages.iter().map(|message| match undeclared.get(&message.topic) {
+                Some(trouble) => Decision::of(trouble),
+                None => decided
+                    .next()
+                    .unwrap_or_else(|| Decision::Unknown("it was not decided".into())),
+            });
+            return decisions.collect();
         }
         let (epoch, channel) = match self.channel().await {
             Ok(channel) => channel,

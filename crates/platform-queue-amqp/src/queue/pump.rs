@@ -3,10 +3,9 @@
 use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aftercommit_domain::contract::{TaskEnvelope, TopicName};
-use aftercommit_domain::tasks::{ConsumeError, HeldKeys, HeldTask, HoldError};
+use aftercommit_domain::tasks::{ConsumeError, HeldKeys};
 use futures::Stream;
 use futures::StreamExt;
 use futures::future::OptionFuture;
@@ -23,13 +22,12 @@ use crate::link::{CALL_LIMIT, Epoch};
 use crate::queue::Inner;
 use crate::queue::arrival::Arrival;
 use crate::queue::consumer::{Outstanding, Ready, unavailable};
+use crate::queue::holding::{Holding, REST, ToHold, Waiting};
 use crate::queue::lines::{Lines, Question};
 
 /// Messages of one queue; `None` when the queue's consumer ended.
 pub(crate) type Incoming = Pin<Box<dyn Stream<Item = Option<lapin::Result<Delivery>>> + Send>>;
 
-/// The rest after the database did not answer.
-const REST: Duration = Duration::from_millis(500);
 /// The most tasks that are held by one call.
 const HELD_AT_ONCE: usize = 500;
 
@@ -62,30 +60,16 @@ pub(crate) struct Pump {
     pub(crate) ended: Option<DropGuard>,
 }
 
-/// A message that waits in its line.
-pub(crate) struct Waiting {
-    arrival: Arrival,
-    task: TaskEnvelope,
-}
-
-/// A call that is under way, and what it is about.
-type Holding = Pin<Box<dyn Future<Output = (Vec<ToHold>, Result<(), HoldError>)> + Send>>;
-type Asking = Pin<Box<dyn Future<Output = (Question, Result<HeldKeys, HoldError>)> + Send>>;
-
-/// A message on its way into the database.
-struct ToHold {
-    key: Option<String>,
-    waiting: Waiting,
-    wait: Duration,
-}
+/// A call that is under way.
+type Call<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What the pump is about besides the stream.
 #[derive(Default)]
 struct Tasks {
     to_hold: Vec<ToHold>,
-    holding: Option<Holding>,
+    holding: Option<Call<Holding>>,
     to_ask: Vec<String>,
-    asking: Option<Asking>,
+    asking: Option<Call<(Question, Option<HeldKeys>)>>,
 }
 
 impl Pump {
@@ -95,7 +79,7 @@ impl Pump {
         if let Err(error) = end {
             if !self.epoch.lost().is_cancelled() {
                 // The queue may be gone: whoever consumes next declares it first.
-                self.inner.declarer.forget(&self.topic).await;
+                self.inner.declarer.forget();
             }
             // Nobody may be listening any more.
             let _ = self.ready.send(Err(error));
@@ -123,13 +107,13 @@ impl Pump {
                     is_stopped = true;
                     self.stop().await;
                 }
-                Some((held, result)) = OptionFuture::from(tasks.holding.as_mut()) => {
+                Some(holding) = OptionFuture::from(tasks.holding.as_mut()) => {
                     tasks.holding = None;
-                    self.held(held, result, &mut tasks).await;
+                    self.held(holding, &mut tasks).await;
                 }
                 Some((question, answer)) = OptionFuture::from(tasks.asking.as_mut()) => {
                     tasks.asking = None;
-                    self.answered(question, answer).await;
+                    self.answered(question, answer);
                 }
                 Some(event) = self.events.recv() => self.settled(event),
                 next = self.incoming.next(), if !is_stopped => self.arrived(next.flatten(), &mut tasks)?,
@@ -174,16 +158,15 @@ impl Pump {
             let _ = self.ready.send(Ok(Ready { arrival, line: None }));
             return Ok(());
         };
-        let wait = self.wait(&task);
         // Without partitions the database keeps the order that another producer asks for.
         let is_ordered_elsewhere = self.lines.is_none() && task.order_key.is_some();
-        let must_be_held = is_suspect || is_ordered_elsewhere || !wait.is_zero();
+        let must_be_held = is_suspect || is_ordered_elsewhere || self.must_wait(&task);
         let waiting = Waiting { arrival, task };
         match (&mut self.lines, waiting.task.ordering()) {
             (Some(lines), Some(key)) => lines.arrived(&key, waiting, must_be_held),
             (Some(_) | None, _) if must_be_held => {
                 let key = None;
-                tasks.to_hold.push(ToHold { key, waiting, wait });
+                tasks.to_hold.push(ToHold { key, waiting });
             }
             (Some(_) | None, _) => {
                 let arrival = waiting.arrival;
@@ -193,13 +176,10 @@ impl Pump {
         Ok(())
     }
 
-    /// How long a task is to wait before its time.
-    fn wait(&self, task: &TaskEnvelope) -> Duration {
+    /// Whether its time is still to come.
+    fn must_wait(&self, task: &TaskEnvelope) -> bool {
         let now = self.inner.services.clock.now();
-        let wait = task
-            .not_before
-            .map(|time| time.signed_duration_since(now).to_std().unwrap_or_default());
-        wait.unwrap_or_default()
+        task.not_before.is_some_and(|time| time > now)
     }
 
     fn settled(&mut self, event: LineEvent) {
@@ -227,11 +207,8 @@ impl Pump {
         }
         tasks.to_ask.extend(steps.ask);
         for (key, waiting) in steps.hold {
-            let now = self.inner.services.clock.now();
-            let until = waiting.task.not_before.unwrap_or(now);
-            let wait = until.signed_duration_since(now).to_std().unwrap_or_default();
             let key = Some(key);
-            tasks.to_hold.push(ToHold { key, waiting, wait });
+            tasks.to_hold.push(ToHold { key, waiting });
         }
         for (key, Waiting { arrival, .. }) in steps.run {
             if !is_stopped {
@@ -249,35 +226,32 @@ impl Pump {
         if tasks.holding.is_none() && !tasks.to_hold.is_empty() {
             let count = tasks.to_hold.len().min(HELD_AT_ONCE);
             let batch: Vec<ToHold> = tasks.to_hold.drain(..count).collect();
-            let held: Vec<HeldTask> = batch.iter().map(ToHold::held).collect();
-            let store = Arc::clone(&self.inner.stores.held);
-            tasks.holding = Some(Box::pin(async move {
-                let result = store.hold(held).await;
-                (batch, result)
-            }));
+            let inner = Arc::clone(&self.inner);
+            tasks.holding = Some(Box::pin(async move { inner.hold(batch).await }));
         }
         if tasks.asking.is_none() && !tasks.to_ask.is_empty() {
             let Some(lines) = &self.lines else { return };
             let question = lines.question(std::mem::take(&mut tasks.to_ask));
             let (store, topic) = (Arc::clone(&self.inner.stores.held), self.topic.clone());
             tasks.asking = Some(Box::pin(async move {
-                let answer = store.held_keys(&topic, &question.keys).await;
-                (question, answer)
+                match store.held_keys(&topic, &question.keys).await {
+                    Ok(answer) => (question, Some(answer)),
+                    Err(error) => {
+                        tracing::warn!(%topic, %error, "it is not known which keys are held; their tasks wait");
+                        sleep(REST).await;
+                        (question, None)
+                    }
+                }
             }));
         }
     }
 
-    /// Acks what the database has, or keeps it for another try.
-    async fn held(&mut self, batch: Vec<ToHold>, result: Result<(), HoldError>, tasks: &mut Tasks) {
-        if let Err(error) = result {
-            tracing::warn!(topic = %self.topic, tasks = batch.len(), %error, "tasks could not be held; they stay with the broker until they are");
-            self.rest().await;
-            let rest = std::mem::take(&mut tasks.to_hold);
-            tasks.to_hold = batch.into_iter().chain(rest).collect();
-            return;
-        }
+    /// Acks what the database has, and keeps the rest for another try.
+    async fn held(&mut self, holding: Holding, tasks: &mut Tasks) {
+        let Holding { taken, left } = holding;
+        tasks.to_hold.splice(..0, left);
         let mut keys = HashSet::new();
-        for ToHold { key, waiting, .. } in batch {
+        for ToHold { key, waiting } in taken {
             let acking = waiting.arrival.acker.ack(BasicAckOptions::default());
             // One that is not taken comes again, and is held already.
             let _ = self.epoch.within(CALL_LIMIT, "ack", acking).await;
@@ -291,29 +265,11 @@ impl Pump {
         }
     }
 
-    async fn answered(&mut self, question: Question, answer: Result<HeldKeys, HoldError>) {
+    fn answered(&mut self, question: Question, answer: Option<HeldKeys>) {
+        let Some(lines) = &mut self.lines else { return };
         match answer {
-            Ok(answer) => {
-                if let Some(lines) = &mut self.lines {
-                    lines.answered(question, &answer);
-                }
-            }
-            Err(error) => {
-                tracing::warn!(topic = %self.topic, %error, "it is not known which keys are held; their tasks wait");
-                self.rest().await;
-                if let Some(lines) = &mut self.lines {
-                    lines.unanswered(question);
-                }
-            }
-        }
-    }
-
-    async fn rest(&mut self) {
-        tokio::select! {
-            () = sleep(REST) => {}
-            () = self.stopping.cancelled() => {}
-            () = self.abandoned.cancelled() => {}
-            () = self.epoch.lost().cancelled() => {}
+            Some(answer) => lines.answered(question, &answer),
+            None => lines.unanswered(question),
         }
     }
 }
@@ -323,10 +279,4 @@ impl Pump {
 fn says_when(body: &[u8]) -> bool {
     let has = |name: &[u8]| body.windows(name.len()).any(|part| part == name);
     has(b"\"not_before\"") || has(b"\"order_key\"")
-}
-
-impl ToHold {
-    fn held(&self) -> HeldTask {
-        self.waiting.arrival.held(self.waiting.task.clone(), self.wait, None)
-    }
 }

@@ -75,10 +75,17 @@ impl Recording {
                 return;
             }
             let (ended, replies): (Vec<EndedTask>, Vec<_>) = gathered.drain(..).unzip();
-            let answer = self.history.record(ended).await;
-            for reply in replies {
-                // The delivery may be gone; it comes again.
-                let _ = reply.send(answer.clone());
+            let answer = self.history.record(ended.clone()).await;
+            if answer.is_ok() || count == 1 {
+                for reply in replies {
+                    // The delivery may be gone; it comes again.
+                    let _ = reply.send(answer.clone());
+                }
+                continue;
+            }
+            // Each for itself, so that a bad one spoils nobody else's.
+            for (one, reply) in ended.into_iter().zip(replies) {
+                let _ = reply.send(self.history.record(vec![one]).await);
             }
         }
     }

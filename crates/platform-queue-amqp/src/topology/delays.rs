@@ -56,7 +56,7 @@ impl Topology {
         };
         let queue = Part::queue(&name, &format!("tasks that wait {waits}"))
             .with("x-message-ttl", Argument::Number(1000 << level))
-            .with("x-max-length", Argument::Number(self.max_length))
+            .with("x-max-length", Argument::Number(super::MOST_ASIDE))
             .with("x-delivery-limit", Argument::Number(super::DELIVERY_LIMIT))
             .with("x-dead-letter-exchange", Argument::Text(next))
             .kept_until_taken()

@@ -63,7 +63,7 @@ async fn a_permission_that_is_taken_away_is_named_and_all_goes_on_when_it_is_bac
         options.username = user.clone();
         options.password = "canary-77ab".into();
         // Names of its own: they are those of another virtual host.
-        options.max_length = 77;
+        options.max_length = Some(77);
     })
     .await;
     rig.publish_all(rig.messages().tasks(1)).await;

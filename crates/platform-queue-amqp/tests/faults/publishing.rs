@@ -115,7 +115,7 @@ async fn a_deleted_exchange_is_declared_again_and_nothing_is_lost() {
 #[tokio::test]
 async fn a_full_queue_refuses_and_takes_again_when_there_is_room() {
     let server = RabbitMqServer::shared().await;
-    let rig = Rig::start(|options| options.max_length = 100).await;
+    let rig = Rig::start(|options| options.max_length = Some(100)).await;
     connected(&rig.queue).await;
     let tasks = rig.messages().tasks(400);
     let results = soon("all to be decided", rig.queue.publish(tasks.clone())).await;

@@ -13,15 +13,15 @@ use crate::support::{ok, soon};
 
 #[tokio::test]
 async fn a_queue_that_was_declared_in_another_way_is_refused_with_the_difference() {
-    let rig = Rig::start(|options| options.max_length = 2001).await;
+    let rig = Rig::start(|options| options.max_length = Some(2001)).await;
     let topics = BTreeSet::from([LETTERS]);
     ok("to declare", rig.queue.declare(&topics)).await;
-    let other = rig.another_with(|options| options.max_length = 2002);
+    let other = rig.another_with(|options| options.max_length = Some(2002));
     let error = soon("an answer", other.declare(&topics)).await.unwrap_err();
     let BrokerError::Drifted { what, difference } = error else {
         panic!("{error:?}");
     };
-    assert_eq!(what, format!("the queue {}", rig.name("unroutable")));
+    assert_eq!(what, format!("the queue {}", rig.letters()));
     assert_eq!(difference, "its x-max-length is 2001 and this build says 2002");
     ok("the first to declare again", rig.queue.declare(&topics)).await;
     other.close().await;
@@ -30,7 +30,7 @@ async fn a_queue_that_was_declared_in_another_way_is_refused_with_the_difference
 
 #[tokio::test]
 async fn an_exchange_of_another_kind_is_refused_with_the_difference() {
-    let rig = Rig::start(|options| options.max_length = 2003).await;
+    let rig = Rig::start(|options| options.max_length = Some(2003)).await;
     let (channel, name) = (rig.channel().await, rig.name("publish"));
     let declaring = channel.exchange_declare(
         name.as_str().into(),
@@ -88,7 +88,7 @@ async fn who_may_not_create_a_missing_queue_is_told_its_name() {
 
 #[tokio::test]
 async fn several_processes_may_declare_at_once_and_again() {
-    let rig = Rig::start(|options| options.max_length = 2004).await;
+    let rig = Rig::start(|options| options.max_length = Some(2004)).await;
     let topics = BTreeSet::from([LETTERS]);
     let queues: Vec<_> = (0..3).map(|_| rig.another()).collect();
     for _ in 0..2 {

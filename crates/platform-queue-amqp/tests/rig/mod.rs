@@ -156,7 +156,7 @@ impl Rig {
 }
 
 /// What the queues of a rig differ by: the topics that are partitioned, and how much a queue takes.
-type Kind = (Vec<TopicName>, u32);
+type Kind = (Vec<TopicName>, Option<u32>);
 
 fn kind(options: &AmqpOptions) -> Kind {
     (options.ordered_topics.clone(), options.max_length)
