@@ -239,7 +239,7 @@ fn document(reports: &[Report], seed: u64) -> Result<String, Problem> {
     let commit = String::from_utf8(commit.stdout)?;
     let cores = std::thread::available_parallelism()?;
     let mut text = format!(
-        "# Faults of PostgreSQL\n\n`cargo xtask soak --seed {seed}` at commit {} on {cores} cores, debug build.\n\n{}",
+        "# Faults\n\n`cargo xtask soak --seed {seed}` at commit {} on {cores} cores, debug build.\n\n{}",
         commit.trim(),
         table(reports)
     );

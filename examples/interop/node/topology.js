@@ -5,7 +5,7 @@
 
 // As in the environment of the processes of Aftercommit.
 const PREFIX = process.env.AFTERCOMMIT_AMQP__PREFIX ?? 'aftercommit';
-const MAX_LENGTH = Number(process.env.AFTERCOMMIT_AMQP__MAX_LENGTH ?? 1_000_000);
+const MAX_LENGTH = Number(process.env.AFTERCOMMIT_AMQP__MAX_LENGTH ?? 0);
 
 export const EVENTS = `${PREFIX}.events`;
 export const TASKS = `${PREFIX}.tasks`;
@@ -13,11 +13,13 @@ export const TASKS = `${PREFIX}.tasks`;
 // Waits of 1, 2, 4 … 65536 seconds.
 const LEVELS = 17;
 
+// How many messages wait in a delay queue, or in a queue of what was put aside.
+const MAX_SHARED = 1_000_000;
+
 // A queue on several nodes that refuses what it cannot take, and passes on what it gives up without losing it.
 const KEPT = {
   'x-queue-type': 'quorum',
   'x-overflow': 'reject-publish',
-  'x-max-length': MAX_LENGTH,
   'x-delivery-limit': 50,
   'x-dead-letter-strategy': 'at-least-once',
 };
@@ -29,7 +31,9 @@ export const topicQueue = (topic) => `${PREFIX}.topic.${topic}`;
 export async function declareTopic(channel, topic) {
   await declareShared(channel);
   const queue = topicQueue(topic);
-  await channel.assertQueue(queue, { arguments: { ...KEPT, 'x-dead-letter-exchange': `${PREFIX}.dead` } });
+  // 0 is no limit.
+  const limit = MAX_LENGTH > 0 ? { 'x-max-length': MAX_LENGTH } : {};
+  await channel.assertQueue(queue, { arguments: { ...KEPT, ...limit, 'x-dead-letter-exchange': `${PREFIX}.dead` } });
   await channel.bindQueue(queue, `${PREFIX}.publish`, topic);
   await channel.bindQueue(queue, TASKS, `#.${topic}`);
 }
@@ -42,7 +46,7 @@ export async function declareShared(channel) {
     const drained = {
       'x-queue-type': 'quorum',
       'x-overflow': 'reject-publish',
-      'x-max-length': MAX_LENGTH,
+      'x-max-length': MAX_SHARED,
       'x-delivery-limit': 1_000_000_000,
     };
     await channel.assertQueue(name, { arguments: drained });
@@ -58,7 +62,12 @@ export async function declareShared(channel) {
   for (let level = 0; level < LEVELS; level++) {
     const name = `${PREFIX}.delay.${level}`;
     const ahead = '*.'.repeat(LEVELS - 1 - level);
-    const waiting = { ...KEPT, 'x-dead-letter-exchange': following, 'x-message-ttl': 1000 * 2 ** level };
+    const waiting = {
+      ...KEPT,
+      'x-max-length': MAX_SHARED,
+      'x-dead-letter-exchange': following,
+      'x-message-ttl': 1000 * 2 ** level,
+    };
     await channel.assertExchange(name, 'topic', kept);
     await channel.assertQueue(name, { arguments: waiting });
     await channel.bindQueue(name, name, `${ahead}1.#`);

@@ -8,7 +8,7 @@ import os
 
 # As in the environment of the processes of Aftercommit.
 PREFIX = os.environ.get("AFTERCOMMIT_AMQP__PREFIX", "aftercommit")
-MAX_LENGTH = int(os.environ.get("AFTERCOMMIT_AMQP__MAX_LENGTH", "1000000"))
+MAX_LENGTH = int(os.environ.get("AFTERCOMMIT_AMQP__MAX_LENGTH", "0"))
 
 EVENTS = f"{PREFIX}.events"
 TASKS = f"{PREFIX}.tasks"
@@ -16,11 +16,13 @@ TASKS = f"{PREFIX}.tasks"
 # Waits of 1, 2, 4 … 65536 seconds.
 LEVELS = 17
 
+# How many messages wait in a delay queue, or in a queue of what was put aside.
+MAX_SHARED = 1_000_000
+
 # A queue on several nodes that refuses what it cannot take, and passes on what it gives up without losing it.
 KEPT = {
     "x-queue-type": "quorum",
     "x-overflow": "reject-publish",
-    "x-max-length": MAX_LENGTH,
     "x-delivery-limit": 50,
     "x-dead-letter-strategy": "at-least-once",
 }
@@ -35,7 +37,10 @@ def declare_topic(channel, topic):
     """Declares what a consumer of this topic needs."""
     declare_shared(channel)
     queue = topic_queue(topic)
-    channel.queue_declare(queue, durable=True, arguments={**KEPT, "x-dead-letter-exchange": f"{PREFIX}.dead"})
+    # 0 is no limit.
+    limit = {"x-max-length": MAX_LENGTH} if MAX_LENGTH > 0 else {}
+    arguments = {**KEPT, **limit, "x-dead-letter-exchange": f"{PREFIX}.dead"}
+    channel.queue_declare(queue, durable=True, arguments=arguments)
     channel.queue_bind(queue, f"{PREFIX}.publish", topic)
     channel.queue_bind(queue, TASKS, f"#.{topic}")
 
@@ -48,7 +53,7 @@ def declare_shared(channel):
         drained = {
             "x-queue-type": "quorum",
             "x-overflow": "reject-publish",
-            "x-max-length": MAX_LENGTH,
+            "x-max-length": MAX_SHARED,
             "x-delivery-limit": 1_000_000_000,
         }
         channel.queue_declare(name, durable=True, arguments=drained)
@@ -63,7 +68,12 @@ def declare_shared(channel):
     for level in range(LEVELS):
         name = f"{PREFIX}.delay.{level}"
         ahead = "*." * (LEVELS - 1 - level)
-        waiting = {**KEPT, "x-dead-letter-exchange": following, "x-message-ttl": 1000 << level}
+        waiting = {
+            **KEPT,
+            "x-max-length": MAX_SHARED,
+            "x-dead-letter-exchange": following,
+            "x-message-ttl": 1000 << level,
+        }
         channel.exchange_declare(name, "topic", durable=True, arguments=kept)
         channel.queue_declare(name, durable=True, arguments=waiting)
         channel.queue_bind(name, name, f"{ahead}1.#")

@@ -234,6 +234,20 @@ fn an_error_names_the_field_or_the_place() {
     assert_eq!(said(b"{\"\xff"), "the body is not UTF-8, first at byte 2");
 }
 
+#[test]
+fn a_time_before_our_era_is_no_time_of_an_envelope() {
+    let ancient = json!("-0001-12-31T00:00:00Z");
+    for field in ["enqueued_at", "first_enqueued_at", "not_before", "deadline"] {
+        let error = decode_task(&with(TASK, field, &ancient)).unwrap_err();
+        assert!(error.to_string().contains("before the year 0"), "{field}: {error}");
+    }
+    let error = decode_event(&with(EVENT, "time", &ancient)).unwrap_err();
+    assert!(error.to_string().contains("before the year 0"), "{error}");
+    let oldest = json!("0000-01-01T00:00:00Z");
+    decode_task(&with(TASK, "not_before", &oldest)).unwrap();
+    decode_task(&with(TASK, "not_before", &json!(null))).unwrap();
+}
+
 fn code_of<T>(result: Result<T, DecodeError>) -> &'static str {
     result.map_or_else(|error| error.code(), |_| "read")
 }

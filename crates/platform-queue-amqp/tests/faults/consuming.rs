@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use aftercommit_domain::failure::{ErrorClass, Failure};
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::{Broker, Deliveries, Outcome, SettleError, TaskInspector, TaskState};
+use aftercommit_domain::tasks::{Broker, Deliveries, Outcome, QueueConsumer, SettleError, TaskInspector, TaskState};
 use aftercommit_domain::time::{Clock, after};
 use aftercommit_testkit::proxy::{AmqpFrame, AmqpProxy, Arrivals};
 use aftercommit_testkit::rabbitmq_server::{RabbitMqOptions, RabbitMqServer};
 use lapin::options::QueueDeleteOptions;
 
-use crate::rig::Rig;
-use crate::support::{connected, consume, id_of, next, ok, soon, until, within};
+use crate::rig::{LETTERS, Rig};
+use crate::support::{connected, consume, id_of, next, ok, options, soon, until, within};
 
 /// Back after what it waits for is there: within 5 s, and a slow machine's share.
 const BACK: Duration = Duration::from_secs(8);
@@ -34,9 +34,16 @@ async fn state_of(rig: &Rig, id: MessageId) -> Option<TaskState> {
     found.map(|task| task.summary.state)
 }
 
-/// Consumes anew after the connection was lost: at the first try, as it waits for the next connection.
+/// Consumes anew after the connection was lost, which may not have been noticed yet.
 async fn consume_again(rig: &Rig, prefetch: usize) -> Box<dyn Deliveries> {
-    let deliveries = within(BACK, "to consume", rig.consume(prefetch)).await;
+    let trying = async {
+        loop {
+            if let Ok(deliveries) = rig.queue.consume(&LETTERS, options(prefetch)).await {
+                return deliveries;
+            }
+        }
+    };
+    let deliveries = within(BACK, "to consume", trying).await;
     within(BACK, "the connections", connected(&rig.queue)).await;
     deliveries
 }

@@ -13,6 +13,7 @@ mod links;
 mod ordered;
 mod permissions;
 mod publishing;
+mod refused;
 mod secrets;
 mod strange;
 mod support;

@@ -177,7 +177,11 @@ fn prefix(options: &AmqpOptions) -> String {
 
 /// A queue of another process on the same broker and database.
 pub(crate) fn queue(options: &AmqpOptions, services: &TestServices, store: &InMemory) -> AmqpQueue {
-    let stores = AmqpStores {
+    queue_on(options, services, stores(store))
+}
+
+pub(crate) fn stores(store: &InMemory) -> AmqpStores {
+    AmqpStores {
         held: Arc::new(store.clone()),
         consumer: Arc::new(store.clone()),
         publisher: Arc::new(store.clone()),
@@ -185,7 +189,10 @@ pub(crate) fn queue(options: &AmqpOptions, services: &TestServices, store: &InMe
         inspector: Arc::new(store.clone()),
         history: Arc::new(store.clone()),
         dead_letters: Arc::new(store.clone()),
-    };
+    }
+}
+
+pub(crate) fn queue_on(options: &AmqpOptions, services: &TestServices, stores: AmqpStores) -> AmqpQueue {
     let of_services = AmqpServices {
         clock: services.clock_port(),
         randomness: services.randomness_port(),
