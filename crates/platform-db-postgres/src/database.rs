@@ -18,6 +18,7 @@ use crate::connect_error::ConnectError;
 use crate::dead_letters::{PostgresDeadLetters, ReplayInto};
 use crate::event_log::PostgresEventLog;
 use crate::findings::findings;
+use crate::inbox::PostgresInboxMaintenance;
 use crate::migrations;
 use crate::options::{PostgresOptions, PostgresServices};
 use crate::outbox::{Look, PostgresOutbox};
@@ -162,6 +163,13 @@ impl PostgresDatabase {
     /// The event log.
     pub fn event_log(&self) -> PostgresEventLog {
         PostgresEventLog {
+            database: Arc::clone(&self.inner),
+        }
+    }
+
+    /// What forgets old claims of the inbox.
+    pub fn inbox_maintenance(&self) -> PostgresInboxMaintenance {
+        PostgresInboxMaintenance {
             database: Arc::clone(&self.inner),
         }
     }

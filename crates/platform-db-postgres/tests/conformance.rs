@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
-use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
+use aftercommit_domain::tasks::{
+    DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
+};
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_platform_db_postgres::ReplayInto;
 use aftercommit_platform_queue_postgres::{PostgresQueue, PostgresQueueOptions};
@@ -43,6 +45,10 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
 
     fn units_of_work(&self) -> Arc<dyn UnitOfWorkFactory> {
         Arc::new(self.rig.database.units_of_work(self.rig.services.envelopes.clone()))
+    }
+
+    fn inbox_maintenance(&self) -> Arc<dyn InboxMaintenance> {
+        Arc::new(self.rig.database.inbox_maintenance())
     }
 
     fn outbox(&self) -> Arc<dyn Outbox> {
@@ -104,6 +110,7 @@ mod direct {
 
     aftercommit_testkit::outbox_conformance!(Postgres<false>);
     aftercommit_testkit::unit_of_work_conformance!(Postgres<false>);
+    aftercommit_testkit::inbox_conformance!(Postgres<false>);
     aftercommit_testkit::event_log_conformance!(Postgres<false>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<false>);
 }
@@ -114,6 +121,7 @@ mod through_pgbouncer {
 
     aftercommit_testkit::outbox_conformance!(Postgres<true>);
     aftercommit_testkit::unit_of_work_conformance!(Postgres<true>);
+    aftercommit_testkit::inbox_conformance!(Postgres<true>);
     aftercommit_testkit::event_log_conformance!(Postgres<true>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<true>);
 }

@@ -18,6 +18,7 @@ use crate::claims::Topics;
 use crate::connection::{ClaimConnection, WriterConnection};
 use crate::dead_letters::SqliteDeadLetters;
 use crate::event_log::SqliteEventLog;
+use crate::inbox::SqliteInboxMaintenance;
 use crate::lock_file::LockFile;
 use crate::open_error::OpenError;
 use crate::options::{SqliteOptions, SqliteServices};
@@ -129,6 +130,13 @@ impl SqliteDatabase {
     /// The event log.
     pub fn event_log(&self) -> SqliteEventLog {
         SqliteEventLog {
+            database: Arc::clone(&self.inner),
+        }
+    }
+
+    /// What forgets old claims of the inbox.
+    pub fn inbox_maintenance(&self) -> SqliteInboxMaintenance {
+        SqliteInboxMaintenance {
             database: Arc::clone(&self.inner),
         }
     }

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
-use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
+use aftercommit_domain::tasks::{
+    DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
+};
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_testkit::TestServices;
 use aftercommit_testkit::conformance::Provider;
@@ -39,6 +41,10 @@ impl<const PARTITIONED: bool> Provider for RabbitMq<PARTITIONED> {
     }
 
     fn units_of_work(&self) -> Arc<dyn UnitOfWorkFactory> {
+        Arc::new(self.0.store.clone())
+    }
+
+    fn inbox_maintenance(&self) -> Arc<dyn InboxMaintenance> {
         Arc::new(self.0.store.clone())
     }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::tasks::{
-    DeadLetters, HeldTasks, QueueConsumer, QueueMaintenance, QueuePublisher, TaskHistory, TaskInspector,
+    DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskHistory,
+    TaskInspector,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_platform_db_postgres::{PostgresOptions, ReplayInto};
@@ -44,6 +45,10 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
 
     fn units_of_work(&self) -> Arc<dyn UnitOfWorkFactory> {
         Arc::new(self.0.process.database.units_of_work(self.0.services.envelopes.clone()))
+    }
+
+    fn inbox_maintenance(&self) -> Arc<dyn InboxMaintenance> {
+        Arc::new(self.0.process.database.inbox_maintenance())
     }
 
     fn outbox(&self) -> Arc<dyn Outbox> {
@@ -109,6 +114,7 @@ mod direct {
 
     aftercommit_testkit::outbox_conformance!(Postgres<false>);
     aftercommit_testkit::unit_of_work_conformance!(Postgres<false>);
+    aftercommit_testkit::inbox_conformance!(Postgres<false>);
     aftercommit_testkit::queue_conformance!(Postgres<false>);
     aftercommit_testkit::event_log_conformance!(Postgres<false>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<false>);

@@ -13,6 +13,7 @@ use aftercommit_domain::reference::projects::ProjectRepository;
 use aftercommit_domain::reference::records::RecordRepository;
 use aftercommit_domain::reference::requests::RequestRepository;
 use aftercommit_domain::reference::{ReferenceUnitOfWork, ReferenceUnitOfWorkFactory};
+use aftercommit_domain::tasks::Inbox;
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork};
 use async_trait::async_trait;
 
@@ -51,6 +52,10 @@ impl PostgresReferenceUnitOfWork {
 impl UnitOfWork for PostgresReferenceUnitOfWork {
     fn outbox(&mut self) -> Box<dyn OutboxWriter + '_> {
         self.kit.outbox()
+    }
+
+    fn inbox(&mut self) -> Box<dyn Inbox + '_> {
+        self.kit.inbox()
     }
 
     fn tenant(&self) -> &Tenant {

@@ -8,6 +8,7 @@ mod deliveries;
 mod event_log;
 mod held;
 mod history;
+mod inbox;
 mod outbox;
 mod queue;
 mod task_inspector;
@@ -55,6 +56,7 @@ struct State {
     tasks: tasks::Tasks,
     events: event_log::Events,
     dead: dead_letters::Letters,
+    inbox: inbox::Claims,
 }
 
 impl InMemory {

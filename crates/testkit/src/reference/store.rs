@@ -16,6 +16,7 @@ use aftercommit_domain::reference::requests::RequestRepository;
 use aftercommit_domain::reference::{
     Digest, InvitationId, ReferenceReader, ReferenceUnitOfWork, ReferenceUnitOfWorkFactory,
 };
+use aftercommit_domain::tasks::Inbox;
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 use tokio::sync::OwnedMutexGuard;
@@ -108,6 +109,10 @@ impl ReferenceUnitOfWorkFactory for MemoryReference {
 impl UnitOfWork for MemoryReferenceUnitOfWork {
     fn outbox(&mut self) -> Box<dyn OutboxWriter + '_> {
         self.kit.outbox()
+    }
+
+    fn inbox(&mut self) -> Box<dyn Inbox + '_> {
+        self.kit.inbox()
     }
 
     fn tenant(&self) -> &Tenant {
