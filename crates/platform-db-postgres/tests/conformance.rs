@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
+use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
 };
@@ -76,6 +77,10 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
     }
 
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
+        Arc::new(self.queue.clone())
+    }
+
+    fn lineage(&self) -> Arc<dyn Lineage> {
         Arc::new(self.queue.clone())
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::ids::Ids as _;
+use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
 };
@@ -90,6 +91,10 @@ impl Provider for Sqlite {
         Arc::new(self.database.queue())
     }
 
+    fn lineage(&self) -> Arc<dyn Lineage> {
+        Arc::new(self.database.queue())
+    }
+
     async fn publish_raw(&self, topic: &TopicName, body: &[u8]) {
         let mut transaction = self.database.begin().await.unwrap();
         sqlx::query(
@@ -122,3 +127,4 @@ aftercommit_testkit::queue_conformance!(Sqlite);
 aftercommit_testkit::event_log_conformance!(Sqlite);
 aftercommit_testkit::dead_letters_conformance!(Sqlite);
 aftercommit_testkit::task_inspector_conformance!(Sqlite);
+aftercommit_testkit::lineage_conformance!(Sqlite);

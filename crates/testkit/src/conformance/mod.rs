@@ -13,6 +13,7 @@
 //! aftercommit_testkit::event_log_conformance!(SqliteProvider);
 //! aftercommit_testkit::dead_letters_conformance!(SqliteProvider);
 //! aftercommit_testkit::task_inspector_conformance!(SqliteProvider);
+//! aftercommit_testkit::lineage_conformance!(SqliteProvider);
 //! // Only where outbox and queue share a database and the provider offers it:
 //! aftercommit_testkit::transfer_conformance!(SqliteProvider);
 //! // Only where the provider keeps in a database what a broker's queue cannot:
@@ -36,6 +37,7 @@ pub mod dead_letters;
 pub mod event_log;
 pub mod held_tasks;
 pub mod inbox;
+pub mod lineage;
 mod messages;
 pub mod outbox;
 mod provider;
@@ -60,6 +62,7 @@ pub const SCENARIOS: usize = outbox::SCENARIOS
     + event_log::SCENARIOS
     + dead_letters::SCENARIOS
     + task_inspector::SCENARIOS
+    + lineage::SCENARIOS
     + transfer::SCENARIOS
     + held_tasks::SCENARIOS
     + task_history::SCENARIOS;

@@ -9,6 +9,7 @@ mod event_log;
 mod held;
 mod history;
 mod inbox;
+mod lineage;
 mod outbox;
 mod queue;
 mod task_inspector;
