@@ -23,6 +23,9 @@ pub(crate) enum CommandError {
     Some { failed: usize, all: usize, usage: bool },
     #[error("cannot write the answer: {0}")]
     Output(std::io::Error),
+    /// A file that is written on the way.
+    #[error("cannot write {0}")]
+    Unwritten(String),
     #[error("{0}")]
     RunFile(#[from] RunFileError),
     #[error("{0}")]
@@ -59,6 +62,7 @@ impl CommandError {
             Self::Problem { .. }
             | Self::NotConfirmed
             | Self::Output(_)
+            | Self::Unwritten(_)
             | Self::RunFile(_)
             | Self::NoAnswer { .. }
             | Self::BrokenOff { .. }

@@ -10,6 +10,7 @@ use aftercommit_domain::events::{
     create_events_publisher,
 };
 use aftercommit_domain::ids::Ids;
+use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{Broker, DeadLetters, QueuePublisher, TaskDescriptor, TaskInspector};
 use aftercommit_domain::time::Clock;
@@ -249,6 +250,10 @@ impl Operations {
 
     pub(crate) fn dead_letters(&self) -> &dyn DeadLetters {
         &*self.kit.inner.providers.dead_letters
+    }
+
+    pub(crate) fn lineage(&self) -> &dyn Lineage {
+        &*self.kit.inner.providers.lineage
     }
 
     pub(crate) fn inspector(&self) -> &dyn TaskInspector {

@@ -60,8 +60,8 @@ const ENDED: &str = "SELECT id, topic, task, organization_id, project_id, outcom
     FROM aftercommit.task_outcomes_of($1, $2, $3) AS known JOIN aftercommit.task_outcomes USING (entry) ORDER BY entry";
 
 /// Whether there is more in the outbox or on the topics than is looked through.
-const IS_CUT: &str = "SELECT (SELECT count(*) FROM (SELECT FROM aftercommit.outbox LIMIT $1 + 1) AS some) > $1 \
-    OR (SELECT count(*) FROM (SELECT FROM aftercommit.tasks LIMIT $1 + 1) AS some) > $1";
+const IS_CUT: &str = "SELECT (SELECT count(*) FROM (SELECT FROM aftercommit.outbox LIMIT $1 + 1) AS newest) > $1 \
+    OR (SELECT count(*) FROM (SELECT FROM aftercommit.tasks LIMIT $1 + 1) AS newest) > $1";
 
 #[derive(FromRow)]
 struct TracedRow {
