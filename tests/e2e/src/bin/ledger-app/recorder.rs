@@ -12,12 +12,14 @@ use crate::contract::RecordStep;
 pub(crate) const TOPIC: &str = "steps";
 
 struct Recorder {
+    kit: Kit,
     database: PostgresDatabase,
     worker: String,
 }
 
 pub(crate) fn topic(kit: &Kit, worker: &str) -> Result<Topic, StartupError> {
     Ok(Topic::named(TOPIC).handle(Recorder {
+        kit: kit.clone(),
         database: kit.postgres()?.clone(),
         worker: worker.to_owned(),
     }))
@@ -38,9 +40,11 @@ impl TaskHandler<RecordStep> for Recorder {
             .await
             .retryable()?;
         let mut transaction = self.database.begin(ctx.tenant()).await?;
+        ctx.claim(&mut self.kit.create_inbox(&mut transaction, ctx.tenant()))
+            .await?;
+        // Nothing but the inbox keeps it from being there twice.
         sqlx::query(
-            "INSERT INTO effects (event_id, handler, aggregate, seq, worker) VALUES ($1, 'record', $2, $3, $4)
-            ON CONFLICT (event_id, handler) DO NOTHING",
+            "INSERT INTO effects (event_id, handler, aggregate, seq, worker) VALUES ($1, 'record', $2, $3, $4)",
         )
         .bind(event.uuid())
         .bind(task.aggregate)
