@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use crate::data_directory;
 use crate::engine_options::engine_options;
 use crate::http;
+use crate::http::readiness::SeenSince;
 use crate::kit::{Kit, KitParts, Operations};
 use crate::opened::Opened;
 use crate::providers::{self, Providers, Purpose, System};
@@ -256,7 +257,7 @@ impl Aftercommit {
             (None, Purpose::Operate) => Roles::none(),
         };
         let shown_roles = ShownRoles::of(&roles);
-        let works_on_the_queue = roles != Roles::none();
+        let (works_on_the_queue, relays) = (roles != Roles::none(), roles.relay);
         let options = engine_options(kit.settings(), roles, &known);
         let engine = Engine::new(kit.engine_ports(), options, &self.catalogue, self.routes, topics)?;
         if let Some(broker) = &kit.inner.providers.broker
@@ -266,6 +267,8 @@ impl Aftercommit {
         }
         let operations = Operations {
             works_on_the_queue,
+            relays,
+            seen_since: SeenSince::default(),
             kit: kit.clone(),
             catalogue: self.catalogue,
             routes: Arc::clone(engine.routes()),

@@ -20,6 +20,7 @@ use aftercommit_runtime::worker::TaskInputs;
 use aftercommit_runtime::{EnginePorts, Health};
 
 use crate::foreign_transaction::OutboxTransaction;
+use crate::http::readiness::SeenSince;
 use crate::providers::{Providers, Store, System};
 use crate::startup::StartupError;
 
@@ -211,6 +212,10 @@ impl Kit {
 pub struct Operations {
     /// Whether this process takes anything to the queue or from it, besides its own requests.
     pub(crate) works_on_the_queue: bool,
+    /// Whether it moves the outbox.
+    pub(crate) relays: bool,
+    /// Since when `/ready` has seen each trouble.
+    pub(crate) seen_since: SeenSince,
     pub(crate) kit: Kit,
     pub(crate) catalogue: EventCatalogue,
     pub(crate) routes: Arc<Routes>,

@@ -224,7 +224,8 @@ pub(crate) async fn tree_of(operations: &Operations, id: &str) -> Result<Option<
             limits.messages, limits.depth
         )),
     };
-    let mut roots: Vec<TreeNode> = tree.roots.into_iter().map(|branch| node(branch, &to_come, &unseen)).collect();
+    let now = operations.kit.clock().now();
+    let mut roots: Vec<TreeNode> = tree.roots.into_iter().map(|branch| node(branch, &to_come, &unseen, now)).collect();
     add_emails(operations, &mut roots).await;
     let mut answer = MessageTree {
         correlation_id: correlation.to_string(),
@@ -279,7 +280,8 @@ fn expected(operations: &Operations, messages: &[Relative]) -> Vec<Expected> {
 fn expected_of(operations: &Operations, event: &TracedEvent) -> Vec<Expected> {
     let codec = operations.kit.envelopes().codec();
     let dispatches = operations.routes.dispatch(&event.event, codec).unwrap_or_default();
-    let task = |(id, topic, task): (MessageId, TopicName, String)| TracedTask {
+    let began = event.published_at.unwrap_or(event.event.occurred_at);
+    let task = |(id, topic, task): (MessageId, TopicName, String), due_at: Option<Timestamp>| TracedTask {
         task: TaskDetails {
             summary: TaskSummary {
                 id,
@@ -289,8 +291,8 @@ fn expected_of(operations: &Operations, event: &TracedEvent) -> Vec<Expected> {
                 project_id: event.event.tenant.project_id().cloned(),
                 state: TaskState::Available,
                 attempts: 0,
-                enqueued_at: event.published_at.unwrap_or(event.event.occurred_at),
-                due_at: None,
+                enqueued_at: began,
+                due_at,
                 finished_at: None,
                 reason: None,
             },
@@ -305,17 +307,20 @@ fn expected_of(operations: &Operations, event: &TracedEvent) -> Vec<Expected> {
     };
     dispatches
         .into_iter()
+        // One that nobody waits for may never have been published.
+        .filter(|(_, dispatch)| !dispatch.is_best_effort())
         .map(|(id, dispatch)| {
             let target = dispatch.target();
+            let named = (id, target.topic.clone(), target.task.to_string());
             Expected {
-                task: Box::new(task((id, target.topic.clone(), target.task.to_string()))),
+                task: Box::new(task(named, dispatch.not_before(began))),
                 was_published: event.published_at.is_some(),
             }
         })
         .collect()
 }
 
-fn node(branch: Branch, to_come: &BTreeSet<MessageId>, unseen: &BTreeSet<MessageId>) -> TreeNode {
+fn node(branch: Branch, to_come: &BTreeSet<MessageId>, unseen: &BTreeSet<MessageId>, now: Timestamp) -> TreeNode {
     let Branch {
         message,
         dispatch,
@@ -328,9 +333,11 @@ fn node(branch: Branch, to_come: &BTreeSet<MessageId>, unseen: &BTreeSet<Message
     if to_come.contains(&node.id) {
         node.state = NodeState::ToCome;
     } else if unseen.contains(&node.id) {
-        node.state = NodeState::Unseen;
+        // A broker keeps what waits for its time, and does not show it.
+        let waits = node.due_at.is_some_and(|due| due > now);
+        node.state = if waits { NodeState::Scheduled } else { NodeState::Unseen };
     }
-    node.consequences = consequences.into_iter().map(|branch| self::node(branch, to_come, unseen)).collect();
+    node.consequences = consequences.into_iter().map(|branch| self::node(branch, to_come, unseen, now)).collect();
     // A consequence that is not there yet is no loss while the dispatcher has the event.
     if node.kind == NodeKind::Event && node.state == NodeState::Published {
         for consequence in node.consequences.iter_mut().filter(|next| next.state == NodeState::Unseen) {

@@ -4,6 +4,7 @@ mod admin;
 pub(crate) mod connections;
 mod health;
 mod problem;
+pub(crate) mod readiness;
 
 use std::time::Duration;
 

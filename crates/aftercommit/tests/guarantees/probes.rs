@@ -58,7 +58,7 @@ async fn a_process_that_stops_is_not_ready() {
     let place = Place::new().open().await;
     place.kit().health().set_stopping();
     let not_ready = place.api.get("/ready").await.json(503);
-    assert_eq!(not_ready["causes"], json!(["stopping"]));
+    assert_eq!(not_ready["causes"], json!(["stopping: no new work is taken; it ends by itself"]));
     place.close().await;
 }
 
