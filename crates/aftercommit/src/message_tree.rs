@@ -225,7 +225,11 @@ pub(crate) async fn tree_of(operations: &Operations, id: &str) -> Result<Option<
         )),
     };
     let now = operations.kit.clock().now();
-    let mut roots: Vec<TreeNode> = tree.roots.into_iter().map(|branch| node(branch, &to_come, &unseen, now)).collect();
+    let mut roots: Vec<TreeNode> = tree
+        .roots
+        .into_iter()
+        .map(|branch| node(branch, &to_come, &unseen, now))
+        .collect();
     add_emails(operations, &mut roots).await;
     let mut answer = MessageTree {
         correlation_id: correlation.to_string(),
@@ -236,7 +240,11 @@ pub(crate) async fn tree_of(operations: &Operations, id: &str) -> Result<Option<
     };
     let open = |node: &&TreeNode| !node.state.is_over();
     let nodes = answer.nodes();
-    let waiting = nodes.iter().copied().filter(open).all(|node| node.state == NodeState::Scheduled);
+    let waiting = nodes
+        .iter()
+        .copied()
+        .filter(open)
+        .all(|node| node.state == NodeState::Scheduled);
     let latest = nodes.iter().copied().filter(open).filter_map(|node| node.due_at).max();
     let is_over = !nodes.iter().any(|node| open(&node));
     answer.is_over = is_over;
@@ -247,7 +255,10 @@ pub(crate) async fn tree_of(operations: &Operations, id: &str) -> Result<Option<
 async fn correlation_of(operations: &Operations, id: &str) -> Result<Option<CorrelationId>, LineageError> {
     if let Ok(message) = id.parse::<MessageId>() {
         let found = operations.lineage().find(&[message]).await?;
-        if let Some(correlation) = found.first().and_then(|found| CorrelationId::new(found.correlation()).ok()) {
+        if let Some(correlation) = found
+            .first()
+            .and_then(|found| CorrelationId::new(found.correlation()).ok())
+        {
             return Ok(Some(correlation));
         }
     }
@@ -337,10 +348,17 @@ fn node(branch: Branch, to_come: &BTreeSet<MessageId>, unseen: &BTreeSet<Message
         let waits = node.due_at.is_some_and(|due| due > now);
         node.state = if waits { NodeState::Scheduled } else { NodeState::Unseen };
     }
-    node.consequences = consequences.into_iter().map(|branch| self::node(branch, to_come, unseen, now)).collect();
+    node.consequences = consequences
+        .into_iter()
+        .map(|branch| self::node(branch, to_come, unseen, now))
+        .collect();
     // A consequence that is not there yet is no loss while the dispatcher has the event.
     if node.kind == NodeKind::Event && node.state == NodeState::Published {
-        for consequence in node.consequences.iter_mut().filter(|next| next.state == NodeState::Unseen) {
+        for consequence in node
+            .consequences
+            .iter_mut()
+            .filter(|next| next.state == NodeState::Unseen)
+        {
             consequence.state = NodeState::ToCome;
         }
     }
@@ -379,7 +397,12 @@ fn event_node(event: TracedEvent, dispatch: Option<&TracedTask>) -> TreeNode {
         organization_id: event.tenant.organization_id().map(ToString::to_string),
         project_id: event.tenant.project_id().map(ToString::to_string),
         caused_by: event.cause.causation,
-        trace_id: event.cause.trace.as_ref().map(TraceContext::trace_id).map(str::to_owned),
+        trace_id: event
+            .cause
+            .trace
+            .as_ref()
+            .map(TraceContext::trace_id)
+            .map(str::to_owned),
         began_at: event.occurred_at,
         published_at,
         due_at: None,

@@ -2,9 +2,9 @@
 
 use crate::{
     AdminSettings, AmqpServer, AmqpSettings, ConfigErrors, DataDir, Database, EffectiveValue, HistorySettings,
-    LogSettings, MailSettings, ReferenceSettings, RelaySettings, Rendering, SealingSettings, ShutdownSettings, SqliteSettings,
-    TopicsSettings, WorkerSettings, database::DatabaseUrl, effective, http, layers::Layers, reading::Reading,
-    unsupported,
+    LogSettings, MailSettings, ReferenceSettings, RelaySettings, Rendering, SealingSettings, ShutdownSettings,
+    SqliteSettings, TopicsSettings, WorkerSettings, database::DatabaseUrl, effective, http, layers::Layers,
+    reading::Reading, unsupported,
 };
 use std::{net::SocketAddr, path::Path};
 

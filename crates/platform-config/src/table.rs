@@ -1,8 +1,8 @@
 //! The one table of all keys: the reference, the defaults and the check for unknown keys go by it.
 
 use crate::{
-    admin, amqp, amqp_certificates, amqp_url, data_dir, database, history, http, key::Key, log, mail, postgres, product, relay,
-    sealing, shutdown, sqlite, topics, unsupported, worker,
+    admin, amqp, amqp_certificates, amqp_url, data_dir, database, history, http, key::Key, log, mail, postgres,
+    product, relay, sealing, shutdown, sqlite, topics, unsupported, worker,
 };
 
 /// The keys that have an effect, in the order of the reference.

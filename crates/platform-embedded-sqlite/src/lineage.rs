@@ -108,7 +108,9 @@ impl Lineage for SqliteQueue {
             limit: i64::from(limit) + 1,
         };
         let mut found = self.answer(question).await?;
-        found.messages.retain(|message| message.correlation() == correlation.as_str());
+        found
+            .messages
+            .retain(|message| message.correlation() == correlation.as_str());
         let may_miss = found.is_cut;
         let mut relatives = Relatives::of(found.messages, limit);
         relatives.is_cut |= may_miss;

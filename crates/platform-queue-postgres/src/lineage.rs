@@ -29,7 +29,8 @@ const OUTBOX: &str = "SELECT kind, body, failure, state = 3 AS aside FROM (\
       SELECT id, kind, body, failure, state, position FROM aftercommit.outbox ORDER BY position DESC LIMIT $3) AS newest \
     WHERE position(convert_to($1::text, 'UTF8') IN body) > 0 OR id = ANY ($2::uuid[]) ORDER BY position";
 
-const EVENTS: &str = "SELECT published, place, content FROM aftercommit.event_log_of($1, $2, $3) ORDER BY published, place";
+const EVENTS: &str =
+    "SELECT published, place, content FROM aftercommit.event_log_of($1, $2, $3) ORDER BY published, place";
 
 const STATE: &str = "CASE WHEN state = 1 THEN 'running' \
       WHEN state = 2 OR due_at <= aftercommit.clock() THEN 'available' \
@@ -93,7 +94,10 @@ impl Lineage for PostgresQueue {
         let quoted = serde_json::to_string(correlation.as_str()).unwrap_or_default();
         let question = Question {
             correlation: Some(correlation.as_str().to_owned()),
-            escaped: quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(str::to_owned),
+            escaped: quoted
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'))
+                .map(str::to_owned),
             fragment: Some(quoted),
             ids: root.iter().map(|id| id.uuid()).collect(),
             limit: i64::from(limit) + 1,

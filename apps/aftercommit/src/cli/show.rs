@@ -39,7 +39,9 @@ impl ShowInTree {
     /// `Err` says what is wrong with the id.
     pub(crate) fn message_id(&self) -> Result<TreeId, String> {
         if self.tree {
-            CorrelationId::new(&self.id).map(TreeId::Tree).map_err(|error| error.to_string())
+            CorrelationId::new(&self.id)
+                .map(TreeId::Tree)
+                .map_err(|error| error.to_string())
         } else {
             let id = self.id.parse().map(TreeId::One);
             id.map_err(|error| format!("invalid value '{}' for '<ID>': {error}", self.id.escape_default()))

@@ -52,7 +52,11 @@ pub(crate) async fn execute(arguments: Demo) -> Result<ExitCode, CommandError> {
         format!("\n{}", summary.describe())
     };
     print(&text)?;
-    Ok(if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if summary.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Where it takes place.
@@ -82,7 +86,10 @@ impl Scene {
         }
         let run_file = settings.data_dir.run_file();
         if !arguments.url.is_empty() {
-            let urls = arguments.url.iter().map(|url| url.as_str().trim_end_matches('/').to_owned());
+            let urls = arguments
+                .url
+                .iter()
+                .map(|url| url.as_str().trim_end_matches('/').to_owned());
             let urls: Vec<String> = urls.collect();
             say(&format!("Driving {}.\n", urls.join(", ")));
             let admin = Arc::new(Box::pin(admin_of(settings, Some(&urls))).await?);
@@ -110,7 +117,11 @@ impl Scene {
         let (data, log) = (described(&settings), embedded::log_file(&settings.data_dir));
         let served = Box::pin(embedded::start(settings)).await?;
         let url = served.url();
-        let fate = if temporary.is_some() { "removed at the end" } else { "kept" };
+        let fate = if temporary.is_some() {
+            "removed at the end"
+        } else {
+            "kept"
+        };
         say(&format!(
             "Nothing runs yet, so everything was started in this process.\n  address   {url}\n  data      {data} ({fate})\n  log       {log}\n"
         ));
@@ -152,10 +163,18 @@ impl Scene {
             giving_up: CancellationToken::new(),
             broken: Mutex::new(None),
         });
-        let (stop, enough, done) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+        let (stop, enough, done) = (
+            CancellationToken::new(),
+            CancellationToken::new(),
+            CancellationToken::new(),
+        );
         let mut beside = JoinSet::new();
         beside.spawn(signals(stop.clone()));
-        beside.spawn(glance(Arc::clone(&self.admin), Arc::clone(&tally), Arc::clone(&mailbox)));
+        beside.spawn(glance(
+            Arc::clone(&self.admin),
+            Arc::clone(&tally),
+            Arc::clone(&mailbox),
+        ));
         let progress = Progress {
             tally: Arc::clone(&tally),
             length: arguments.length,
@@ -220,11 +239,23 @@ impl Scene {
             ];
         }
         let mut next = Vec::new();
-        if let Some((call, _)) = world.repeatable.iter().rev().find(|(call, _)| call.what == What::Invite) {
-            next.push(format!("{program} events show --tree {}   # all that one invitation led to", call.request_id));
+        if let Some((call, _)) = world
+            .repeatable
+            .iter()
+            .rev()
+            .find(|(call, _)| call.what == What::Invite)
+        {
+            next.push(format!(
+                "{program} events show --tree {}   # all that one invitation led to",
+                call.request_id
+            ));
         }
-        next.push(format!("{program} tasks list --state skipped   # what was not wanted any more, and why"));
-        next.push(format!("{program} routes                       # what follows from what"));
+        next.push(format!(
+            "{program} tasks list --state skipped   # what was not wanted any more, and why"
+        ));
+        next.push(format!(
+            "{program} routes                       # what follows from what"
+        ));
         next
     }
 
@@ -285,7 +316,8 @@ fn described(settings: &Settings) -> String {
 
 /// The first signal ends the requests, the second one everything.
 async fn signals(stop: CancellationToken) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return;
     };
     for number in 1..=2 {

@@ -59,9 +59,7 @@ async fn emit(client: &AdminClient, arguments: EmitEvent, payload: &RawValue) ->
         let Emitted { event_id } = answer.read()?;
         let program = program();
         Ok(if client.is_process_running() {
-            format!(
-                "{event_id}\n\nIt is in the outbox. See what follows:\n  {program} events show --tree {event_id}\n"
-            )
+            format!("{event_id}\n\nIt is in the outbox. See what follows:\n  {program} events show --tree {event_id}\n")
         } else {
             format!("{event_id}\n\nIt is in the outbox. {}", goes_on(client))
         })

@@ -56,7 +56,11 @@ fn drawn(tree: &MessageTree) -> String {
 }
 
 fn draw(text: &mut String, node: &TreeNode, indent: &str, is_last: bool, began: Option<Timestamp>) {
-    let (branch, below) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+    let (branch, below) = if is_last {
+        ("└─ ", "   ")
+    } else {
+        ("├─ ", "│  ")
+    };
     let _ = writeln!(text, "{indent}{branch}{}", line(node, began));
     let indent = format!("{indent}{below}");
     let detail_indent = if node.consequences.is_empty() { "  " } else { "│ " };
@@ -105,7 +109,9 @@ fn details(node: &TreeNode) -> Vec<String> {
 }
 
 fn subject(node: &TreeNode) -> String {
-    node.subject.as_deref().map_or_else(String::new, |subject| format!("  {}", printable(subject)))
+    node.subject
+        .as_deref()
+        .map_or_else(String::new, |subject| format!("  {}", printable(subject)))
 }
 
 const fn word(state: NodeState) -> &'static str {
@@ -134,7 +140,12 @@ fn verdict(tree: &MessageTree) -> String {
     let tasks = nodes.len() - events;
     let bad = nodes
         .iter()
-        .filter(|node| matches!(node.state, NodeState::Dead | NodeState::SetAside | NodeState::Undispatched))
+        .filter(|node| {
+            matches!(
+                node.state,
+                NodeState::Dead | NodeState::SetAside | NodeState::Undispatched
+            )
+        })
         .count();
     let open = nodes.iter().filter(|node| !node.state.is_over()).count();
     let mut text = format!("{} and {}: ", counted(events, "event"), counted(tasks, "task"));

@@ -77,7 +77,12 @@ impl Auditor {
         let mut is_ending = false;
         loop {
             self.tally.lock().open = u64::try_from(due.len() + looking.len()).unwrap_or(u64::MAX);
-            if is_ending && looking.is_empty() && due.iter().all(|Reverse(Due(_, audit))| is_settled(&audit.standing, is_ending)) {
+            if is_ending
+                && looking.is_empty()
+                && due
+                    .iter()
+                    .all(|Reverse(Due(_, audit))| is_settled(&audit.standing, is_ending))
+            {
                 break;
             }
             let next = due.peek().map(|Reverse(Due(at, _))| *at);
@@ -169,11 +174,7 @@ fn until_then(at: Timestamp) -> Duration {
     at.signed_duration_since(SystemClock.now()).to_std().unwrap_or_default()
 }
 
-async fn look(
-    admin: Arc<Admin>,
-    tally: Arc<Tally>,
-    mut audit: Audit,
-) -> (Audit, Result<(), String>) {
+async fn look(admin: Arc<Admin>, tally: Arc<Tally>, mut audit: Audit) -> (Audit, Result<(), String>) {
     let tree = match admin.tree(&audit.request_id).await {
         Ok(tree) => tree,
         Err(reason) => return (audit, Err(reason)),

@@ -155,11 +155,15 @@ impl Driver {
             Outcome::Taken { status, body } => {
                 numbers.answered();
                 if call.expected == Expected::Refused {
-                    numbers.surprises.add(format!("{id}: taken with {status}, although it has to be refused"));
+                    numbers
+                        .surprises
+                        .add(format!("{id}: taken with {status}, although it has to be refused"));
                 }
                 match first_answer.flatten() {
                     Some(first) if first != *body => {
-                        numbers.surprises.add(format!("{id}: repeated under its key, it got another answer"));
+                        numbers
+                            .surprises
+                            .add(format!("{id}: repeated under its key, it got another answer"));
                     }
                     Some(_) => numbers.repeated += 1,
                     None if call.is_repetition => {}
@@ -170,11 +174,17 @@ impl Driver {
                 numbers.answered();
                 numbers.refused += 1;
                 if call.expected == Expected::Taken {
-                    numbers.surprises.add(format!("{id}: {} {} refused with {status} {code}", call.method, call.path));
+                    numbers.surprises.add(format!(
+                        "{id}: {} {} refused with {status} {code}",
+                        call.method, call.path
+                    ));
                 }
             }
             Outcome::Unknown { reason } => {
-                numbers.stuck.add(format!("{id}: {} {} was never answered: {reason}", call.method, call.path));
+                numbers.stuck.add(format!(
+                    "{id}: {} {} was never answered: {reason}",
+                    call.method, call.path
+                ));
             }
         }
     }

@@ -57,7 +57,12 @@ fn log_into(path: &Path, settings: &Settings) -> Result<(), StartupError> {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700).create(folder).map_err(file)?;
     }
-    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(file)?;
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(file)?;
     let options = LogOptions::new(settings.log.filter.clone(), LogFormat::Json);
     init_into(&options, log).map_err(|error| StartupError::Log(error.to_string()))
 }

@@ -88,7 +88,8 @@ impl Ledger {
     /// The file is there already, or cannot be made.
     pub(crate) async fn begin(path: &Path, run: &str, seed: u64) -> Result<Self, LedgerError> {
         let at = path.to_owned();
-        let opened = tokio::task::spawn_blocking(move || OpenOptions::new().append(true).create_new(true).open(at)).await;
+        let opened =
+            tokio::task::spawn_blocking(move || OpenOptions::new().append(true).create_new(true).open(at)).await;
         let file = match opened {
             Ok(Ok(file)) => file,
             Ok(Err(error)) => return Err(LedgerError::of(path, &error)),
@@ -103,7 +104,10 @@ impl Ledger {
             seed,
             version: env!("CARGO_PKG_VERSION"),
         };
-        ledger.put(&first).await.map_err(|reason| LedgerError::of(path, &reason))?;
+        ledger
+            .put(&first)
+            .await
+            .map_err(|reason| LedgerError::of(path, &reason))?;
         Ok(ledger)
     }
 

@@ -55,7 +55,11 @@ impl Mailbox {
                 continue;
             }
             let is_short = entry.metadata().is_ok_and(|meta| meta.len() <= LONGEST);
-            let text = if is_short { fs::read_to_string(entry.path()).unwrap_or_default() } else { String::new() };
+            let text = if is_short {
+                fs::read_to_string(entry.path()).unwrap_or_default()
+            } else {
+                String::new()
+            };
             self.seen.insert(name);
             self.take(&text);
         }
@@ -103,7 +107,9 @@ impl Mailbox {
 
     /// How many of these tasks, which say they have sent an e-mail, left no file.
     pub(crate) fn missing(&self, sent: &BTreeSet<MessageId>) -> u64 {
-        let missing = sent.iter().filter(|id| !self.seen.contains(&OsString::from(format!("{id}.eml"))));
+        let missing = sent
+            .iter()
+            .filter(|id| !self.seen.contains(&OsString::from(format!("{id}.eml"))));
         u64::try_from(missing.count()).unwrap_or(u64::MAX)
     }
 
@@ -114,7 +120,10 @@ impl Mailbox {
 }
 
 fn address(text: &str) -> Option<String> {
-    let to = text.lines().take_while(|line| !line.is_empty()).find_map(|line| line.strip_prefix("To: "))?;
+    let to = text
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .find_map(|line| line.strip_prefix("To: "))?;
     let to = to.trim().trim_end_matches('>');
     Some(to.rsplit('<').next().unwrap_or(to).to_owned())
 }
@@ -127,14 +136,17 @@ fn link(text: &str) -> Option<Link> {
         let token: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
         (!token.is_empty()).then_some(token)
     };
-    token("/join#").map(Link::Join).or_else(|| token("/sign-in#").map(Link::SignIn))
+    token("/join#")
+        .map(Link::Join)
+        .or_else(|| token("/sign-in#").map(Link::SignIn))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const EMAIL: &str = "From: a@b\r\nTo: Ada <p1.run@example.com>\r\nSubject: x\r\n\r\nJoin: http://h/join#abc=\r\nDEF123 \r\n";
+    const EMAIL: &str =
+        "From: a@b\r\nTo: Ada <p1.run@example.com>\r\nSubject: x\r\n\r\nJoin: http://h/join#abc=\r\nDEF123 \r\n";
 
     #[test]
     fn links_are_found_in_e_mails_of_this_run_only() {
@@ -146,14 +158,20 @@ mod tests {
         mailbox.look();
         mailbox.look();
         assert_eq!(mailbox.count(), 1);
-        assert_eq!(mailbox.link_of("p1.run@example.com"), Some(Link::Join("abcDEF123".into())));
+        assert_eq!(
+            mailbox.link_of("p1.run@example.com"),
+            Some(Link::Join("abcDEF123".into()))
+        );
         assert_eq!(mailbox.link_of("p1.run@example.com"), None);
         fs::write(folder.path().join("4.eml"), EMAIL).unwrap();
         mailbox.look();
         assert!(mailbox.beyond(&World::default()).is_empty());
         let mut world = World::default();
         world.invited.insert("p1.run@example.com".into(), "7".into());
-        assert_eq!(mailbox.beyond(&world), BTreeMap::from([("p1.run@example.com".into(), 1)]));
+        assert_eq!(
+            mailbox.beyond(&world),
+            BTreeMap::from([("p1.run@example.com".into(), 1)])
+        );
         world.links_asked.insert("p1.run@example.com".into(), 1);
         assert!(mailbox.beyond(&world).is_empty());
         let id = "0192f0c1-7a3b-7c4d-8e5f-0123456789ab".parse().unwrap();

@@ -63,7 +63,12 @@ impl Progress {
                 numbers.repeated,
                 numbers.unanswered
             ),
-            format!("events     {} committed   {} relayed   {}", numbers.events, numbers.relayed, outbox(numbers)),
+            format!(
+                "events     {} committed   {} relayed   {}",
+                numbers.events,
+                numbers.relayed,
+                outbox(numbers)
+            ),
             format!("tasks      {}", tasks(numbers)),
             format!("e-mails    {}", numbers.emails),
             format!("latency    commit → last effect {}", latency(numbers)),
@@ -82,7 +87,11 @@ impl Progress {
         if elapsed < self.length {
             format!("{} s of {} s", elapsed.as_secs(), self.length.as_secs())
         } else {
-            format!("waiting for {} to end (at most {} s)", numbers.open + numbers.unanswered, self.patience.as_secs())
+            format!(
+                "waiting for {} to end (at most {} s)",
+                numbers.open + numbers.unanswered,
+                self.patience.as_secs()
+            )
         }
     }
 }
@@ -90,9 +99,16 @@ impl Progress {
 /// One line for a log.
 fn line(numbers: &Numbers, elapsed: Duration) -> String {
     let trouble = numbers.trouble.as_ref().map_or_else(String::new, |trouble| {
-        format!(", for {:.1} s: {}", trouble.since.elapsed().as_secs_f64(), printable(&trouble.reason))
+        format!(
+            ", for {:.1} s: {}",
+            trouble.since.elapsed().as_secs_f64(),
+            printable(&trouble.reason)
+        )
     });
-    let wrong: String = findings(numbers).iter().map(|(what, findings)| format!(", {what} {}", findings.count)).collect();
+    let wrong: String = findings(numbers)
+        .iter()
+        .map(|(what, findings)| format!(", {what} {}", findings.count))
+        .collect();
     format!(
         "{:>4} s: {} requests ({} taken, {} refused, {} unanswered), {} events relayed, {}, {}, {} e-mails{trouble}{wrong}",
         elapsed.as_secs(),
@@ -119,10 +135,16 @@ fn findings(numbers: &Numbers) -> Vec<(&'static str, &crate::demo::tally::Findin
 }
 
 fn tasks(numbers: &Numbers) -> String {
-    let busy: u64 = [NodeState::Available, NodeState::Running, NodeState::InOutbox, NodeState::ToCome, NodeState::Unseen]
-        .iter()
-        .map(|state| numbers.tasks_in(*state))
-        .sum();
+    let busy: u64 = [
+        NodeState::Available,
+        NodeState::Running,
+        NodeState::InOutbox,
+        NodeState::ToCome,
+        NodeState::Unseen,
+    ]
+    .iter()
+    .map(|state| numbers.tasks_in(*state))
+    .sum();
     let retrying = numbers.tasks_in(NodeState::Retryable);
     let mut text = format!(
         "{} done · {} skipped · {} retries · {} dead · {} waiting for their time",
@@ -155,7 +177,13 @@ pub(crate) fn latency(numbers: &Numbers) -> String {
     else {
         return "not known yet".into();
     };
-    format!("p50 {}, p99 {}; slowest {} ({})", shown(p50), shown(p99), shown(slowest), what.words())
+    format!(
+        "p50 {}, p99 {}; slowest {} ({})",
+        shown(p50),
+        shown(p99),
+        shown(slowest),
+        what.words()
+    )
 }
 
 /// Milliseconds, or seconds when they are many.

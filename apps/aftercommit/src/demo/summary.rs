@@ -45,7 +45,13 @@ impl Summary {
         if let Some(reason) = &self.ended_early {
             let _ = writeln!(text, "Ended early: {reason}.\n");
         }
-        let _ = writeln!(text, "What was asked for (seed {}, run {}, {})", self.seed, self.run, shown(self.took));
+        let _ = writeln!(
+            text,
+            "What was asked for (seed {}, run {}, {})",
+            self.seed,
+            self.run,
+            shown(self.took)
+        );
         let _ = writeln!(
             text,
             "  {} requests: {} taken, {} refused as they had to be, {} repeated under their key and answered the same",
@@ -54,7 +60,11 @@ impl Summary {
             numbers.refused,
             numbers.repeated
         );
-        let taken: Vec<String> = numbers.taken.iter().map(|(what, count)| format!("{count} {}", what.words())).collect();
+        let taken: Vec<String> = numbers
+            .taken
+            .iter()
+            .map(|(what, count)| format!("{count} {}", what.words()))
+            .collect();
         for line in wrapped(&taken) {
             let _ = writeln!(text, "    {line}");
         }
@@ -66,7 +76,11 @@ impl Summary {
             );
         }
         text.push_str("\nWhat followed\n");
-        let _ = writeln!(text, "  events     {} committed, {} relayed", numbers.events, numbers.relayed);
+        let _ = writeln!(
+            text,
+            "  events     {} committed, {} relayed",
+            numbers.events, numbers.relayed
+        );
         let _ = writeln!(text, "  tasks      {}", self.tasks());
         if numbers.retries + numbers.ended_again > 0 {
             let _ = writeln!(
@@ -79,7 +93,9 @@ impl Summary {
             Some(folder) => {
                 let _ = writeln!(text, "  e-mails    {} in {}", numbers.emails, printable(folder));
             }
-            None => text.push_str("  e-mails    went to a server, so that they were not looked at and nobody accepted\n"),
+            None => {
+                text.push_str("  e-mails    went to a server, so that they were not looked at and nobody accepted\n")
+            }
         }
         let _ = writeln!(text, "  latency    commit → last effect: {}", latency(numbers));
         text.push('\n');
@@ -114,13 +130,21 @@ impl Summary {
             (count > 0).then(|| format!("{count} {words}"))
         });
         let parts: Vec<String> = parts.collect();
-        if parts.is_empty() { "none".into() } else { parts.join(", ") }
+        if parts.is_empty() {
+            "none".into()
+        } else {
+            parts.join(", ")
+        }
     }
 
     fn verdict(&self) -> String {
         let numbers = &self.numbers;
         if self.is_good() {
-            let checked = if self.mail_folder.is_some() { " and every e-mail" } else { "" };
+            let checked = if self.mail_folder.is_some() {
+                " and every e-mail"
+            } else {
+                ""
+            };
             return format!(
                 "Nothing lost, nothing doubled, nothing stuck: every request was followed to the end of everything it led \
                  to{checked}.\n"
@@ -140,7 +164,11 @@ impl Summary {
         tell("stuck", &numbers.stuck);
         tell("not answered as expected", &numbers.surprises);
         if numbers.emails_missing > 0 {
-            let _ = writeln!(text, "  e-mails that tasks sent and that are not there: {}", numbers.emails_missing);
+            let _ = writeln!(
+                text,
+                "  e-mails that tasks sent and that are not there: {}",
+                numbers.emails_missing
+            );
         }
         for (address, count) in self.emails_doubled.iter().take(TOLD) {
             let _ = writeln!(text, "  {count} e-mails too many to {}", printable(address));
@@ -238,7 +266,11 @@ mod tests {
             emails_missing: 1,
             ..Numbers::default()
         };
-        for (numbers, words) in [(lost, "no InvitationCreated"), (stuck, "demo-2"), (missing, "are not there: 1")] {
+        for (numbers, words) in [
+            (lost, "no InvitationCreated"),
+            (stuck, "demo-2"),
+            (missing, "are not there: 1"),
+        ] {
             let summary = summary(numbers);
             assert!(!summary.is_good());
             assert!(summary.describe().contains(words), "{}", summary.describe());
@@ -259,6 +291,12 @@ mod tests {
             ..Numbers::default()
         };
         let json = summary(numbers).json();
-        assert_eq!((&json["requests"]["taken_by_kind"]["invite"], &json["tasks"]["completed"]), (&json!(3), &json!(2)));
+        assert_eq!(
+            (
+                &json["requests"]["taken_by_kind"]["invite"],
+                &json["tasks"]["completed"]
+            ),
+            (&json!(3), &json!(2))
+        );
     }
 }

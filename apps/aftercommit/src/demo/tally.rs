@@ -96,7 +96,10 @@ impl Tally {
 
     /// What was seen of a request replaces what was seen before.
     pub(crate) fn saw(&self, before: &Seen, now: &Seen, what: What) {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner).extend(&now.sent);
+        self.sent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(&now.sent);
         self.lock().saw(before, now, what);
     }
 
@@ -116,7 +119,11 @@ impl Numbers {
     pub(crate) fn answered(&mut self) {
         let now = Instant::now();
         self.lately.push_back(now);
-        while self.lately.front().is_some_and(|first| now.duration_since(*first) > Duration::from_secs(5)) {
+        while self
+            .lately
+            .front()
+            .is_some_and(|first| now.duration_since(*first) > Duration::from_secs(5))
+        {
             self.lately.pop_front();
         }
         self.trouble = None;
@@ -126,8 +133,15 @@ impl Numbers {
     pub(crate) fn pace(&self) -> f64 {
         let now = Instant::now();
         let window = Duration::from_secs(5);
-        let count = self.lately.iter().filter(|at| now.duration_since(**at) <= window).count();
-        let first = self.lately.front().map_or(window, |first| now.duration_since(*first).min(window));
+        let count = self
+            .lately
+            .iter()
+            .filter(|at| now.duration_since(**at) <= window)
+            .count();
+        let first = self
+            .lately
+            .front()
+            .map_or(window, |first| now.duration_since(*first).min(window));
         f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / first.as_secs_f64().max(1.0)
     }
 
@@ -219,7 +233,16 @@ mod tests {
         numbers.saw(&first, &second, What::Invite);
         numbers.saw(&second, &second, What::Invite);
         assert_eq!(numbers.events, 2);
-        assert_eq!((numbers.tasks_in(NodeState::Running), numbers.tasks_in(NodeState::Completed)), (0, 1));
-        assert_eq!((numbers.latencies.len(), numbers.latency(0.99)), (1, Some(Duration::from_millis(3))));
+        assert_eq!(
+            (
+                numbers.tasks_in(NodeState::Running),
+                numbers.tasks_in(NodeState::Completed)
+            ),
+            (0, 1)
+        );
+        assert_eq!(
+            (numbers.latencies.len(), numbers.latency(0.99)),
+            (1, Some(Duration::from_millis(3)))
+        );
     }
 }

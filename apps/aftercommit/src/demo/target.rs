@@ -45,7 +45,10 @@ impl Target {
     }
 
     fn urls(&self) -> Vec<String> {
-        self.urls.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.urls
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 
     /// Makes the request once.
@@ -78,7 +81,10 @@ impl Target {
     }
 
     fn look_again(&self) {
-        let found = self.run_file.as_deref().and_then(|path| RunFile::read(path).ok().flatten());
+        let found = self
+            .run_file
+            .as_deref()
+            .and_then(|path| RunFile::read(path).ok().flatten());
         if let Some(found) = found {
             *self.urls.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = vec![found.url];
         }

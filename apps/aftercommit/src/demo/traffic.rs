@@ -72,9 +72,7 @@ impl Traffic {
                 .accept(world, mailbox, place)
                 .unwrap_or_else(|| self.invite(place, &account)),
             62..70 => self.request_link(world),
-            70..74 => self
-                .follow_link(mailbox)
-                .unwrap_or_else(|| self.request_link(world)),
+            70..74 => self.follow_link(mailbox).unwrap_or_else(|| self.request_link(world)),
             74..79 => self
                 .revoke(world, place, &account)
                 .unwrap_or_else(|| self.invite(place, &account)),
@@ -86,7 +84,9 @@ impl Traffic {
             87..88 => self
                 .revoke_key(world, place, &account)
                 .unwrap_or_else(|| self.create_key(place, &account)),
-            88..93 => self.repeat(world).unwrap_or_else(|| self.ingest(world, place, &account)),
+            88..93 => self
+                .repeat(world)
+                .unwrap_or_else(|| self.ingest(world, place, &account)),
             93..99 => self.bad(world, place, &account),
             _ if world.tenants.len() < MOST_TENANTS => self.sign_up(world),
             _ => self.invite(place, &account),
@@ -95,8 +95,12 @@ impl Traffic {
 
     /// An organization that has signed up, the bigger ones more often.
     fn tenant(&mut self, world: &World) -> Option<(usize, Account)> {
-        let known: Vec<(usize, &Tenant)> =
-            world.tenants.iter().enumerate().filter(|(_, tenant)| tenant.account.is_some()).collect();
+        let known: Vec<(usize, &Tenant)> = world
+            .tenants
+            .iter()
+            .enumerate()
+            .filter(|(_, tenant)| tenant.account.is_some())
+            .collect();
         let total: u32 = known.iter().map(|(_, tenant)| tenant.weight).sum();
         if total == 0 {
             return None;
@@ -155,9 +159,10 @@ impl Traffic {
 
     fn sign_up(&mut self, world: &mut World) -> Call {
         let place = world.tenants.len();
-        let (name, weight) = FIRST_TENANTS
-            .get(place)
-            .map_or_else(|| (format!("Newcomer {place}"), 2), |(name, weight)| ((*name).to_owned(), *weight));
+        let (name, weight) = FIRST_TENANTS.get(place).map_or_else(
+            || (format!("Newcomer {place}"), 2),
+            |(name, weight)| ((*name).to_owned(), *weight),
+        );
         let owner = self.person();
         let call = self.call(What::SignUp, Method::POST, "/v1/organizations");
         let body = json!({"name": name, "owner_email": owner});
@@ -185,7 +190,11 @@ impl Traffic {
         if self.chance(15) {
             records.push(json!({"key": "", "body": {"value": 0}}));
         }
-        let call = self.call(What::Ingest, Method::POST, format!("/v1/projects/{project}/records:batch"));
+        let call = self.call(
+            What::Ingest,
+            Method::POST,
+            format!("/v1/projects/{project}/records:batch"),
+        );
         let mut call = Self::with(call, json!({ "records": records }), &["RecordsIngested"]);
         call.expected = expected;
         call.about = project;
@@ -203,7 +212,11 @@ impl Traffic {
 
     /// One in ten tries a link whose invitation was revoked.
     fn accept(&mut self, world: &mut World, mailbox: &mut Mailbox, place: usize) -> Option<Call> {
-        let wanted = if self.chance(10) { InvitationState::Revoked } else { InvitationState::Open };
+        let wanted = if self.chance(10) {
+            InvitationState::Revoked
+        } else {
+            InvitationState::Open
+        };
         let invitations = &mut world.tenants.get_mut(place)?.invitations;
         let mut found = None;
         for invitation in invitations.iter_mut().filter(|one| one.state == wanted) {
@@ -222,13 +235,20 @@ impl Traffic {
         let mut call = Self::with(call, json!({ "token": token }), &JOINED);
         (call.tenant, call.about) = (Some(place), about);
         // Its time may be over, and its owner may have changed their mind.
-        call.expected = if wanted == InvitationState::Open { Expected::Either } else { Expected::Refused };
+        call.expected = if wanted == InvitationState::Open {
+            Expected::Either
+        } else {
+            Expected::Refused
+        };
         Some(call)
     }
 
     fn revoke(&mut self, world: &mut World, place: usize, account: &Account) -> Option<Call> {
         let invitations = &mut world.tenants.get_mut(place)?.invitations;
-        let invitation = invitations.iter_mut().rev().find(|one| one.state == InvitationState::Open)?;
+        let invitation = invitations
+            .iter_mut()
+            .rev()
+            .find(|one| one.state == InvitationState::Open)?;
         invitation.state = InvitationState::Revoked;
         let id = invitation.id.clone();
         let mut call = self.call(What::Revoke, Method::DELETE, format!("/v1/invitations/{id}"));
@@ -315,15 +335,33 @@ impl Traffic {
         let (path, body) = match self.random.random_range(0..10_u32) {
             0 => ("/v1/invitations".into(), Body::Raw("{\"email\": ".into(), json_type)),
             1 => ("/v1/invitations".into(), Body::Json(json!({"role": "member"}))),
-            2 => ("/v1/invitations".into(), Body::Json(json!({"email": "nobody", "role": "member"}))),
-            3 => ("/v1/invitations".into(), Body::Json(json!({"email": "a@example.com", "role": "emperor"}))),
+            2 => (
+                "/v1/invitations".into(),
+                Body::Json(json!({"email": "nobody", "role": "member"})),
+            ),
+            3 => (
+                "/v1/invitations".into(),
+                Body::Json(json!({"email": "a@example.com", "role": "emperor"})),
+            ),
             4 => ("/v1/projects".into(), Body::Json(json!({ "name": long }))),
             5 => ("/v1/projects".into(), Body::Json(json!({"name": "x", "colour": "red"}))),
-            6 => ("/v1/projects".into(), Body::Raw("name=x".into(), "application/x-www-form-urlencoded")),
-            7 => ("/v1/invitations/nothing/accept".into(), Body::Json(json!({"token": "x"}))),
-            8 => ("/v1/projects/nothing/records:batch".into(), Body::Json(json!({"records": [{"key": "a", "body": 1}]}))),
+            6 => (
+                "/v1/projects".into(),
+                Body::Raw("name=x".into(), "application/x-www-form-urlencoded"),
+            ),
+            7 => (
+                "/v1/invitations/nothing/accept".into(),
+                Body::Json(json!({"token": "x"})),
+            ),
+            8 => (
+                "/v1/projects/nothing/records:batch".into(),
+                Body::Json(json!({"records": [{"key": "a", "body": 1}]})),
+            ),
             _ => (
-                format!("/v1/projects/{}/records:batch", stranger.unwrap_or_else(|| "nothing".into())),
+                format!(
+                    "/v1/projects/{}/records:batch",
+                    stranger.unwrap_or_else(|| "nothing".into())
+                ),
                 Body::Json(json!({"records": [{"key": "a", "body": 1}]})),
             ),
         };

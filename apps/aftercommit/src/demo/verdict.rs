@@ -65,7 +65,11 @@ pub(crate) fn judge(answered: Answered, events: &[&str], tree: Option<&MessageTr
     for event in events {
         counts.entry(event).or_default().0 += 1;
     }
-    for root in tree.roots.iter().filter(|root| root.kind == NodeKind::Event && root.caused_by.is_none()) {
+    for root in tree
+        .roots
+        .iter()
+        .filter(|root| root.kind == NodeKind::Event && root.caused_by.is_none())
+    {
         counts.entry(&root.name).or_default().1 += 1;
     }
     if let Some((name, (expected, found))) = counts.iter().find(|(_, (expected, found))| found > expected) {
@@ -80,8 +84,13 @@ pub(crate) fn judge(answered: Answered, events: &[&str], tree: Option<&MessageTr
     if let Some(until) = tree.waits_until {
         return Standing::Waits(until);
     }
-    let open = tree.nodes().into_iter().find(|node| !node.state.is_over() && node.state != NodeState::Scheduled);
-    Standing::Open(open.map_or_else(String::new, |node| format!("{} {} is {:?}", node.name, node.id, node.state)))
+    let open = tree
+        .nodes()
+        .into_iter()
+        .find(|node| !node.state.is_over() && node.state != NodeState::Scheduled);
+    Standing::Open(open.map_or_else(String::new, |node| {
+        format!("{} {} is {:?}", node.name, node.id, node.state)
+    }))
 }
 
 impl Seen {
@@ -118,8 +127,15 @@ fn took(tree: &MessageTree) -> Option<Duration> {
     if !tree.is_over && tree.waits_until.is_none() {
         return None;
     }
-    let began = nodes.iter().filter(|node| node.kind == NodeKind::Event).map(|node| node.began_at).min()?;
-    let last = nodes.iter().filter_map(|node| node.finished_at.or(node.published_at)).max()?;
+    let began = nodes
+        .iter()
+        .filter(|node| node.kind == NodeKind::Event)
+        .map(|node| node.began_at)
+        .min()?;
+    let last = nodes
+        .iter()
+        .filter_map(|node| node.finished_at.or(node.published_at))
+        .max()?;
     last.signed_duration_since(began).to_std().ok()
 }
 
@@ -153,19 +169,31 @@ mod tests {
         let whole = tree(true, vec![event("A", "dispatched"), event("B", "dispatched")]);
         assert_eq!(judge(Answered::Taken, &["A", "B"], Some(&whole)), Standing::Over);
         let part = tree(true, vec![event("A", "dispatched")]);
-        assert_eq!(judge(Answered::Taken, &["A", "B"], Some(&part)), Standing::Open("no B".into()));
+        assert_eq!(
+            judge(Answered::Taken, &["A", "B"], Some(&part)),
+            Standing::Open("no B".into())
+        );
         assert!(matches!(judge(Answered::Taken, &["A"], None), Standing::Open(_)));
         assert_eq!(judge(Answered::Taken, &[], None), Standing::Over);
         let unfinished = tree(false, vec![event("A", "in_outbox")]);
-        assert!(matches!(judge(Answered::Taken, &["A"], Some(&unfinished)), Standing::Open(_)));
+        assert!(matches!(
+            judge(Answered::Taken, &["A"], Some(&unfinished)),
+            Standing::Open(_)
+        ));
     }
 
     #[test]
     fn what_happened_twice_or_from_nothing_is_wrong() {
         let twice = tree(true, vec![event("A", "dispatched"), event("A", "dispatched")]);
-        assert!(matches!(judge(Answered::Taken, &["A"], Some(&twice)), Standing::Wrong(_)));
+        assert!(matches!(
+            judge(Answered::Taken, &["A"], Some(&twice)),
+            Standing::Wrong(_)
+        ));
         assert!(matches!(judge(Answered::Taken, &[], Some(&twice)), Standing::Wrong(_)));
-        assert!(matches!(judge(Answered::Refused, &["A"], Some(&twice)), Standing::Wrong(_)));
+        assert!(matches!(
+            judge(Answered::Refused, &["A"], Some(&twice)),
+            Standing::Wrong(_)
+        ));
         assert_eq!(judge(Answered::Refused, &["A"], None), Standing::Over);
     }
 
@@ -175,19 +203,33 @@ mod tests {
         assert_eq!(judge(Answered::Unknown, &["A", "B"], Some(&whole)), Standing::Over);
         assert_eq!(judge(Answered::Unknown, &["A", "B"], None), Standing::Over);
         let half = tree(true, vec![event("A", "dispatched")]);
-        assert!(matches!(judge(Answered::Unknown, &["A", "B"], Some(&half)), Standing::Open(_)));
+        assert!(matches!(
+            judge(Answered::Unknown, &["A", "B"], Some(&half)),
+            Standing::Open(_)
+        ));
     }
 
     #[test]
     fn retries_second_ends_and_sent_e_mails_are_counted() {
         let sent = json!({"attempts": 3, "ends": 2, "finished_at": "2026-11-23T10:00:02Z"});
-        let tree = tree(true, vec![
-            event("A", "dispatched"),
-            node("task", "invitation-email/send", "completed", sent),
-            node("task", "invitation-email/send", "skipped", json!({"attempts": 1, "ends": 1})),
-        ]);
+        let tree = tree(
+            true,
+            vec![
+                event("A", "dispatched"),
+                node("task", "invitation-email/send", "completed", sent),
+                node(
+                    "task",
+                    "invitation-email/send",
+                    "skipped",
+                    json!({"attempts": 1, "ends": 1}),
+                ),
+            ],
+        );
         let seen = Seen::of(&tree);
-        assert_eq!((seen.events, seen.retries, seen.ended_again, seen.sent.len()), (1, 2, 1, 1));
+        assert_eq!(
+            (seen.events, seen.retries, seen.ended_again, seen.sent.len()),
+            (1, 2, 1, 1)
+        );
         assert_eq!(seen.took, Some(Duration::from_secs(2)));
     }
 }

@@ -55,7 +55,11 @@ pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, 
     let works = operations.works_on_the_queue;
     let has_broker = operations.kit.inner.providers.broker.is_some();
     // A process that only stores what it is asked for goes on without the broker.
-    let broker = operations.kit.broker().filter(|_| works).and_then(|broker| broker.trouble());
+    let broker = operations
+        .kit
+        .broker()
+        .filter(|_| works)
+        .and_then(|broker| broker.trouble());
     let queue = depths.topics.as_ref().err().filter(|_| works || !has_broker).cloned();
     let outbox = depths.outbox.as_ref().ok().cloned();
     let topics = depths.topics.unwrap_or_default();
@@ -121,9 +125,13 @@ async fn dead_lately(operations: &Operations) -> DeadLately {
     DeadLately {
         count: letters.len(),
         is_more: letters.len() >= usize::try_from(DEAD_LETTERS).unwrap_or(usize::MAX),
-        newest: letters
-            .first()
-            .map(|letter| (letter.died_at, letter.topic.to_string(), letter.failure.code.to_string())),
+        newest: letters.first().map(|letter| {
+            (
+                letter.died_at,
+                letter.topic.to_string(),
+                letter.failure.code.to_string(),
+            )
+        }),
     }
 }
 
@@ -164,7 +172,10 @@ fn answered<T, E: std::fmt::Display>(answer: Result<Result<T, E>, Elapsed>) -> R
 
 fn set_outbox_gauges(stats: &OutboxStats, now: Timestamp) {
     let age = stats.oldest.map_or(0.0, |oldest| {
-        now.signed_duration_since(oldest).to_std().unwrap_or_default().as_secs_f64()
+        now.signed_duration_since(oldest)
+            .to_std()
+            .unwrap_or_default()
+            .as_secs_f64()
     });
     gauge!("aftercommit_outbox_age_seconds").set(age);
     for (state, count) in [

@@ -86,26 +86,44 @@ pub(crate) fn judge(found: Found, seen: &SeenSince) -> Readiness {
     let line = |what: &str, since: Timestamp, todo: &str| format!("{what}; since {}; {todo}", ago(since, now));
     let mut told = Readiness::default();
     if is_stopping {
-        told.causes.push("stopping: no new work is taken; it ends by itself".into());
+        told.causes
+            .push("stopping: no new work is taken; it ends by itself".into());
     }
     for failing in loops.iter().filter(|report| report.status == LoopStatus::BackingOff) {
-        let what = format!("{}: {}", failing.name, failing.cause.as_deref().unwrap_or("backing off"));
-        let todo = format!("it failed {} times in a row and goes on trying; see the log", failing.failures);
+        let what = format!(
+            "{}: {}",
+            failing.name,
+            failing.cause.as_deref().unwrap_or("backing off")
+        );
+        let todo = format!(
+            "it failed {} times in a row and goes on trying; see the log",
+            failing.failures
+        );
         told.causes.push(line(&what, failing.since, &todo));
     }
     let mut trouble = |name: &'static str, reason: Option<&String>, todo: &str| {
         let since = seen.of(name, reason.is_some(), now);
         if let Some(reason) = reason {
             // A broker's trouble says by itself whose it is.
-            let what = if name == "broker" { reason.clone() } else { format!("{name}: {reason}") };
+            let what = if name == "broker" {
+                reason.clone()
+            } else {
+                format!("{name}: {reason}")
+            };
             told.causes.push(line(&what, since, todo));
         }
     };
     let database = "see that it runs and can be reached, by `aftercommit doctor`";
     trouble("database", outbox.as_ref().err(), database);
-    trouble("database, writing", writing.as_ref(), "see that its disk has room and that nothing holds it");
+    trouble(
+        "database, writing",
+        writing.as_ref(),
+        "see that its disk has room and that nothing holds it",
+    );
     trouble("queue", queue.as_ref(), database);
-    let blocked = broker.as_ref().is_some_and(|reason| reason.starts_with("broker blocked"));
+    let blocked = broker
+        .as_ref()
+        .is_some_and(|reason| reason.starts_with("broker blocked"));
     let broker_todo = if blocked {
         "give it memory or disk, or see why messages are not consumed; publishing goes on by itself then"
     } else {
@@ -113,7 +131,9 @@ pub(crate) fn judge(found: Found, seen: &SeenSince) -> Readiness {
     };
     trouble("broker", broker.as_ref(), broker_todo);
     if let Ok(stats) = &outbox {
-        let lag = stats.oldest.filter(|oldest| relay.is_some_and(|bound| *oldest < before(now, bound)));
+        let lag = stats
+            .oldest
+            .filter(|oldest| relay.is_some_and(|bound| *oldest < before(now, bound)));
         if let Some(oldest) = lag {
             let waiting = stats.waiting.saturating_add(stats.claimed);
             let what = format!("outbox: {waiting} messages wait to be published");
@@ -123,13 +143,18 @@ pub(crate) fn judge(found: Found, seen: &SeenSince) -> Readiness {
         let since = seen.of("quarantine", stats.quarantined > 0, now);
         if stats.quarantined > 0 {
             let what = format!("outbox: {} messages are kept aside", stats.quarantined);
-            told.details.push(line(&what, since, "see `aftercommit outbox status` for their reasons"));
+            told.details
+                .push(line(&what, since, "see `aftercommit outbox status` for their reasons"));
         }
     }
     let since = seen.of("owner", !without_owner.is_empty(), now);
     for (topic, waiting) in without_owner {
         let what = format!("topic {topic}: nobody takes its {waiting} tasks");
-        told.details.push(line(&what, since, "start workers of it, or see `aftercommit topics list`"));
+        told.details.push(line(
+            &what,
+            since,
+            "start workers of it, or see `aftercommit topics list`",
+        ));
     }
     if let Some((died_at, topic, failure)) = dead.newest {
         let at_least = if dead.is_more { "at least " } else { "" };
@@ -138,7 +163,8 @@ pub(crate) fn judge(found: Found, seen: &SeenSince) -> Readiness {
             dead.count,
             RECENT.as_secs() / 60
         );
-        told.details.push(line(&what, died_at, "see `aftercommit dead-letters list`"));
+        told.details
+            .push(line(&what, died_at, "see `aftercommit dead-letters list`"));
     }
     told
 }
@@ -209,42 +235,68 @@ mod tests {
         let lagging = stats(7, 0, Some(at(0)));
         let cases = [
             (
-                Found { now: at(75), loops: vec![report], ..found() },
+                Found {
+                    now: at(75),
+                    loops: vec![report],
+                    ..found()
+                },
                 "relay: the disk is full; since 1970-01-01T00:16:40Z (75 s); it failed 3 times in a row and goes on trying; \
                  see the log",
             ),
             (
-                Found { now: at(75), outbox: lagging, ..found() },
+                Found {
+                    now: at(75),
+                    outbox: lagging,
+                    ..found()
+                },
                 "outbox: 7 messages wait to be published; since 1970-01-01T00:16:40Z (75 s); see `aftercommit outbox \
                  status`, and whether the relay can publish",
             ),
             (
-                Found { outbox: Err("refused".into()), ..found() },
+                Found {
+                    outbox: Err("refused".into()),
+                    ..found()
+                },
                 "database: refused; since 1970-01-01T00:16:40Z (0 s); see that it runs and can be reached, by \
                  `aftercommit doctor`",
             ),
             (
-                Found { writing: Some("busy".into()), ..found() },
+                Found {
+                    writing: Some("busy".into()),
+                    ..found()
+                },
                 "database, writing: busy; since 1970-01-01T00:16:40Z (0 s); see that its disk has room and that nothing \
                  holds it",
             ),
             (
-                Found { queue: Some("away".into()), ..found() },
+                Found {
+                    queue: Some("away".into()),
+                    ..found()
+                },
                 "queue: away; since 1970-01-01T00:16:40Z (0 s); see that it runs and can be reached, by `aftercommit \
                  doctor`",
             ),
             (
-                Found { broker: Some("broker blocked: memory".into()), ..found() },
+                Found {
+                    broker: Some("broker blocked: memory".into()),
+                    ..found()
+                },
                 "broker blocked: memory; since 1970-01-01T00:16:40Z (0 s); give it memory or disk, or see why messages \
                  are not consumed; publishing goes on by itself then",
             ),
             (
-                Found { broker: Some("broker: 127.0.0.1:1 refused".into()), ..found() },
+                Found {
+                    broker: Some("broker: 127.0.0.1:1 refused".into()),
+                    ..found()
+                },
                 "broker: 127.0.0.1:1 refused; since 1970-01-01T00:16:40Z (0 s); see that it runs and can be reached, by \
                  `aftercommit doctor`; what is to be published waits meanwhile",
             ),
             (
-                Found { is_stopping: true, ..found() },
+                Found {
+                    is_stopping: true,
+                    ..found()
+                },
                 "stopping: no new work is taken; it ends by itself",
             ),
         ];
@@ -263,17 +315,27 @@ mod tests {
         };
         let cases = [
             (
-                Found { outbox: stats(0, 2, None), ..found() },
+                Found {
+                    outbox: stats(0, 2, None),
+                    ..found()
+                },
                 "outbox: 2 messages are kept aside; since 1970-01-01T00:16:40Z (0 s); see `aftercommit outbox status` for \
                  their reasons",
             ),
             (
-                Found { without_owner: vec![("receipts".into(), 9)], ..found() },
+                Found {
+                    without_owner: vec![("receipts".into(), 9)],
+                    ..found()
+                },
                 "topic receipts: nobody takes its 9 tasks; since 1970-01-01T00:16:40Z (0 s); start workers of it, or see \
                  `aftercommit topics list`",
             ),
             (
-                Found { now: at(30), dead, ..found() },
+                Found {
+                    now: at(30),
+                    dead,
+                    ..found()
+                },
                 "dead letters: at least 20 in the last 15 min, the newest of receipts: smtp.refused; since \
                  1970-01-01T00:16:40Z (30 s); see `aftercommit dead-letters list`",
             ),
@@ -286,7 +348,12 @@ mod tests {
 
     #[test]
     fn an_outbox_that_lags_is_a_cause_only_over_the_bound_and_only_where_it_is_moved() {
-        let lagging = |now, relay| Found { now, relay, outbox: stats(1, 0, Some(at(0))), ..found() };
+        let lagging = |now, relay| Found {
+            now,
+            relay,
+            outbox: stats(1, 0, Some(at(0))),
+            ..found()
+        };
         assert!(judged(lagging(at(60), Some(seconds(60)))).causes.is_empty());
         assert_eq!(judged(lagging(at(61), Some(seconds(60)))).causes.len(), 1);
         assert!(judged(lagging(at(1_000), None)).causes.is_empty());
@@ -297,12 +364,28 @@ mod tests {
         let (seen, mut told) = (SeenSince::default(), Vec::new());
         for (second, queue) in [(0, Some("away")), (5, Some("slow")), (9, None), (20, Some("away"))] {
             let queue = queue.map(str::to_owned);
-            let readiness = judge(Found { now: at(second), queue, ..found() }, &seen);
-            told.extend(readiness.causes.iter().map(|cause| cause.split("; ").nth(1).unwrap_or_default().to_owned()));
+            let readiness = judge(
+                Found {
+                    now: at(second),
+                    queue,
+                    ..found()
+                },
+                &seen,
+            );
+            told.extend(
+                readiness
+                    .causes
+                    .iter()
+                    .map(|cause| cause.split("; ").nth(1).unwrap_or_default().to_owned()),
+            );
         }
         assert_eq!(
             told,
-            ["since 1970-01-01T00:16:40Z (0 s)", "since 1970-01-01T00:16:40Z (5 s)", "since 1970-01-01T00:17:00Z (0 s)"]
+            [
+                "since 1970-01-01T00:16:40Z (0 s)",
+                "since 1970-01-01T00:16:40Z (5 s)",
+                "since 1970-01-01T00:17:00Z (0 s)"
+            ]
         );
     }
 }

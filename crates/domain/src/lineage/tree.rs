@@ -67,7 +67,10 @@ impl Tree {
             children,
             room: limits.messages,
         };
-        let roots = roots.into_iter().filter_map(|id| growing.branch(id, limits.depth)).collect();
+        let roots = roots
+            .into_iter()
+            .filter_map(|id| growing.branch(id, limits.depth))
+            .collect();
         Self {
             roots,
             left_out: growing.known.events.len() + growing.known.tasks.len(),
@@ -119,8 +122,14 @@ impl Known {
     }
 
     fn oldest_first(&self) -> Vec<MessageId> {
-        let events = self.events.iter().map(|(id, event)| (event.event.occurred_at, event.event.sequence, *id));
-        let tasks = self.tasks.iter().map(|(id, task)| (task.task.summary.enqueued_at, None, *id));
+        let events = self
+            .events
+            .iter()
+            .map(|(id, event)| (event.event.occurred_at, event.event.sequence, *id));
+        let tasks = self
+            .tasks
+            .iter()
+            .map(|(id, task)| (task.task.summary.enqueued_at, None, *id));
         let mut all: Vec<_> = events.chain(tasks).collect();
         all.sort_unstable();
         all.into_iter().map(|(_, _, id)| id).collect()
@@ -150,7 +159,10 @@ impl Growing {
             Relative::Task(_) => None,
         };
         let children = self.children.remove(&id).unwrap_or_default();
-        let consequences = children.into_iter().filter_map(|child| self.branch(child, depth - 1)).collect();
+        let consequences = children
+            .into_iter()
+            .filter_map(|child| self.branch(child, depth - 1))
+            .collect();
         Some(Branch {
             message,
             dispatch,
@@ -165,7 +177,9 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::contract::{AggregateRef, AggregateType, Cause, EventEnvelope, EventName, Json, Limits, Tenant, TopicName};
+    use crate::contract::{
+        AggregateRef, AggregateType, Cause, EventEnvelope, EventName, Json, Limits, Tenant, TopicName,
+    };
     use crate::tasks::{TaskDetails, TaskState, TaskSummary};
 
     fn id(number: u128) -> MessageId {
@@ -232,7 +246,11 @@ mod tests {
             .map(|branch| {
                 let inner = shape(&branch.consequences);
                 let number = branch.message.id().uuid().as_u128();
-                if inner.is_empty() { format!("{number} ") } else { format!("{number}({inner}) ") }
+                if inner.is_empty() {
+                    format!("{number} ")
+                } else {
+                    format!("{number}({inner}) ")
+                }
             })
             .collect::<String>()
             .trim_end()
@@ -269,14 +287,18 @@ mod tests {
         let replayed = vec![task(1, None, TaskState::Completed), task(1, None, TaskState::Running)];
         for messages in [replayed.clone(), replayed.into_iter().rev().collect()] {
             let tree = grown(messages);
-            let Relative::Task(shown) = &tree.roots.first().unwrap().message else { panic!("it is a task") };
+            let Relative::Task(shown) = &tree.roots.first().unwrap().message else {
+                panic!("it is a task")
+            };
             assert_eq!((tree.roots.len(), shown.task.summary.state), (1, TaskState::Running));
         }
     }
 
     #[test]
     fn what_is_too_deep_too_much_or_goes_round_is_counted_as_left_out() {
-        let line: Vec<Relative> = (1..=5).map(|number| event(number, (number > 1).then(|| number - 1))).collect();
+        let line: Vec<Relative> = (1..=5)
+            .map(|number| event(number, (number > 1).then(|| number - 1)))
+            .collect();
         let limits = TreeLimits { depth: 3, messages: 10 };
         let tree = Tree::grow(line.clone(), limits);
         assert_eq!((shape(&tree.roots).as_str(), tree.left_out), ("1(2(3))", 2));

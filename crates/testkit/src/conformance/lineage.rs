@@ -102,7 +102,11 @@ pub async fn an_event_is_found_in_the_outbox_aside_and_in_the_log<P: Provider>(p
     ok("the first to be marked", outbox.mark_published(&[of_first])).await;
     let aside = Release::Quarantine { failure: failure() };
     ok("the second to be kept aside", outbox.release(vec![(of_second, aside)])).await;
-    ok("events to be recorded", provider.event_log().record(&[direct.clone(), root.clone()])).await;
+    ok(
+        "events to be recorded",
+        provider.event_log().record(&[direct.clone(), root.clone()]),
+    )
+    .await;
 
     let published = event_of(only(of(provider, "request 1").await));
     assert_eq!((published.event.id, published.event.cause), (first.id, first.cause));
@@ -169,7 +173,14 @@ pub async fn a_task_of_the_outbox_is_found_before_it_reaches_its_topic<P: Provid
 /// Nothing of another correlation is answered, however much it looks like the one that was asked for.
 pub async fn nothing_of_another_correlation_is_answered_however_alike_it_is<P: Provider>(provider: &P) {
     let messages = Messages::new(provider.services());
-    let others = ["request 1", "request 11", "REQUEST 12", "request 1%", "r_quest 12", "request 12 "];
+    let others = [
+        "request 1",
+        "request 11",
+        "REQUEST 12",
+        "request 1%",
+        "r_quest 12",
+        "request 12 ",
+    ];
     let events: Vec<EventEnvelope> = others
         .iter()
         .map(|other| EventEnvelope {
@@ -217,7 +228,11 @@ pub async fn more_than_was_asked_for_is_cut_and_said_to_be<P: Provider>(provider
 pub async fn messages_are_found_by_their_ids_and_unknown_ones_left_out<P: Provider>(provider: &P) {
     let messages = Messages::new(provider.services());
     let (written, logged, task) = (messages.event("a"), messages.event("b"), messages.task());
-    ok("an event to be recorded", provider.event_log().record(std::slice::from_ref(&logged))).await;
+    ok(
+        "an event to be recorded",
+        provider.event_log().record(std::slice::from_ref(&logged)),
+    )
+    .await;
     publish(provider, vec![task.clone()]).await;
     let mut deliveries = consume(provider, &TOPIC, 1).await;
     let delivery = next(&mut deliveries, "the task").await;

@@ -41,7 +41,10 @@ impl InMemory {
             let unfinished = state.tasks.rows.values().map(|row| row.id);
             let ended = state.tasks.ended.values().map(|ended| ended.summary.id);
             let dead = state.dead.letters.iter().map(|letter| letter.id);
-            (all, unfinished.chain(ended).chain(dead).collect::<BTreeSet<MessageId>>())
+            (
+                all,
+                unfinished.chain(ended).chain(dead).collect::<BTreeSet<MessageId>>(),
+            )
         };
         for id in ids {
             let found = TaskInspector::find(self, id).await;
