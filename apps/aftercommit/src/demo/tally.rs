@@ -39,7 +39,7 @@ pub(crate) struct Numbers {
     /// Tries beyond the first, because there was no answer.
     pub(crate) tries: u64,
     /// When requests were answered lately.
-    lately: VecDeque<Instant>,
+    pub(crate) lately: VecDeque<Instant>,
     pub(crate) events: u64,
     pub(crate) relayed: u64,
     pub(crate) tasks: BTreeMap<NodeState, u64>,
