@@ -40,7 +40,7 @@ pub(crate) enum Pass {
 
 impl Pass {
     /// In the order they run.
-    pub(crate) const ALL: [Self; 5] = [Self::Workspace, Self::Interop, Self::Guides, Self::Kit, Self::Examples];
+    pub(crate) const ALL: [Self; 5] = [Self::Workspace, Self::Interop, Self::Kit, Self::Guides, Self::Examples];
 }
 
 impl fmt::Display for Pass {
