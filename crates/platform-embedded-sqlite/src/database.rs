@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::claims::Topics;
 use crate::connection::{ClaimConnection, WriterConnection};
+use crate::bulk_runs::SqliteBulkRuns;
 use crate::dead_letters::SqliteDeadLetters;
 use crate::event_log::SqliteEventLog;
 use crate::lock_file::LockFile;
@@ -129,6 +130,13 @@ impl SqliteDatabase {
     /// The event log.
     pub fn event_log(&self) -> SqliteEventLog {
         SqliteEventLog {
+            database: Arc::clone(&self.inner),
+        }
+    }
+
+    /// What operators ordered for many.
+    pub fn bulk_runs(&self) -> SqliteBulkRuns {
+        SqliteBulkRuns {
             database: Arc::clone(&self.inner),
         }
     }

@@ -15,6 +15,7 @@ mod claims;
 mod columns;
 mod connection;
 mod database;
+mod bulk_runs;
 mod dead_letters;
 mod event_log;
 mod filesystem;
@@ -35,6 +36,7 @@ mod wake;
 mod writer;
 
 pub use database::SqliteDatabase;
+pub use bulk_runs::SqliteBulkRuns;
 pub use dead_letters::SqliteDeadLetters;
 pub use event_log::SqliteEventLog;
 pub use open_error::OpenError;
