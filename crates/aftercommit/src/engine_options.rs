@@ -34,6 +34,7 @@ pub(crate) fn engine_options(settings: &Settings, roles: Roles, known: &[TopicNa
         relay,
         rescuer: RescuerOptions {
             keep_outcomes: settings.history.retention,
+            keep_claims: settings.history.inbox,
             ..defaults.rescuer
         },
         concurrency: settings.worker.concurrency,

@@ -1,7 +1,8 @@
-//! Open transactions that events and tasks can be written into.
+//! Open transactions that events and tasks can be written into, and tasks claimed in.
 
 use aftercommit_domain::contract::{Cause, Tenant};
 use aftercommit_domain::events::OutboxWriter;
+use aftercommit_domain::tasks::Inbox;
 
 use crate::kit::Kit;
 
@@ -12,16 +13,29 @@ pub trait OutboxTransaction {
     where
         Self: 't;
 
+    /// What claims messages in it.
+    type Inbox<'t>: Inbox
+    where
+        Self: 't;
+
     /// A writer of `tenant`, because of `cause`. [`Kit::create_outbox_writer`] calls it.
     fn outbox_writer(&mut self, kit: &Kit, tenant: &Tenant, cause: &Cause) -> Self::Writer<'_>;
+
+    /// The inbox of `tenant`. [`Kit::create_inbox`] calls it.
+    fn inbox(&mut self, kit: &Kit, tenant: &Tenant) -> Self::Inbox<'_>;
 }
 
 #[cfg(feature = "sqlite")]
 impl OutboxTransaction for crate::sqlite::SqliteTransaction {
     type Writer<'t> = crate::sqlite::SqliteOutboxWriter<'t>;
+    type Inbox<'t> = crate::sqlite::SqliteInbox<'t>;
 
     fn outbox_writer(&mut self, kit: &Kit, tenant: &Tenant, cause: &Cause) -> Self::Writer<'_> {
         crate::sqlite::create_outbox_writer(self, kit.envelopes().clone(), tenant.clone(), cause.clone())
+    }
+
+    fn inbox(&mut self, kit: &Kit, tenant: &Tenant) -> Self::Inbox<'_> {
+        crate::sqlite::create_inbox(self, tenant.clone(), kit.envelopes().now())
     }
 }
 
@@ -29,7 +43,9 @@ impl OutboxTransaction for crate::sqlite::SqliteTransaction {
 mod postgres {
     use super::{Cause, Kit, OutboxTransaction, Tenant};
     use crate::postgres::sqlx::{PgConnection, Postgres, Transaction};
-    use crate::postgres::{PostgresOutboxWriter, PostgresTransaction, create_outbox_writer};
+    use crate::postgres::{
+        PostgresInbox, PostgresOutboxWriter, PostgresTransaction, create_inbox, create_outbox_writer,
+    };
 
     fn writer<'t>(
         connection: &'t mut PgConnection,
@@ -43,9 +59,14 @@ mod postgres {
 
     impl OutboxTransaction for PostgresTransaction {
         type Writer<'t> = PostgresOutboxWriter<'t>;
+        type Inbox<'t> = PostgresInbox<'t>;
 
         fn outbox_writer(&mut self, kit: &Kit, tenant: &Tenant, cause: &Cause) -> Self::Writer<'_> {
             writer(self, kit, tenant, cause)
+        }
+
+        fn inbox(&mut self, _kit: &Kit, tenant: &Tenant) -> Self::Inbox<'_> {
+            create_inbox(self, tenant.clone())
         }
     }
 
@@ -55,18 +76,31 @@ mod postgres {
             = PostgresOutboxWriter<'t>
         where
             'c: 't;
+        type Inbox<'t>
+            = PostgresInbox<'t>
+        where
+            'c: 't;
 
         fn outbox_writer(&mut self, kit: &Kit, tenant: &Tenant, cause: &Cause) -> Self::Writer<'_> {
             writer(self, kit, tenant, cause)
+        }
+
+        fn inbox(&mut self, _kit: &Kit, tenant: &Tenant) -> Self::Inbox<'_> {
+            create_inbox(self, tenant.clone())
         }
     }
 
     /// A connection the application began a transaction on.
     impl OutboxTransaction for PgConnection {
         type Writer<'t> = PostgresOutboxWriter<'t>;
+        type Inbox<'t> = PostgresInbox<'t>;
 
         fn outbox_writer(&mut self, kit: &Kit, tenant: &Tenant, cause: &Cause) -> Self::Writer<'_> {
             writer(self, kit, tenant, cause)
+        }
+
+        fn inbox(&mut self, _kit: &Kit, tenant: &Tenant) -> Self::Inbox<'_> {
+            create_inbox(self, tenant.clone())
         }
     }
 }

@@ -139,6 +139,13 @@ impl Kit {
         transaction.outbox_writer(self, tenant, cause)
     }
 
+    /// The inbox in an open transaction, as [`create_outbox_writer`](Self::create_outbox_writer) takes one: for a handler that
+    /// does its work in a transaction of the application's own. Give it to
+    /// [`TaskContext::claim`](aftercommit_domain::tasks::TaskContext::claim) first thing.
+    pub fn create_inbox<'t, T: OutboxTransaction>(&self, transaction: &'t mut T, tenant: &Tenant) -> T::Inbox<'t> {
+        transaction.inbox(self, tenant)
+    }
+
     /// The broker behind the queue; `None` when the queue is in the database.
     pub fn broker(&self) -> Option<Arc<dyn Broker>> {
         self.inner.providers.broker.clone()
@@ -173,6 +180,7 @@ impl Kit {
             queue_maintenance: Arc::clone(&providers.queue_maintenance),
             event_log: Arc::clone(&providers.event_log),
             event_feed: providers.event_feed.clone(),
+            inbox: Arc::clone(&providers.inbox),
             dead_letters: Arc::clone(&providers.dead_letters),
             envelopes: self.envelopes().clone(),
             clock: self.clock(),

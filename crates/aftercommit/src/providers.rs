@@ -15,7 +15,9 @@ use aftercommit_domain::events::{EventFeed, EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::failure::{Classified as _, ErrorClass};
 use aftercommit_domain::ids::Ids;
 use aftercommit_domain::randomness::Randomness;
-use aftercommit_domain::tasks::{Broker, DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
+use aftercommit_domain::tasks::{
+    Broker, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
+};
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_platform_config::{Database, SealingKey, SealingSettings, Settings, read_sealing_keys};
@@ -51,6 +53,7 @@ pub(crate) struct Providers {
     pub(crate) queue_consumer: Arc<dyn QueueConsumer>,
     pub(crate) queue_maintenance: Arc<dyn QueueMaintenance>,
     pub(crate) event_log: Arc<dyn EventLog>,
+    pub(crate) inbox: Arc<dyn InboxMaintenance>,
     pub(crate) event_feed: Option<Arc<dyn EventFeed>>,
     pub(crate) dead_letters: Arc<dyn DeadLetters>,
     pub(crate) inspector: Arc<dyn TaskInspector>,

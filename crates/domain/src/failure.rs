@@ -167,11 +167,18 @@ mod tests {
 
     #[test]
     fn the_same_trouble_has_the_same_fingerprint_and_another_has_another() {
-        let print = |code: &'static str, message: &str| Failure::new(code, ErrorClass::Retryable, message).fingerprint();
+        let print =
+            |code: &'static str, message: &str| Failure::new(code, ErrorClass::Retryable, message).fingerprint();
         let same = [
             ("no row 17", "no row 18"),
-            ("no invoice 0192f0c1-7a3b-7c4d-8e5f-0123456789ab", "no invoice 0192f0c2-aaaa-7c4d-8e5f-0123456789ab"),
-            ("550 <ada@a.example>: no such mailbox", "550 <bob@b.example>: no such mailbox"),
+            (
+                "no invoice 0192f0c1-7a3b-7c4d-8e5f-0123456789ab",
+                "no invoice 0192f0c2-aaaa-7c4d-8e5f-0123456789ab",
+            ),
+            (
+                "550 <ada@a.example>: no such mailbox",
+                "550 <bob@b.example>: no such mailbox",
+            ),
             ("no user 'ada' here", "no user 'ada lovelace' here"),
             ("refused\nat line 1", "refused\nat another place"),
         ];

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use crate::contract::{Cause, Tenant};
 use crate::events::OutboxWriter;
 use crate::failure::{Classified, ErrorClass};
+use crate::tasks::Inbox;
 
 /// One open transaction of one tenant.
 ///
@@ -14,6 +15,9 @@ use crate::failure::{Classified, ErrorClass};
 pub trait UnitOfWork: Send {
     /// Writes what leaves with this transaction.
     fn outbox(&mut self) -> Box<dyn OutboxWriter + '_>;
+
+    /// Remembers what this transaction has done: for handlers, before anything else.
+    fn inbox(&mut self) -> Box<dyn Inbox + '_>;
 
     /// Whose it is.
     fn tenant(&self) -> &Tenant;

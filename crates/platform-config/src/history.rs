@@ -13,6 +13,8 @@ pub struct HistorySettings {
     pub successes: Successes,
     /// How long records are kept. Defaults to 14 d.
     pub retention: Duration,
+    /// How long the inbox remembers what was done. Defaults to 14 d.
+    pub inbox: Duration,
 }
 
 /// Which tasks that completed are recorded one by one. Counters count all of them in any case.
@@ -27,7 +29,7 @@ pub enum Successes {
     None,
 }
 
-pub(crate) static KEYS: [Key; 2] = [
+pub(crate) static KEYS: [Key; 3] = [
     Key::new(
         "history.successes",
         Form::Choice(&["all", "sampled", "none"]),
@@ -40,14 +42,21 @@ pub(crate) static KEYS: [Key; 2] = [
         Preset::Value("14d"),
         "How long finished tasks and dispatched events are kept.",
     ),
+    Key::new(
+        "history.inbox",
+        Form::seconds(86_400, 3_650 * 86_400),
+        Preset::Value("14d"),
+        "How long the inbox remembers what was done: longer than any way a task can come again. As long as a task is a dead letter it is remembered in any case.",
+    ),
 ];
 
 impl HistorySettings {
     pub(crate) fn read(reading: &mut Reading<'_>) -> Self {
-        let [successes, retention] = &KEYS;
+        let [successes, retention, inbox] = &KEYS;
         Self {
             successes: reading.choice(successes, &[Successes::All, Successes::Sampled, Successes::None]),
             retention: reading.span(retention),
+            inbox: reading.span(inbox),
         }
     }
 }

@@ -14,10 +14,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::bell::{Bell, Listening};
+use crate::bulk_runs::PostgresBulkRuns;
 use crate::connect_error::ConnectError;
 use crate::dead_letters::{PostgresDeadLetters, ReplayInto};
 use crate::event_log::PostgresEventLog;
 use crate::findings::findings;
+use crate::inbox::PostgresInboxMaintenance;
 use crate::migrations;
 use crate::options::{PostgresOptions, PostgresServices};
 use crate::outbox::{Look, PostgresOutbox};
@@ -162,6 +164,20 @@ impl PostgresDatabase {
     /// The event log.
     pub fn event_log(&self) -> PostgresEventLog {
         PostgresEventLog {
+            database: Arc::clone(&self.inner),
+        }
+    }
+
+    /// What forgets old claims of the inbox.
+    pub fn inbox_maintenance(&self) -> PostgresInboxMaintenance {
+        PostgresInboxMaintenance {
+            database: Arc::clone(&self.inner),
+        }
+    }
+
+    /// What operators ordered for many.
+    pub fn bulk_runs(&self) -> PostgresBulkRuns {
+        PostgresBulkRuns {
             database: Arc::clone(&self.inner),
         }
     }

@@ -4,12 +4,14 @@
 //! is a crate of its own, on the same database or on a broker.
 
 mod bell;
+mod bulk_runs;
 mod columns;
 mod connect_error;
 mod database;
 mod dead_letters;
 mod event_log;
 mod findings;
+mod inbox;
 mod loan;
 pub mod migrations;
 mod options;
@@ -26,11 +28,13 @@ mod unit_of_work;
 mod wake;
 
 pub use bell::{Bell, Ring, Told};
+pub use bulk_runs::PostgresBulkRuns;
 pub use connect_error::ConnectError;
 pub use database::PostgresDatabase;
 pub use dead_letters::{PostgresDeadLetters, ReplayInto};
 pub use event_log::PostgresEventLog;
 pub use findings::findings;
+pub use inbox::{PostgresInbox, PostgresInboxMaintenance, create_inbox};
 pub use loan::Loan;
 pub use options::{PostgresOptions, PostgresServices, RecordSuccesses};
 pub use outbox::{PostgresOutbox, PostgresOutboxWriter, create_outbox_writer};

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant};
 use aftercommit_domain::events::{OutboxError, OutboxMessage, OutboxWriter};
 use aftercommit_domain::ids::MessageId;
+use aftercommit_domain::tasks::Inbox;
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 
 use crate::database::Inner;
+use crate::inbox::create_inbox;
 use crate::outbox::rows::{NewRows, Scope};
 use crate::transaction::PostgresTransaction;
 
@@ -92,6 +94,11 @@ impl PostgresUnitOfWork {
 impl UnitOfWork for PostgresUnitOfWork {
     fn outbox(&mut self) -> Box<dyn OutboxWriter + '_> {
         Box::new(BufferedOutboxWriter { unit: self })
+    }
+
+    fn inbox(&mut self) -> Box<dyn Inbox + '_> {
+        let tenant = self.tenant.clone();
+        Box::new(create_inbox(&mut self.transaction, tenant))
     }
 
     fn tenant(&self) -> &Tenant {

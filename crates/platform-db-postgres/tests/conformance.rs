@@ -8,9 +8,12 @@ mod rig;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
-use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
+use aftercommit_domain::tasks::{
+    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
+};
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_platform_db_postgres::ReplayInto;
 use aftercommit_platform_queue_postgres::{PostgresQueue, PostgresQueueOptions};
@@ -45,6 +48,10 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
         Arc::new(self.rig.database.units_of_work(self.rig.services.envelopes.clone()))
     }
 
+    fn inbox_maintenance(&self) -> Arc<dyn InboxMaintenance> {
+        Arc::new(self.rig.database.inbox_maintenance())
+    }
+
     fn outbox(&self) -> Arc<dyn Outbox> {
         Arc::new(self.rig.database.outbox())
     }
@@ -67,6 +74,14 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
 
     fn dead_letters(&self) -> Arc<dyn DeadLetters> {
         Arc::new(self.rig.database.dead_letters(ReplayInto::Tasks(self.queue.look())))
+    }
+
+    fn dead_letter_operations(&self) -> Arc<dyn DeadLetterOperations> {
+        Arc::new(self.rig.database.dead_letters(ReplayInto::Tasks(self.queue.look())))
+    }
+
+    fn bulk_runs(&self) -> Option<Arc<dyn BulkRuns>> {
+        Some(Arc::new(self.rig.database.bulk_runs()))
     }
 
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
@@ -104,8 +119,10 @@ mod direct {
 
     aftercommit_testkit::outbox_conformance!(Postgres<false>);
     aftercommit_testkit::unit_of_work_conformance!(Postgres<false>);
+    aftercommit_testkit::inbox_conformance!(Postgres<false>);
     aftercommit_testkit::event_log_conformance!(Postgres<false>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<false>);
+    aftercommit_testkit::bulk_runs_conformance!(Postgres<false>);
 }
 
 /// Pooling by transaction.
@@ -114,6 +131,8 @@ mod through_pgbouncer {
 
     aftercommit_testkit::outbox_conformance!(Postgres<true>);
     aftercommit_testkit::unit_of_work_conformance!(Postgres<true>);
+    aftercommit_testkit::inbox_conformance!(Postgres<true>);
     aftercommit_testkit::event_log_conformance!(Postgres<true>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<true>);
+    aftercommit_testkit::bulk_runs_conformance!(Postgres<true>);
 }

@@ -68,7 +68,10 @@ impl BulkRuns for SqliteBulkRuns {
     async fn find(&self, id: MessageId) -> Result<Option<BulkRun>, BulkRunsError> {
         let sql = sqlx::AssertSqlSafe(format!("{RUN} WHERE id = ?1"));
         let query = sqlx::query_as::<_, RunRow>(sql).bind(id.uuid());
-        let row = self.database.bounded(query.fetch_optional(&self.database.readers)).await;
+        let row = self
+            .database
+            .bounded(query.fetch_optional(&self.database.readers))
+            .await;
         let row = row.map_err(|error| unavailable("find", &error))?;
         row.map(RunRow::into_run).transpose()
     }

@@ -14,11 +14,12 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::bulk_runs::SqliteBulkRuns;
 use crate::claims::Topics;
 use crate::connection::{ClaimConnection, WriterConnection};
-use crate::bulk_runs::SqliteBulkRuns;
 use crate::dead_letters::SqliteDeadLetters;
 use crate::event_log::SqliteEventLog;
+use crate::inbox::SqliteInboxMaintenance;
 use crate::lock_file::LockFile;
 use crate::open_error::OpenError;
 use crate::options::{SqliteOptions, SqliteServices};
@@ -137,6 +138,13 @@ impl SqliteDatabase {
     /// What operators ordered for many.
     pub fn bulk_runs(&self) -> SqliteBulkRuns {
         SqliteBulkRuns {
+            database: Arc::clone(&self.inner),
+        }
+    }
+
+    /// What forgets old claims of the inbox.
+    pub fn inbox_maintenance(&self) -> SqliteInboxMaintenance {
+        SqliteInboxMaintenance {
             database: Arc::clone(&self.inner),
         }
     }

@@ -108,7 +108,11 @@ impl EventLog for SqliteEventLog {
         after: Option<&EventCursor>,
         limit: u32,
     ) -> Result<Vec<LoggedEvent>, EventLogError> {
-        let sql = if filter.name.is_some() { PAGE_OF_NAME } else { PAGE_OF_ANY_NAME };
+        let sql = if filter.name.is_some() {
+            PAGE_OF_NAME
+        } else {
+            PAGE_OF_ANY_NAME
+        };
         let query = sqlx::query_as::<_, EventRow>(sql)
             .bind(filter.name.as_ref().map(EventName::as_str))
             .bind(filter.organization_id.as_ref().map(OrganizationId::as_str))

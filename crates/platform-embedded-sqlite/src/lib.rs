@@ -11,14 +11,15 @@
 
 #![warn(missing_docs)]
 
+mod bulk_runs;
 mod claims;
 mod columns;
 mod connection;
 mod database;
-mod bulk_runs;
 mod dead_letters;
 mod event_log;
 mod filesystem;
+mod inbox;
 mod interrupt;
 mod lock_file;
 mod migrations;
@@ -35,10 +36,11 @@ mod unit_of_work;
 mod wake;
 mod writer;
 
-pub use database::SqliteDatabase;
 pub use bulk_runs::SqliteBulkRuns;
+pub use database::SqliteDatabase;
 pub use dead_letters::SqliteDeadLetters;
 pub use event_log::SqliteEventLog;
+pub use inbox::{SqliteInbox, SqliteInboxMaintenance, create_inbox};
 pub use open_error::OpenError;
 pub use options::{RecordSuccesses, SqliteOptions, SqliteServices, Synchronous};
 pub use outbox::{SqliteOutbox, SqliteOutboxWriter, create_outbox_writer};

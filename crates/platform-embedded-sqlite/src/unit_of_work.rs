@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant};
 use aftercommit_domain::events::OutboxWriter;
+use aftercommit_domain::tasks::Inbox;
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 
 use crate::database::Inner;
+use crate::inbox::create_inbox;
 use crate::outbox::create_outbox_writer;
 use crate::transaction::SqliteTransaction;
 
@@ -71,6 +73,11 @@ impl UnitOfWork for SqliteUnitOfWork {
             tenant,
             cause,
         ))
+    }
+
+    fn inbox(&mut self) -> Box<dyn Inbox + '_> {
+        let (tenant, now) = (self.tenant.clone(), self.envelopes.now());
+        Box::new(create_inbox(&mut self.transaction, tenant, now))
     }
 
     fn tenant(&self) -> &Tenant {

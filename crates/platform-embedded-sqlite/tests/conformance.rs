@@ -9,7 +9,9 @@ use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::ids::Ids as _;
-use aftercommit_domain::tasks::{DeadLetterOperations, DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector};
+use aftercommit_domain::tasks::{
+    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
+};
 use aftercommit_domain::time::Clock as _;
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_platform_embedded_sqlite::{SqliteDatabase, SqliteOptions, SqliteServices};
@@ -55,6 +57,10 @@ impl Provider for Sqlite {
 
     fn units_of_work(&self) -> Arc<dyn UnitOfWorkFactory> {
         Arc::new(self.database.units_of_work(self.services.envelopes.clone()))
+    }
+
+    fn inbox_maintenance(&self) -> Arc<dyn InboxMaintenance> {
+        Arc::new(self.database.inbox_maintenance())
     }
 
     fn outbox(&self) -> Arc<dyn Outbox> {
@@ -120,6 +126,7 @@ impl Provider for Sqlite {
 
 aftercommit_testkit::outbox_conformance!(Sqlite);
 aftercommit_testkit::unit_of_work_conformance!(Sqlite);
+aftercommit_testkit::inbox_conformance!(Sqlite);
 aftercommit_testkit::queue_conformance!(Sqlite);
 aftercommit_testkit::event_log_conformance!(Sqlite);
 aftercommit_testkit::dead_letters_conformance!(Sqlite);

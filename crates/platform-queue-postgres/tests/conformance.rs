@@ -7,10 +7,12 @@ mod rig;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::tasks::{
-    DeadLetters, HeldTasks, QueueConsumer, QueueMaintenance, QueuePublisher, TaskHistory, TaskInspector,
+    DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
+    TaskHistory, TaskInspector,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_platform_db_postgres::{PostgresOptions, ReplayInto};
@@ -46,6 +48,10 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
         Arc::new(self.0.process.database.units_of_work(self.0.services.envelopes.clone()))
     }
 
+    fn inbox_maintenance(&self) -> Arc<dyn InboxMaintenance> {
+        Arc::new(self.0.process.database.inbox_maintenance())
+    }
+
     fn outbox(&self) -> Arc<dyn Outbox> {
         Arc::new(self.0.process.database.outbox())
     }
@@ -79,6 +85,19 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
         )
     }
 
+    fn dead_letter_operations(&self) -> Arc<dyn DeadLetterOperations> {
+        Arc::new(
+            self.0
+                .process
+                .database
+                .dead_letters(ReplayInto::Tasks(self.0.process.queue.look())),
+        )
+    }
+
+    fn bulk_runs(&self) -> Option<Arc<dyn BulkRuns>> {
+        Some(Arc::new(self.0.process.database.bulk_runs()))
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.0.process.queue.clone())
     }
@@ -109,6 +128,7 @@ mod direct {
 
     aftercommit_testkit::outbox_conformance!(Postgres<false>);
     aftercommit_testkit::unit_of_work_conformance!(Postgres<false>);
+    aftercommit_testkit::inbox_conformance!(Postgres<false>);
     aftercommit_testkit::queue_conformance!(Postgres<false>);
     aftercommit_testkit::event_log_conformance!(Postgres<false>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<false>);

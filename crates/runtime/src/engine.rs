@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::dispatcher::{Dispatcher, DispatcherPorts};
 use crate::health::{Health, LoopHealth};
 use crate::lifecycle::{Backoff, Round, Shutdown, ShutdownGrace, StopOutcome, keep_going};
-use crate::maintenance::{Rescuer, RescuerOptions};
+use crate::maintenance::{Rescuer, RescuerOptions, RescuerPorts};
 use crate::options::{EngineOptions, EnginePorts};
 use crate::relay::{Relay, RelayOptions, RelayPorts};
 use crate::worker::{Registry, TaskInputs, Topic, TopicDefaults, TopicLoop, TopicLoopPorts};
@@ -222,13 +222,14 @@ impl Starter<'_> {
     }
 
     fn rescuer(&self, ports: &EnginePorts, options: RescuerOptions) {
-        let rescuer = Arc::new(Rescuer::new(
-            Arc::clone(&ports.outbox),
-            Arc::clone(&ports.queue_maintenance),
-            Arc::clone(&ports.event_log),
-            Arc::clone(&ports.clock),
-            options,
-        ));
+        let ports = RescuerPorts {
+            outbox: Arc::clone(&ports.outbox),
+            queue: Arc::clone(&ports.queue_maintenance),
+            event_log: Arc::clone(&ports.event_log),
+            inbox: Arc::clone(&ports.inbox),
+            clock: Arc::clone(&ports.clock),
+        };
+        let rescuer = Arc::new(Rescuer::new(ports, options));
         self.spawn("rescuer".into(), move |health, stop| {
             let rescuer = Arc::clone(&rescuer);
             async move { rescuer.round(&health, &stop).await }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aftercommit_domain::contract::{EnvelopeFactory, TopicName};
 use aftercommit_domain::events::{EventFeed, EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::randomness::Randomness;
-use aftercommit_domain::tasks::{DeadLetters, QueueConsumer, QueueMaintenance, QueuePublisher};
+use aftercommit_domain::tasks::{DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher};
 use aftercommit_domain::time::Clock;
 
 use crate::lifecycle::ShutdownGrace;
@@ -32,6 +32,8 @@ pub struct EnginePorts {
     pub event_log: Arc<dyn EventLog>,
     /// Where other systems hear of events, if they do.
     pub event_feed: Option<Arc<dyn EventFeed>>,
+    /// What forgets old claims of the inbox.
+    pub inbox: Arc<dyn InboxMaintenance>,
     /// Where dead tasks are kept.
     pub dead_letters: Arc<dyn DeadLetters>,
     /// Makes envelopes.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::contract::{Cause, TaskEnvelope, Tenant};
+use aftercommit_domain::contract::{Cause, Json, TaskEnvelope, TaskName, Tenant, TopicName};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
     CancellationSignal, Task, TaskContext, TaskContextParts, TaskHandler, TaskOptions, TaskResult,
@@ -109,16 +109,33 @@ impl TaskContextBuilder {
         self
     }
 
-    /// The context.
+    /// The context, of a task that says nothing.
     pub fn build(&self) -> TaskContext {
+        let now = self.services.clock_port().now();
+        self.context_of(TaskEnvelope {
+            id: self.task_id,
+            topic: TopicName::constant("test"),
+            task: TaskName::constant("run"),
+            version: 1,
+            tenant: self.tenant.clone(),
+            attempt: self.attempt,
+            enqueued_at: now,
+            first_enqueued_at: now,
+            not_before: None,
+            deadline: None,
+            order_key: None,
+            cause: self.cause.clone(),
+            payload: Json::empty(),
+        })
+    }
+
+    fn context_of(&self, task: TaskEnvelope) -> TaskContext {
         let clock: Arc<dyn Clock> = self.services.clock_port();
         TaskContext::new(TaskContextParts {
-            task_id: self.task_id,
-            tenant: self.tenant.clone(),
+            task: Arc::new(task),
             attempt: self.attempt,
             deadline: after(clock.now(), self.time_left),
             cancellation: Arc::new(TokenSignal(self.cancellation.clone())),
-            cause: self.cause.of_message(self.task_id),
             clock,
         })
     }
@@ -130,8 +147,7 @@ impl TaskContextBuilder {
         let written = envelopes.task(self.task_id, task, &TaskOptions::default(), &self.cause)?;
         let read = TaskEnvelope::decode(written.encode().as_bytes(), codec.limits())?;
         let task = codec.decode::<T>(&read.payload, read.version, &read.tenant, read.id)?;
-        let context = self.clone().tenant(read.tenant).cause(read.cause).build();
-        handler.handle(task, &context).await
+        handler.handle(task, &self.context_of(read)).await
     }
 }
 

@@ -6,8 +6,8 @@ use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::tasks::{
-    DeadLetterOperations, DeadLetters, HeldTasks, QueueConsumer, QueueMaintenance, QueuePublisher, TaskHistory,
-    TaskInspector,
+    DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
+    TaskHistory, TaskInspector,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_testkit::conformance::{Provider, SCENARIOS};
@@ -30,6 +30,10 @@ impl Provider for Memory {
     }
 
     fn units_of_work(&self) -> Arc<dyn UnitOfWorkFactory> {
+        Arc::new(self.store.clone())
+    }
+
+    fn inbox_maintenance(&self) -> Arc<dyn InboxMaintenance> {
         Arc::new(self.store.clone())
     }
 
@@ -90,6 +94,7 @@ impl Provider for Memory {
 
 aftercommit_testkit::outbox_conformance!(Memory);
 aftercommit_testkit::unit_of_work_conformance!(Memory);
+aftercommit_testkit::inbox_conformance!(Memory);
 aftercommit_testkit::queue_conformance!(Memory);
 aftercommit_testkit::event_log_conformance!(Memory);
 aftercommit_testkit::dead_letters_conformance!(Memory);

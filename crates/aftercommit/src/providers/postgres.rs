@@ -57,6 +57,7 @@ pub(super) async fn open(
         queue_maintenance: shared.clone(),
         inspector: shared,
         event_log: Arc::new(database.event_log()),
+        inbox: Arc::new(database.inbox_maintenance()),
         dead_letters: Arc::new(database.dead_letters(ReplayInto::Tasks(queue.look()))),
         event_feed: None,
         broker: None,

@@ -47,6 +47,7 @@ pub(super) async fn open(
         queue_maintenance: queue.clone(),
         inspector: queue,
         event_log: Arc::new(database.event_log()),
+        inbox: Arc::new(database.inbox_maintenance()),
         dead_letters: Arc::new(database.dead_letters()),
         event_feed: None,
         broker: None,

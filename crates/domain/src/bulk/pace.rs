@@ -151,7 +151,13 @@ mod tests {
         let later = after(start(), minutes(60));
         assert_eq!(pace(&run, later, &[]), Pace::Go(11));
         run.next_at = next_after(&run, later, 11);
-        assert!(matches!(pace(&run, later, &[]), Pace::Wait { waits_for: WaitsFor::Rate, .. }));
+        assert!(matches!(
+            pace(&run, later, &[]),
+            Pace::Wait {
+                waits_for: WaitsFor::Rate,
+                ..
+            }
+        ));
     }
 
     #[test]
@@ -165,7 +171,11 @@ mod tests {
         };
         let stop = Pace::Stop { failed: 10, of: WINDOW };
         assert_eq!(pace(&run, start(), &of(10, 10, 0)), stop);
-        assert_eq!(pace(&run, start(), &of(10, 10, 100)), stop, "those that have not run do not count");
+        assert_eq!(
+            pace(&run, start(), &of(10, 10, 100)),
+            stop,
+            "those that have not run do not count"
+        );
         assert_eq!(pace(&run, start(), &of(10, 400, 0)), stop, "only the last ones count");
         for fine in [of(9, 11, 0), of(19, 0, 0), of(0, 0, 0)] {
             assert_eq!(pace(&run, start(), &fine), Pace::Go(1));
@@ -180,7 +190,10 @@ mod tests {
         assert_eq!(pace(&late, start(), &[Fate::Open; 100]), Pace::Go(MOST_AT_ONCE));
         assert!(matches!(
             pace(&late, start(), &[Fate::Open; MOST_OPEN]),
-            Pace::Wait { waits_for: WaitsFor::Workers, .. }
+            Pace::Wait {
+                waits_for: WaitsFor::Workers,
+                ..
+            }
         ));
     }
 }

@@ -115,7 +115,20 @@ mod tests {
             assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
         }
         for text in [
-            "", "10", "/s", "10/", "0/s", "-1/s", "+1/s", "1.5/s", "10001/s", "99999999999/s", "10/d", "10/S", " 10/s", "10 / s",
+            "",
+            "10",
+            "/s",
+            "10/",
+            "0/s",
+            "-1/s",
+            "+1/s",
+            "1.5/s",
+            "10001/s",
+            "99999999999/s",
+            "10/d",
+            "10/S",
+            " 10/s",
+            "10 / s",
         ] {
             assert_eq!(text.parse::<Rate>(), Err(InvalidRate), "{text:?}");
         }

@@ -156,12 +156,7 @@ impl Codec {
 
     /// The contract in what a person made of the payload of message `id` of `tenant`: a secret stands in it in clear, or
     /// sealed as it was. It must still be that tenant's.
-    pub fn read_correction<C: Contract>(
-        &self,
-        input: &Json,
-        tenant: &Tenant,
-        id: MessageId,
-    ) -> Result<C, DecodeError> {
+    pub fn read_correction<C: Contract>(&self, input: &Json, tenant: &Tenant, id: MessageId) -> Result<C, DecodeError> {
         check_scope::<C>(tenant)?;
         let context = SealContext {
             tenant: tenant.clone(),

@@ -55,6 +55,11 @@ impl From<serde_json::Error> for InvalidJson {
 }
 
 impl Json {
+    /// `{}`.
+    pub fn empty() -> Self {
+        Self(RawValue::from_string("{}".into()).unwrap_or_else(|_| RawValue::NULL.to_owned()))
+    }
+
     /// Checks `text` against `limits` and keeps it as it is.
     pub fn parse(text: impl Into<String>, limits: &Limits) -> Result<Self, InvalidJson> {
         let text = text.into();

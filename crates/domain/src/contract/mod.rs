@@ -23,7 +23,9 @@ pub use envelope_factory::EnvelopeFactory;
 pub use event_envelope::{AggregateRef, EventEnvelope};
 pub use json::{InvalidJson, Json};
 pub use limits::{LimitExceeded, Limits};
-pub use names::{AggregateType, DispatchKey, EventName, InvalidName, OrderKey, TaskName, TopicName, WorkerName};
+pub use names::{
+    AggregateType, DispatchKey, EventName, HandlerName, InvalidName, OrderKey, TaskName, TopicName, WorkerName,
+};
 pub use payload::{BoundedText, PayloadField, StorageKey, TooLong};
 pub use sealed::{SealContext, SealError, Sealed, SealedBytes, Sealer, is_scope_active};
 pub use task_envelope::{RawTask, TaskEnvelope};

@@ -11,6 +11,9 @@ pub(crate) const MAX_NAME: usize = 120;
 /// The longest key, in bytes.
 pub(crate) const MAX_KEY: usize = 200;
 
+/// The longest name of a handler: a topic's, a slash, a task's.
+const MAX_HANDLER: usize = 2 * MAX_NAME + 1;
+
 /// The text is no name of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} must be {expected}")]
@@ -54,8 +57,16 @@ const fn is_pascal(text: &str) -> bool {
 }
 
 const fn is_key(text: &str) -> bool {
+    is_text(text, MAX_KEY)
+}
+
+const fn is_handler(text: &str) -> bool {
+    is_text(text, MAX_HANDLER)
+}
+
+const fn is_text(text: &str, longest: usize) -> bool {
     let bytes = text.as_bytes();
-    if bytes.is_empty() || bytes.len() > MAX_KEY {
+    if bytes.is_empty() || bytes.len() > longest {
         return false;
     }
     let mut i = 0;
@@ -178,6 +189,21 @@ name!(
     "a dispatch key",
     "1 to 200 bytes without control characters"
 );
+
+name!(
+    /// Who handles a message: what the inbox remembers it by.
+    HandlerName,
+    is_handler,
+    "a handler's name",
+    "1 to 241 bytes without control characters, such as receipts/send"
+);
+
+impl HandlerName {
+    /// The one handler of a task: `receipts/send`.
+    pub fn of_task(topic: &TopicName, task: &TaskName) -> Self {
+        Self(Cow::Owned(format!("{topic}/{task}")))
+    }
+}
 
 impl OrderKey {
     /// The order key of what shows as this text. Text that is no key, being empty, too long or with control characters,

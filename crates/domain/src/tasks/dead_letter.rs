@@ -87,8 +87,8 @@ pub trait DeadLetters: Send + Sync {
 
 /// How long dead letters are kept: `None`, until somebody discards them.
 ///
-/// Work that was given up is not forgotten by itself. What remembers effects for a limited time, such as an inbox, does not
-/// remember those of a letter that is older: such a letter, replayed, runs like a task that was never there.
+/// Work that was given up is not forgotten by itself, and neither is what its handlers did: the inbox keeps the claims of a
+/// task as long as there is a letter of it.
 pub const DEAD_LETTER_RETENTION: Option<Duration> = None;
 
 /// Which letters are meant. A filter without any part means all of them.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::contract::{Cause, Tenant};
+use crate::contract::{Cause, TaskEnvelope, Tenant};
 use crate::effects::IdempotencyKey;
 use crate::failure::{ErrorClass, Failure};
 use crate::ids::MessageId;
-use crate::tasks::{Outcome, Reason, Stop, Task};
+use crate::tasks::{Inbox, InboxClaim, InboxMessage, Outcome, Reason, Stop, Task};
 use crate::time::{Clock, Timestamp};
 
 /// What a handler returns.
@@ -44,46 +44,46 @@ pub fn skipped(reason: impl AsRef<str>) -> TaskResult {
 #[derive(Clone)]
 pub struct TaskContext {
     parts: TaskContextParts,
+    cause: Cause,
 }
 
 /// What a [`TaskContext`] is made of.
 #[derive(Clone)]
 pub struct TaskContextParts {
-    /// The task's id.
-    pub task_id: MessageId,
-    /// Whose it is.
-    pub tenant: Tenant,
+    /// The task as it came.
+    pub task: Arc<TaskEnvelope>,
     /// This attempt's number, from 1.
     pub attempt: u32,
     /// When this attempt's time is over.
     pub deadline: Timestamp,
     /// Tells when the run should end early.
     pub cancellation: Arc<dyn CancellationSignal>,
-    /// What the messages this run causes pass on.
-    pub cause: Cause,
     /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl TaskContext {
     /// A context of these parts.
-    pub const fn new(parts: TaskContextParts) -> Self {
-        Self { parts }
+    pub fn new(parts: TaskContextParts) -> Self {
+        Self {
+            cause: parts.task.cause_of_next(),
+            parts,
+        }
     }
 
     /// The task's id: the same for every attempt and redelivery.
-    pub const fn task_id(&self) -> MessageId {
-        self.parts.task_id
+    pub fn task_id(&self) -> MessageId {
+        self.parts.task.id
     }
 
     /// What effects are made unrepeatable with: the task's id.
     pub fn idempotency_key(&self) -> IdempotencyKey {
-        IdempotencyKey::from(self.parts.task_id)
+        IdempotencyKey::from(self.task_id())
     }
 
     /// Whose task it is.
-    pub const fn tenant(&self) -> &Tenant {
-        &self.parts.tenant
+    pub fn tenant(&self) -> &Tenant {
+        &self.parts.task.tenant
     }
 
     /// This attempt's number, from 1.
@@ -103,12 +103,54 @@ impl TaskContext {
 
     /// What to begin a unit of work or publish with, so that the tree of causes stays whole.
     pub const fn cause(&self) -> &Cause {
-        &self.parts.cause
+        &self.cause
     }
 
     /// The current time.
     pub fn now(&self) -> Timestamp {
         self.parts.clock.now()
+    }
+
+    /// Claims this task in `inbox`, first thing in the handler's own transaction. `Ok` when no run of it has committed; ends
+    /// this run as completed when one has. What the transaction changes then happens once, however often the task comes.
+    ///
+    /// The transaction should hold all of the handler's effects on the database and nothing else: no call to anything
+    /// outside it, and no second transaction, which a run after this one would never reach.
+    ///
+    /// ```
+    /// use aftercommit_domain::events::OutboxWriterExt;
+    /// # use aftercommit_domain::contract::{OrganizationId, ProjectId};
+    /// # use aftercommit_domain::tasks::{Task, TaskContext, TaskHandler, TaskOptions, TaskResult, completed};
+    /// # use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Serialize, Deserialize, Task)]
+    /// # #[task(topic = "accounts", name = "book", version = 1)]
+    /// # struct Book { organization_id: OrganizationId, project_id: ProjectId }
+    /// # #[derive(Serialize, Deserialize, Task)]
+    /// # #[task(topic = "accounts", name = "report", version = 1)]
+    /// # struct Report { organization_id: OrganizationId, project_id: ProjectId }
+    /// # struct Accounts { units_of_work: std::sync::Arc<dyn UnitOfWorkFactory> }
+    /// # #[async_trait::async_trait]
+    /// impl TaskHandler<Book> for Accounts {
+    ///     async fn handle(&self, task: Book, ctx: &TaskContext) -> TaskResult {
+    ///         let mut unit_of_work = self.units_of_work.begin(ctx.tenant(), ctx.cause()).await?;
+    ///         ctx.claim(&mut *unit_of_work.inbox()).await?;
+    ///         // … what it changes, and what follows:
+    ///         let report = Report { organization_id: task.organization_id, project_id: task.project_id };
+    ///         unit_of_work.outbox().publish(report, TaskOptions::default()).await?;
+    ///         unit_of_work.commit().await?;
+    ///         completed()
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Stop::Done`] when it is done; [`InboxError`](crate::tasks::InboxError) by its class.
+    pub async fn claim<I: Inbox + ?Sized>(&self, inbox: &mut I) -> Result<(), Stop> {
+        match inbox.claim(&InboxMessage::of(&self.parts.task)).await? {
+            InboxClaim::First => Ok(()),
+            InboxClaim::Seen => Err(Stop::Done),
+        }
     }
 
     /// The value a repository found, or the end of this run as skipped with `reason`.

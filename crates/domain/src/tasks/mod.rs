@@ -6,6 +6,7 @@ mod dead_letter_operations;
 mod handler;
 mod held;
 mod history;
+mod inbox;
 mod inspection;
 mod outcome;
 mod queue;
@@ -24,6 +25,7 @@ pub use handler::{
 };
 pub use held::{HeldKeys, HeldTask, HeldTasks, HoldError};
 pub use history::{EndedTask, HistoryError, TaskHistory};
+pub use inbox::{Inbox, InboxClaim, InboxError, InboxMaintenance, InboxMessage, PayloadDigest};
 pub use inspection::{InspectionError, TaskDetails, TaskFilter, TaskInspector, TaskState, TaskSummary, TopicDepth};
 pub use outcome::{AttemptEnd, Outcome, Reason, Stop, Verdict, settle};
 pub use queue::{

@@ -27,6 +27,8 @@ pub enum Outcome {
 pub enum Stop {
     /// There is nothing to do; ends as [`Outcome::Skipped`].
     Skip(Reason),
+    /// An earlier run has done it; ends as [`Outcome::Completed`].
+    Done,
     /// Failed; what becomes of it depends on the failure's class and the attempts left.
     Failed {
         /// What went wrong.
@@ -118,6 +120,7 @@ pub fn settle(end: AttemptEnd, attempt: u32, policy: &RetryPolicy, jitter: f64) 
             Verdict::Finish(outcome)
         }
         AttemptEnd::Returned(Err(Stop::Skip(reason))) => Verdict::Finish(Outcome::Skipped(reason)),
+        AttemptEnd::Returned(Err(Stop::Done)) => Verdict::Finish(Outcome::Completed),
         AttemptEnd::Returned(Err(Stop::Failed { failure, retry_after })) => {
             after_failure(failure, retry_after, attempt, policy, jitter)
         }
@@ -226,6 +229,7 @@ mod tests {
                 "retry uncounted",
             ),
             (AttemptEnd::Returned(Err(Stop::Skip(Reason::new("gone")))), 9, "skipped"),
+            (AttemptEnd::Returned(Err(Stop::Done)), 9, "completed"),
             (failed(ErrorClass::Retryable), 2, "retry"),
             (failed(ErrorClass::Retryable), 3, "dead"),
             (failed(ErrorClass::Outage), 3, "retry uncounted"),

@@ -24,6 +24,8 @@ const GRANTS: &str = "\
         UNION ALL \
         SELECT 3, format('GRANT INSERT ON aftercommit.outbox TO %I', $1) \
         UNION ALL \
+        SELECT 3, format('GRANT SELECT, INSERT ON aftercommit.inbox TO %I', $1) \
+        UNION ALL \
         SELECT 4, format('GRANT SELECT, INSERT, UPDATE, DELETE ON reference.%I TO %I', relname, $1) \
         FROM pg_catalog.pg_class \
         WHERE relnamespace = to_regnamespace('reference') AND relkind = 'r' AND relforcerowsecurity AND relrowsecurity \
@@ -33,7 +35,7 @@ const GRANTS: &str = "\
         WHERE pronamespace = to_regnamespace('reference') \
             OR pronamespace = to_regnamespace('aftercommit') AND proname IN ( \
                 'clock', 'current_scope', 'current_organization', 'current_project', 'may_touch', 'is_tenant_id', \
-                'outbox_append', 'write_event' \
+                'outbox_append', 'write_event', 'inbox_claim' \
             ) \
     ) AS line (place, statement) ORDER BY place, statement";
 

@@ -27,6 +27,15 @@ pub(crate) enum Scope {
     Unknown,
 }
 
+/// What a transaction of `tenant` sees.
+pub(crate) const fn scope_of(tenant: &Tenant) -> &'static str {
+    match tenant {
+        Tenant::System => "system",
+        Tenant::Organization { .. } => "organization",
+        Tenant::Project { .. } => "project",
+    }
+}
+
 /// Rows to add, column by column, as one statement takes them.
 #[derive(Debug, Default)]
 pub(crate) struct NewRows {
@@ -100,11 +109,6 @@ impl NewRows {
         if self.len() == 1 && scope == Scope::Set {
             return self.insert_one(connection).await;
         }
-        let scope = match tenant {
-            Tenant::System => "system",
-            Tenant::Organization { .. } => "organization",
-            Tenant::Project { .. } => "project",
-        };
         sqlx::query("SELECT aftercommit.outbox_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
             .bind(self.ids)
             .bind(self.kinds)
@@ -114,7 +118,7 @@ impl NewRows {
             .bind(self.names)
             .bind(self.occurred)
             .bind(self.bodies)
-            .bind(scope)
+            .bind(scope_of(tenant))
             .bind(tenant.organization_id().map(OrganizationId::as_str))
             .bind(tenant.project_id().map(ProjectId::as_str))
             .execute(connection)

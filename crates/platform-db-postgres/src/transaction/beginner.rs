@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::loan::Loan;
+use crate::outbox::rows::scope_of;
 use crate::pooler::limits;
 use crate::transaction::PostgresTransaction;
 use crate::transaction::line::Line;
@@ -166,11 +167,7 @@ impl Beginner {
 
     /// One round trip: a transaction begins and knows its tenant.
     fn begin_sql(&self, tenant: &Tenant) -> String {
-        let scope = match tenant {
-            Tenant::System => "system",
-            Tenant::Organization { .. } => "organization",
-            Tenant::Project { .. } => "project",
-        };
+        let scope = scope_of(tenant);
         let mut sql = format!("BEGIN; SET LOCAL aftercommit.scope = '{scope}'");
         let organization = tenant.organization_id().map(OrganizationId::as_str);
         let project = tenant.project_id().map(ProjectId::as_str);

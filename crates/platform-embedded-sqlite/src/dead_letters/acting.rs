@@ -145,7 +145,11 @@ async fn carry_out(
         .bind(&ids)
         .execute(&mut *connection)
         .await?;
-    promote(connection, keys.iter().map(|(topic, scope)| (topic.as_str(), scope.as_str()))).await?;
+    promote(
+        connection,
+        keys.iter().map(|(topic, scope)| (topic.as_str(), scope.as_str())),
+    )
+    .await?;
     Ok(letters.into_iter().map(|(id, _)| id).collect())
 }
 

@@ -33,8 +33,7 @@ macro_rules! bind_filter {
 pub(super) use bind_filter;
 
 /// The columns of a [`LetterRow`].
-pub(super) const LETTER: &str =
-    "id, topic, attempts, failure, enqueued_at, died_at, coalesce(first_died_at, died_at) AS first_died_at, deaths, body";
+pub(super) const LETTER: &str = "id, topic, attempts, failure, enqueued_at, died_at, coalesce(first_died_at, died_at) AS first_died_at, deaths, body";
 
 #[derive(FromRow)]
 pub(super) struct LetterRow {
@@ -90,7 +89,11 @@ pub(crate) fn died_before(id: &str, died_at: &str) -> String {
               ORDER BY action.entry DESC LIMIT 1)"
         )
     };
-    format!("coalesce({}, 0) + 1, coalesce({}, {died_at})", last("deaths"), last("first_died_at"))
+    format!(
+        "coalesce({}, 0) + 1, coalesce({}, {died_at})",
+        last("deaths"),
+        last("first_died_at")
+    )
 }
 
 pub(super) async fn insert(connection: &mut SqliteConnection, letter: &DeadLetter) -> Result<(), sqlx::Error> {
@@ -108,7 +111,11 @@ pub(super) async fn insert(connection: &mut SqliteConnection, letter: &DeadLette
         .bind(letter.id.uuid())
         .bind(letter.topic.as_str())
         .bind(task.map_or("", |task| task.task.as_str()))
-        .bind(tenant.and_then(|tenant| tenant.organization_id()).map(OrganizationId::as_str))
+        .bind(
+            tenant
+                .and_then(|tenant| tenant.organization_id())
+                .map(OrganizationId::as_str),
+        )
         .bind(tenant.and_then(|tenant| tenant.project_id()).map(ProjectId::as_str))
         .bind(task.and_then(TaskEnvelope::ordering))
         .bind(i64::from(letter.attempts))
@@ -117,7 +124,11 @@ pub(super) async fn insert(connection: &mut SqliteConnection, letter: &DeadLette
         .bind(serde_json::to_string(&letter.failure).unwrap_or_default())
         .bind(micros(to_micros(letter.enqueued_at)))
         .bind(micros(to_micros(letter.died_at)))
-        .bind(cause.and_then(|cause| cause.correlation.as_ref()).map(CorrelationId::as_str))
+        .bind(
+            cause
+                .and_then(|cause| cause.correlation.as_ref())
+                .map(CorrelationId::as_str),
+        )
         .bind(cause.and_then(|cause| cause.causation).map(MessageId::uuid))
         .bind(letter.body.as_slice())
         .execute(connection)

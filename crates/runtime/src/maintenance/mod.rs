@@ -1,11 +1,11 @@
-//! What keeps the stores tidy: lost leases are freed, old outcomes and events forgotten.
+//! What keeps the stores tidy: lost leases are freed, old outcomes, events and claims forgotten.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::failure::Failure;
-use aftercommit_domain::tasks::QueueMaintenance;
+use aftercommit_domain::tasks::{InboxMaintenance, QueueMaintenance};
 use aftercommit_domain::time::{self, Clock};
 use metrics::{counter, describe_counter};
 use tokio_util::sync::CancellationToken;
@@ -16,13 +16,24 @@ use crate::lifecycle::Round;
 /// Outcomes or events removed in one step, so that no step holds the store for long.
 const PRUNE_BATCH: u32 = 1000;
 
-/// Frees what lost workers and relays held, and forgets old outcomes and events.
+/// Frees what lost workers and relays held, and forgets old outcomes, events and claims.
 pub struct Rescuer {
-    outbox: Arc<dyn Outbox>,
-    queue: Arc<dyn QueueMaintenance>,
-    event_log: Arc<dyn EventLog>,
-    clock: Arc<dyn Clock>,
+    ports: RescuerPorts,
     options: RescuerOptions,
+}
+
+/// What a rescuer looks after.
+pub struct RescuerPorts {
+    /// Its expired leases.
+    pub outbox: Arc<dyn Outbox>,
+    /// Its lost tasks and old outcomes.
+    pub queue: Arc<dyn QueueMaintenance>,
+    /// Its old events.
+    pub event_log: Arc<dyn EventLog>,
+    /// Its old claims.
+    pub inbox: Arc<dyn InboxMaintenance>,
+    /// What tells how old they are.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// How the rescuer works.
@@ -32,6 +43,8 @@ pub struct RescuerOptions {
     pub every: Duration,
     /// How long outcomes and published events are kept. Defaults to 14 days.
     pub keep_outcomes: Duration,
+    /// How long the inbox remembers what was done. Defaults to 14 days.
+    pub keep_claims: Duration,
 }
 
 impl Default for RescuerOptions {
@@ -39,30 +52,19 @@ impl Default for RescuerOptions {
         Self {
             every: Duration::from_secs(15),
             keep_outcomes: Duration::from_hours(14 * 24),
+            keep_claims: Duration::from_hours(14 * 24),
         }
     }
 }
 
 impl Rescuer {
     /// A rescuer over these ports.
-    pub fn new(
-        outbox: Arc<dyn Outbox>,
-        queue: Arc<dyn QueueMaintenance>,
-        event_log: Arc<dyn EventLog>,
-        clock: Arc<dyn Clock>,
-        options: RescuerOptions,
-    ) -> Self {
+    pub fn new(ports: RescuerPorts, options: RescuerOptions) -> Self {
         describe_counter!(
             "aftercommit_rescued_total",
             "Rows and tasks freed because the relay or worker that held them was lost"
         );
-        Self {
-            outbox,
-            queue,
-            event_log,
-            clock,
-            options,
-        }
+        Self { ports, options }
     }
 
     /// One look, then a wait. Tells `health` that it works before it waits.
@@ -70,21 +72,31 @@ impl Rescuer {
     /// # Errors
     /// A store is away. What another store holds was looked after all the same.
     pub async fn round(&self, health: &LoopHealth, stop: &CancellationToken) -> Result<Round, Failure> {
-        let rows = self.outbox.rescue_expired().await;
-        let tasks = self.queue.rescue_expired().await;
+        let RescuerPorts {
+            outbox,
+            queue,
+            event_log,
+            inbox,
+            clock,
+        } = &self.ports;
+        let rows = outbox.rescue_expired().await;
+        let tasks = queue.rescue_expired().await;
         for (what, freed) in [("outbox", rows.as_ref().ok()), ("tasks", tasks.as_ref().ok())] {
             if let Some(freed) = freed.filter(|freed| **freed > 0) {
                 counter!("aftercommit_rescued_total", "what" => what).increment(*freed);
                 tracing::warn!(what, freed, "freed what a lost worker or relay held");
             }
         }
-        let before = time::before(self.clock.now(), self.options.keep_outcomes);
-        let outcomes = in_steps(stop, || self.queue.prune_outcomes(before, PRUNE_BATCH)).await;
-        let events = in_steps(stop, || self.event_log.prune(before, PRUNE_BATCH)).await;
+        let before = time::before(clock.now(), self.options.keep_outcomes);
+        let outcomes = in_steps(stop, || queue.prune_outcomes(before, PRUNE_BATCH)).await;
+        let events = in_steps(stop, || event_log.prune(before, PRUNE_BATCH)).await;
+        let claimed_before = time::before(clock.now(), self.options.keep_claims);
+        let claims = in_steps(stop, || inbox.prune(claimed_before, PRUNE_BATCH)).await;
         rows.map_err(|error| Failure::of(&error))?;
         tasks.map_err(|error| Failure::of(&error))?;
         outcomes.map_err(|error| Failure::of(&error))?;
         events.map_err(|error| Failure::of(&error))?;
+        claims.map_err(|error| Failure::of(&error))?;
         health.succeeded();
         tokio::select! {
             () = stop.cancelled() => Ok(Round::Over),

@@ -65,7 +65,7 @@ pub(super) fn span(task: &TaskEnvelope, attempt: u32) -> Span {
 
 /// Runs the handler to one of its ends.
 pub(super) async fn run(
-    task: &TaskEnvelope,
+    task: &Arc<TaskEnvelope>,
     handler: &RegisteredHandler,
     attempt: u32,
     services: &AttemptServices,
@@ -80,12 +80,10 @@ pub(super) async fn run(
         return AttemptEnd::Expired;
     }
     let ctx = TaskContext::new(TaskContextParts {
-        task_id: task.id,
-        tenant: task.tenant.clone(),
+        task: Arc::clone(task),
         attempt,
         deadline: time::after(now, handler.timeout),
         cancellation: Arc::clone(&services.cancellation),
-        cause: task.cause_of_next(),
         clock: Arc::clone(&services.clock),
     });
     let run = AssertUnwindSafe(async { handler.handler.handle(task, &ctx).await }).catch_unwind();
@@ -110,7 +108,7 @@ pub(super) async fn run(
 const fn has_failed(end: &AttemptEnd) -> bool {
     match end {
         AttemptEnd::Returned(Err(Stop::Failed { .. })) | AttemptEnd::TimedOut(_) | AttemptEnd::Panicked(_) => true,
-        AttemptEnd::Returned(Ok(_) | Err(Stop::Skip(_)))
+        AttemptEnd::Returned(Ok(_) | Err(Stop::Skip(_) | Stop::Done))
         | AttemptEnd::Unreadable(_)
         | AttemptEnd::Expired
         | AttemptEnd::Interrupted => false,

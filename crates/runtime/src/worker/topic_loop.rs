@@ -191,7 +191,7 @@ impl Shared {
     async fn attempt(&self, delivery: Box<dyn Delivery>, permit: OwnedSemaphorePermit) {
         let attempt = delivery.attempt();
         let task = match attempt::read(delivery.task(), &self.topic, &self.services.limits) {
-            Ok(task) => task,
+            Ok(task) => Arc::new(task),
             Err(failure) => return self.refuse(delivery, permit, failure, None).await,
         };
         let Some(Runner { handler, ended }) = self.runners.get(&task.task) else {

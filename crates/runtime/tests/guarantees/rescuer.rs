@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::events::{EventLog, Outbox};
-use aftercommit_domain::tasks::{ConsumeOptions, QueueConsumer, TaskState};
+use aftercommit_domain::tasks::{ConsumeOptions, InboxClaim, QueueConsumer, TaskState};
 use aftercommit_domain::time::{days, seconds};
 use aftercommit_runtime::maintenance::RescuerOptions;
 use aftercommit_runtime::{EngineOptions, LoopStatus, Roles, RunningEngine};
@@ -140,6 +140,23 @@ async fn old_events_are_forgotten_in_batches_even_while_the_queue_is_away() {
     let cause = rig.report("rescuer").cause.unwrap();
     assert!(cause.starts_with("queue.unavailable"), "{cause}");
     engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_claims_are_forgotten_even_while_the_queue_is_away_and_new_ones_are_not() {
+    let rig = Rig::new();
+    let (old, new) = (rig.task(&deliver(1)), rig.task(&deliver(2)));
+    assert_eq!(rig.claim(&old).await, InboxClaim::First);
+    sleep(days(13)).await;
+    assert_eq!(rig.claim(&new).await, InboxClaim::First);
+    rig.store.always(Operation::PruneOutcomes, Fault::Fail);
+    let engine = start(&rig, RescuerOptions::default());
+    sleep(seconds(1)).await;
+    assert_eq!(rig.claim(&old).await, InboxClaim::Seen, "13 days are not 14");
+    sleep(days(2)).await;
+    engine.stop().await;
+    assert_eq!(rig.claim(&old).await, InboxClaim::First);
+    assert_eq!(rig.claim(&new).await, InboxClaim::Seen);
 }
 
 #[tokio::test(start_paused = true)]

@@ -95,7 +95,9 @@ pub async fn a_run_is_found_as_it_was_begun_and_listed_newest_first<P: Provider>
     };
     let written = taken.run.clone();
     assert!(put_back(provider, taken).await);
-    let found = ok("a run to be found", store.find(one.run.id)).await.expect("it is there");
+    let found = ok("a run to be found", store.find(one.run.id))
+        .await
+        .expect("it is there");
     assert!(found.stepped_at >= one.run.stepped_at);
     assert_eq!(
         BulkRun {
@@ -126,7 +128,10 @@ pub async fn who_orders_the_same_again_goes_on_with_the_run_that_is_not_over<P: 
     assert_eq!((again.run.id, again.goes_on), (second.run.id, true));
     provider.advance(BEGIN_AGAIN_WITHIN + seconds(60)).await;
     let third = begin(provider, &replay_of(provider, TOPIC)).await;
-    assert!(third.run.id != second.run.id && !third.goes_on, "nobody stepped it for long");
+    assert!(
+        third.run.id != second.run.id && !third.goes_on,
+        "nobody stepped it for long"
+    );
 }
 
 /// A run is gone on with by its id, over or not; the id of another order is refused.
@@ -135,7 +140,10 @@ pub async fn a_run_is_asked_for_by_its_id_and_an_id_of_another_order_is_refused<
     begin(provider, &run).await;
     end(provider, run.id, BulkState::Done).await;
     let again = begin(provider, &run).await;
-    assert_eq!((again.run.id, again.run.state, again.goes_on), (run.id, BulkState::Done, true));
+    assert_eq!(
+        (again.run.id, again.run.state, again.goes_on),
+        (run.id, BulkState::Done, true)
+    );
     let other = BulkRun {
         id: run.id,
         ..replay_of(provider, OTHER_TOPIC)

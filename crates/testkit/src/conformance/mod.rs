@@ -8,6 +8,7 @@
 //!
 //! aftercommit_testkit::outbox_conformance!(SqliteProvider);
 //! aftercommit_testkit::unit_of_work_conformance!(SqliteProvider);
+//! aftercommit_testkit::inbox_conformance!(SqliteProvider);
 //! aftercommit_testkit::queue_conformance!(SqliteProvider);
 //! aftercommit_testkit::event_log_conformance!(SqliteProvider);
 //! aftercommit_testkit::dead_letters_conformance!(SqliteProvider);
@@ -36,6 +37,7 @@ pub mod bulk_runs;
 pub mod dead_letters;
 pub mod event_log;
 pub mod held_tasks;
+pub mod inbox;
 mod messages;
 pub mod outbox;
 mod provider;
@@ -55,6 +57,7 @@ pub use suite::run;
 /// How many scenarios all suites have.
 pub const SCENARIOS: usize = outbox::SCENARIOS
     + unit_of_work::SCENARIOS
+    + inbox::SCENARIOS
     + queue::SCENARIOS
     + event_log::SCENARIOS
     + dead_letters::SCENARIOS

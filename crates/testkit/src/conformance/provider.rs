@@ -7,8 +7,8 @@ use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::tasks::{
-    DeadLetterOperations, DeadLetters, HeldTasks, QueueConsumer, QueueMaintenance, QueuePublisher, TaskHistory,
-    TaskInspector,
+    DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
+    TaskHistory, TaskInspector,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 
@@ -42,6 +42,9 @@ pub trait Provider: Sized + Sync + 'static {
 
     /// Begins transactions.
     fn units_of_work(&self) -> Arc<dyn UnitOfWorkFactory>;
+
+    /// Forgets old claims.
+    fn inbox_maintenance(&self) -> Arc<dyn InboxMaintenance>;
 
     /// The relay's side of the outbox.
     fn outbox(&self) -> Arc<dyn Outbox>;

@@ -85,6 +85,8 @@ pub enum Operation {
     RescueTasks,
     /// `QueueMaintenance::prune_outcomes`.
     PruneOutcomes,
+    /// `InboxMaintenance::prune`.
+    PruneClaims,
     /// `DeadLetters::add`.
     Bury,
 }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::{EventEnvelope, TaskEnvelope};
 use aftercommit_domain::events::{
-    Claim, Claimed, EventCursor, EventFilter, EventLog, EventLogError, LoggedEvent, Marked, Outbox, OutboxError, OutboxStats,
-    OutboxTransfer, QuarantinedRow, Release,
+    Claim, Claimed, EventCursor, EventFilter, EventLog, EventLogError, LoggedEvent, Marked, Outbox, OutboxError,
+    OutboxStats, OutboxTransfer, QuarantinedRow, Release,
 };
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::{DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError};
+use aftercommit_domain::tasks::{
+    DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError, InboxError, InboxMaintenance,
+};
 use aftercommit_domain::time::Timestamp;
 use async_trait::async_trait;
 
@@ -106,6 +108,18 @@ impl<P: EventLog> EventLog for Faulty<P> {
 
     async fn find(&self, id: MessageId) -> Result<Option<LoggedEvent>, EventLogError> {
         self.inner.find(id).await
+    }
+}
+
+#[async_trait]
+impl<P: InboxMaintenance> InboxMaintenance for Faulty<P> {
+    async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, InboxError> {
+        let away = || InboxError::Unavailable {
+            operation: "prune",
+            reason: REASON.into(),
+        };
+        let prune = self.inner.prune(before, limit);
+        self.script.around(Operation::PruneClaims, prune, away).await
     }
 }
 

@@ -91,9 +91,8 @@ impl BulkRuns for InMemory {
     async fn put_back(&self, taken: TakenBulkRun) -> Result<bool, BulkRunsError> {
         let now = self.now();
         let mut state = self.lock();
-        let own = |kept: &&mut Kept| {
-            kept.run.id == taken.run.id && kept.taken.is_some_and(|(token, _)| token == taken.token)
-        };
+        let own =
+            |kept: &&mut Kept| kept.run.id == taken.run.id && kept.taken.is_some_and(|(token, _)| token == taken.token);
         let Some(kept) = state.bulk.runs.iter_mut().find(own) else {
             return Ok(false);
         };

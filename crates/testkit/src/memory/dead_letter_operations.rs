@@ -24,10 +24,14 @@ impl DeadLetterOperations for InMemory {
         let mut groups: Vec<DeadLetterGroup> = Vec::new();
         for letter in state.dead.letters.iter().filter(|letter| filter.fits(letter)) {
             let (fingerprint, died_at) = (letter.failure.fingerprint(), letter.died_at);
-            let task = letter.task.as_ref().map(|task| task.task.to_string()).unwrap_or_default();
-            let known = groups.iter_mut().find(|group| {
-                (&group.fingerprint, &group.topic, &group.task) == (&fingerprint, &letter.topic, &task)
-            });
+            let task = letter
+                .task
+                .as_ref()
+                .map(|task| task.task.to_string())
+                .unwrap_or_default();
+            let known = groups
+                .iter_mut()
+                .find(|group| (&group.fingerprint, &group.topic, &group.task) == (&fingerprint, &letter.topic, &task));
             if let Some(group) = known {
                 group.letters += 1;
                 group.message.clone_from(&letter.failure.message);
@@ -78,7 +82,9 @@ impl DeadLetterOperations for InMemory {
             .filter(|letter| batch.filter.fits(letter) && !state.was_acted_on(letter.id, batch.bulk_run))
             .map(|letter| letter.id)
             .collect();
-        let acted = wanted.into_iter().filter_map(|id| state.act(id, by, None, self.limits()));
+        let acted = wanted
+            .into_iter()
+            .filter_map(|id| state.act(id, by, None, self.limits()));
         let acted = acted.take(list_limit(Some(batch.limit))).collect();
         drop(state);
         self.shared.queue_changed.notify_waiters();

@@ -40,7 +40,12 @@ impl Letters {
     /// Keeps a letter; one that died before tells how often and since when.
     pub(super) fn add(&mut self, letter: DeadLetter) {
         let here = self.take(letter.id).map(|old| (old.deaths, old.first_died_at));
-        let replayed = || self.records.iter().rev().find(|record| record.action.letter == letter.id);
+        let replayed = || {
+            self.records
+                .iter()
+                .rev()
+                .find(|record| record.action.letter == letter.id)
+        };
         let before = here.or_else(|| replayed().map(|record| (record.deaths, record.first_died_at)));
         let (deaths, first_died_at) = before.unwrap_or((0, letter.died_at));
         self.letters.push(DeadLetter {

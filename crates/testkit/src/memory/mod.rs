@@ -10,6 +10,7 @@ mod deliveries;
 mod event_log;
 mod held;
 mod history;
+mod inbox;
 mod outbox;
 mod queue;
 mod task_inspector;
@@ -56,6 +57,7 @@ struct State {
     events: event_log::Events,
     dead: dead_letters::Letters,
     bulk: bulk_runs::Runs,
+    inbox: inbox::Claims,
 }
 
 impl InMemory {

@@ -3,10 +3,12 @@
 use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant};
 use aftercommit_domain::events::{OutboxError, OutboxMessage, OutboxWriter};
 use aftercommit_domain::ids::MessageId;
+use aftercommit_domain::tasks::Inbox;
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 
 use super::InMemory;
+use super::inbox::{MemoryInbox, OpenClaims};
 use super::outbox::NewRow;
 
 struct MemoryUnitOfWork {
@@ -14,6 +16,7 @@ struct MemoryUnitOfWork {
     tenant: Tenant,
     cause: Cause,
     rows: Vec<NewRow>,
+    claims: OpenClaims,
 }
 
 struct MemoryOutboxWriter<'a> {
@@ -28,6 +31,7 @@ impl UnitOfWorkFactory for InMemory {
             tenant: tenant.clone(),
             cause: cause.clone(),
             rows: Vec::new(),
+            claims: OpenClaims::new(self.clone()),
         }))
     }
 }
@@ -38,11 +42,19 @@ impl UnitOfWork for MemoryUnitOfWork {
         Box::new(MemoryOutboxWriter { unit_of_work: self })
     }
 
+    fn inbox(&mut self) -> Box<dyn Inbox + '_> {
+        Box::new(MemoryInbox {
+            tenant: self.tenant.clone(),
+            claims: &mut self.claims,
+        })
+    }
+
     fn tenant(&self) -> &Tenant {
         &self.tenant
     }
 
-    async fn commit(self: Box<Self>) -> Result<(), CommitError> {
+    async fn commit(mut self: Box<Self>) -> Result<(), CommitError> {
+        self.claims.commit();
         self.provider.lock().outbox.add(self.rows);
         self.provider.shared.outbox_changed.notify_waiters();
         Ok(())

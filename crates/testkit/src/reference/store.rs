@@ -13,9 +13,11 @@ use aftercommit_domain::reference::organizations::OrganizationRepository;
 use aftercommit_domain::reference::projects::ProjectRepository;
 use aftercommit_domain::reference::records::RecordRepository;
 use aftercommit_domain::reference::requests::RequestRepository;
+use aftercommit_domain::reference::usage::UsageRepository;
 use aftercommit_domain::reference::{
     Digest, InvitationId, ReferenceReader, ReferenceUnitOfWork, ReferenceUnitOfWorkFactory,
 };
+use aftercommit_domain::tasks::Inbox;
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 use tokio::sync::OwnedMutexGuard;
@@ -69,6 +71,7 @@ impl MemoryReference {
             + tables.invitations.len()
             + tokens
             + tables.records.len()
+            + tables.usage.len()
             + tables.requests.len()
     }
 
@@ -108,6 +111,10 @@ impl ReferenceUnitOfWorkFactory for MemoryReference {
 impl UnitOfWork for MemoryReferenceUnitOfWork {
     fn outbox(&mut self) -> Box<dyn OutboxWriter + '_> {
         self.kit.outbox()
+    }
+
+    fn inbox(&mut self) -> Box<dyn Inbox + '_> {
+        self.kit.inbox()
     }
 
     fn tenant(&self) -> &Tenant {
@@ -165,6 +172,10 @@ impl ReferenceUnitOfWork for MemoryReferenceUnitOfWork {
     }
 
     fn records(&mut self) -> Box<dyn RecordRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn usage(&mut self) -> Box<dyn UsageRepository + '_> {
         Box::new(self.rows())
     }
 

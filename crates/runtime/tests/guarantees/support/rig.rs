@@ -11,7 +11,8 @@ use aftercommit_domain::events::{
 use aftercommit_domain::ids::{Ids, MessageId};
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
-    DeadLetter, DeadLetters, QueuePublisher, Task, TaskDetails, TaskInspector, TaskOptions, TaskState,
+    DeadLetter, DeadLetters, InboxClaim, InboxMessage, QueuePublisher, Task, TaskDetails, TaskInspector, TaskOptions,
+    TaskState,
 };
 use aftercommit_domain::time::{Clock, Timestamp};
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
@@ -61,6 +62,7 @@ impl Rig {
             queue_maintenance: Arc::new(self.store.clone()),
             event_log: Arc::new(self.store.clone()),
             event_feed: None,
+            inbox: Arc::new(self.store.clone()),
             dead_letters: Arc::new(self.store.clone()),
             envelopes: self.envelopes.clone(),
             clock: Arc::clone(&self.clock),
@@ -189,6 +191,14 @@ impl Rig {
             result.unwrap();
         }
         id
+    }
+
+    /// Claims a task as its handler would, in a transaction of its own.
+    pub(crate) async fn claim(&self, task: &TaskEnvelope) -> InboxClaim {
+        let mut unit_of_work = self.store.inner().begin(&task.tenant, &Cause::root()).await.unwrap();
+        let claim = unit_of_work.inbox().claim(&InboxMessage::of(task)).await.unwrap();
+        unit_of_work.commit().await.unwrap();
+        claim
     }
 
     pub(crate) async fn outbox_stats(&self) -> OutboxStats {

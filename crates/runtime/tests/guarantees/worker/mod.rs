@@ -3,6 +3,7 @@
 mod consuming;
 mod context;
 mod failures;
+mod inbox;
 mod limits;
 mod outcomes;
 mod reading;

@@ -10,9 +10,7 @@ use aftercommit_domain::time::{Clock, seconds};
 
 use super::{all, kill, replay};
 use crate::conformance::messages::{OTHER_TOPIC, TOPIC};
-use crate::conformance::support::{
-    consume, envelope, failure, next, nothing_comes, ok, publish, soon, take, task_id,
-};
+use crate::conformance::support::{consume, envelope, failure, next, nothing_comes, ok, publish, soon, take, task_id};
 use crate::conformance::{Messages, Provider};
 
 async fn actions<P: Provider>(provider: &P, letter: Option<MessageId>) -> Vec<DeadLetterAction> {
@@ -85,7 +83,11 @@ pub async fn what_was_done_to_letters_is_recorded_with_who_when_and_what<P: Prov
     provider.advance(seconds(1)).await;
     let letters = provider.dead_letters();
     assert_eq!(ok("a discard", letters.discard(&[other], "bob")).await, [other]);
-    assert!(ok("a second discard", letters.discard(&[other], "eve")).await.is_empty());
+    assert!(
+        ok("a second discard", letters.discard(&[other], "eve"))
+            .await
+            .is_empty()
+    );
     let done = actions(provider, None).await;
     let expected = [
         (DeadLetterAct::Discard, "bob", other, &late),
@@ -136,9 +138,15 @@ pub async fn letters_are_counted_by_what_they_have_in_common_the_biggest_group_f
     assert_eq!(found.iter().map(short).collect::<Vec<_>>(), expected);
     let listed = all(provider).await;
     let biggest = &found[0];
-    assert_eq!((biggest.task.as_str(), biggest.message.as_str()), ("send", "no mailbox 3"));
+    assert_eq!(
+        (biggest.task.as_str(), biggest.message.as_str()),
+        ("send", "no mailbox 3")
+    );
     assert_eq!(biggest.fingerprint, refused(9).fingerprint());
-    assert_eq!((biggest.first_died_at, biggest.last_died_at), (listed[2].died_at, listed[0].died_at));
+    assert_eq!(
+        (biggest.first_died_at, biggest.last_died_at),
+        (listed[2].died_at, listed[0].died_at)
+    );
     let of_topic = DeadLetterFilter {
         topic: Some(OTHER_TOPIC),
         ..none.clone()
@@ -206,7 +214,11 @@ pub async fn a_bulk_run_acts_on_the_oldest_that_fit_and_on_each_once<P: Provider
         dies_again(provider, &failure()).await;
     }
     assert_eq!(act(provider, &replays).await, ids[2..4]);
-    assert_eq!(act(provider, &replays).await, ids[4..], "fewer than asked for: no other fits");
+    assert_eq!(
+        act(provider, &replays).await,
+        ids[4..],
+        "fewer than asked for: no other fits"
+    );
     assert_eq!(act(provider, &replays).await, [], "each once");
     let done = actions(provider, None).await;
     assert!(done.iter().all(|action| action.bulk_run == Some(replays.bulk_run)));
@@ -304,6 +316,10 @@ pub async fn old_records_of_what_was_done_are_forgotten_in_steps<P: Provider>(pr
         let forgotten = ok("old records to be forgotten", operations.prune_actions(before, 2)).await;
         assert_eq!(forgotten, expected);
     }
-    let left: Vec<MessageId> = actions(provider, None).await.iter().map(|action| action.letter).collect();
+    let left: Vec<MessageId> = actions(provider, None)
+        .await
+        .iter()
+        .map(|action| action.letter)
+        .collect();
     assert_eq!(left, ids[3..]);
 }
