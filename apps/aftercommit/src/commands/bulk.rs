@@ -46,7 +46,7 @@ struct Step {
 /// Begins what is ordered, or goes on with it, and drives it to its end.
 pub(super) async fn order(client: &AdminClient, order: &Order<'_>) -> Result<BulkRun, CommandError> {
     let Begun { goes_on, run } = client.post("/bulk-runs", order).await?.read()?;
-    if goes_on {
+    if goes_on && run.state == BulkState::Going {
         eprintln!(
             "going on with {}, which {} began at {}",
             run.id,
@@ -68,6 +68,9 @@ pub(super) async fn find(client: &AdminClient, id: MessageId) -> Result<BulkRun,
 }
 
 async fn drive(client: &AdminClient, mut run: BulkRun) -> Result<BulkRun, CommandError> {
+    if run.state != BulkState::Going {
+        eprintln!("{} was over before: nothing new is done", run.id);
+    }
     let mut progress = Progress::new();
     let (mut moved, mut failures) = (Instant::now(), 0);
     while run.state == BulkState::Going {

@@ -127,6 +127,7 @@ pub(super) fn describe(answer: &Answer) -> Result<String, CommandError> {
 fn died_before(letter: &Letter) -> String {
     match letter.deaths {
         0 | 1 => "never".into(),
+        2 => format!("once, at {}", shown(letter.first_died_at)),
         deaths => format!("{} times since {}", deaths - 1, shown(letter.first_died_at)),
     }
 }

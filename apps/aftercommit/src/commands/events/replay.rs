@@ -96,8 +96,8 @@ fn told(preview: &Preview) -> String {
     let more = if preview.more { "more than " } else { "" };
     let mut text = match (preview.first, preview.last) {
         (Some(first), Some(last)) => format!(
-            "{more}{} events, published from {} to {}\n",
-            preview.events,
+            "{more}{}, published from {} to {}\n",
+            number(preview.events, "event"),
             shown(first),
             shown(last)
         ),
@@ -109,21 +109,31 @@ fn told(preview: &Preview) -> String {
     }
     text = format!("{text}\n{}", table.render("no tasks follow from them"));
     if preview.without_tasks > 0 {
-        text = format!("{text}{} events lead to nothing\n", preview.without_tasks);
+        text = format!(
+            "{text}{} with nothing to follow\n",
+            number(preview.without_tasks, "event")
+        );
     }
     with_problems(text, preview.failed, &preview.problems)
 }
 
 fn summary(client: &AdminClient, run: &BulkRun) -> String {
     let mut text = format!(
-        "replayed {} events as {} tasks, by the replay {}\n",
-        run.done, run.tasks, run.id
+        "replayed {} as {}, by the replay {}\n",
+        number(run.done, "event"),
+        number(run.tasks, "task"),
+        run.id
     );
     text = with_problems(text, run.failed, &run.problems);
     if run.tasks > 0 && !client.is_process_running() {
         text = format!("{text}\n{}", goes_on(client));
     }
     text
+}
+
+fn number(of: u64, what: &str) -> String {
+    let s = if of == 1 { "" } else { "s" };
+    format!("{of} {what}{s}")
 }
 
 fn with_problems(mut text: String, failed: u64, problems: &[String]) -> String {
