@@ -39,7 +39,10 @@ impl BulkRuns for PostgresBulkRuns {
             .run(move |connection| Box::pin(async move { begin(connection, run).await }))
             .await;
         match begun.map_err(|error| unavailable("begin", &error))? {
-            Begun::New(run) => Ok(BegunBulkRun { run, goes_on: false }),
+            Begun::New(run) => Ok(BegunBulkRun {
+                run: *run,
+                goes_on: false,
+            }),
             Begun::GoesOn(row) => {
                 let run = row.into_run()?;
                 if run.id == asked.id && run.request != asked.request {
@@ -148,7 +151,7 @@ impl BulkRuns for PostgresBulkRuns {
 }
 
 enum Begun {
-    New(BulkRun),
+    New(Box<BulkRun>),
     GoesOn(RunRow),
 }
 
@@ -192,7 +195,7 @@ async fn begin(connection: &mut PgConnection, run: BulkRun) -> Result<Begun, sql
         .bind(document(&run))
         .execute(&mut *transaction)
         .await?;
-        Begun::New(run)
+        Begun::New(Box::new(run))
     };
     transaction.commit().await?;
     Ok(begun)

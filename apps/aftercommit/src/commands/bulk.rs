@@ -13,7 +13,7 @@ use crate::commands::program;
 use crate::printable::printable;
 
 /// How long nothing may happen while what was replayed waits for a process to run it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a step that did not work is asked for again.
 const TRIES: u32 = 5;
 /// The longest wait between two steps.

@@ -222,7 +222,7 @@ impl BulkRunner {
         logged: &LoggedEvent,
         replay_id: MessageId,
         route: Option<&DispatchTarget>,
-    ) -> Result<Vec<TaskEnvelope>, String> {
+    ) -> Result<Vec<Following>, String> {
         let event = &logged.event;
         let told = |error: &dyn std::error::Error| bounded_text(&format!("{} {}: {error}", event.name, event.id));
         let envelopes = &self.ports.envelopes;
@@ -232,37 +232,52 @@ impl BulkRunner {
         dispatches
             .into_iter()
             .filter(|(_, dispatch)| route.is_none_or(|route| route == dispatch.target()))
-            .map(|(id, dispatch)| dispatch.envelope(envelopes, id, &cause).map_err(|error| told(&error)))
+            .map(|(id, dispatch)| {
+                let task = dispatch.envelope(envelopes, id, &cause).map_err(|error| told(&error))?;
+                // Who asks for this very route wants it done.
+                let is_best_effort = dispatch.is_best_effort() && route.is_none();
+                Ok(Following { task, is_best_effort })
+            })
             .collect()
     }
 
     /// Publishes all, or errs while the queue is away: then all are to be published again. Answers how many there are on
-    /// their topics, and why the others can never be.
-    async fn publish(&self, tasks: Vec<TaskEnvelope>) -> Result<(u64, Vec<String>), BulkError> {
-        if tasks.is_empty() {
+    /// their topics, and why the others are not: they can never be, or are of best effort.
+    async fn publish(&self, following: Vec<Following>) -> Result<(u64, Vec<String>), BulkError> {
+        if following.is_empty() {
             return Ok((0, Vec::new()));
         }
-        let names: Vec<String> = tasks
-            .iter()
-            .map(|task| format!("{}/{} {}", task.topic, task.task, task.id))
-            .collect();
         let unanswered = || PublishError::Unknown {
             reason: "no answer".into(),
         };
+        let tasks = following.iter().map(|one| one.task.clone()).collect();
         let results = timeout(PUBLISH_DEADLINE, self.ports.queue.publish(tasks)).await;
         let mut results = results.unwrap_or_default().into_iter();
         let (mut published, mut refused) = (0, Vec::new());
-        for name in names {
-            match results.next().unwrap_or_else(|| Err(unanswered())) {
-                Ok(_) => published += 1,
-                Err(error) => match error.class() {
-                    ErrorClass::Permanent => refused.push(bounded_text(&format!("{name}: {error}"))),
-                    ErrorClass::Retryable | ErrorClass::Outage | ErrorClass::RateLimited => return Err(error.into()),
-                },
+        for Following { task, is_best_effort } in following {
+            let Err(error) = results.next().unwrap_or_else(|| Err(unanswered())) else {
+                published += 1;
+                continue;
+            };
+            match error.class() {
+                ErrorClass::Retryable | ErrorClass::Outage | ErrorClass::RateLimited if !is_best_effort => {
+                    return Err(error.into());
+                }
+                ErrorClass::Permanent | ErrorClass::Retryable | ErrorClass::Outage | ErrorClass::RateLimited => {
+                    let problem = format!("{}/{} {}: {error}", task.topic, task.task, task.id);
+                    refused.push(bounded_text(&problem));
+                }
             }
         }
         Ok((published, refused))
     }
+}
+
+/// A task that follows from a replayed event.
+struct Following {
+    task: TaskEnvelope,
+    /// The rest goes on without it.
+    is_best_effort: bool,
 }
 
 impl EventPreview {
@@ -274,7 +289,7 @@ impl EventPreview {
         match runner.tasks_of(logged, logged.event.id, route) {
             Ok(tasks) if tasks.is_empty() => self.without_tasks += 1,
             Ok(tasks) => {
-                for task in tasks {
+                for Following { task, .. } in tasks {
                     *self.tasks.entry(format!("{}/{}", task.topic, task.task)).or_default() += 1;
                 }
             }

@@ -82,7 +82,8 @@ pub async fn a_run_is_found_as_it_was_begun_and_listed_newest_first<P: Provider>
     assert_eq!(found, Some(one.run.clone()));
     let listed = ok("runs to be listed", store.list(None)).await;
     assert_eq!(listed, [other.run.clone(), one.run.clone()]);
-    assert_eq!(ok("a run to be listed", store.list(Some(1))).await, [other.run.clone()]);
+    let newest = ok("a run to be listed", store.list(Some(1))).await;
+    assert_eq!(newest, std::slice::from_ref(&other.run));
     let mut taken = take(provider, one.run.id).await.expect("it is free");
     assert!(taken.now >= taken.run.begun_at);
     taken.run = BulkRun {
@@ -123,7 +124,7 @@ pub async fn who_orders_the_same_again_goes_on_with_the_run_that_is_not_over<P: 
     assert!(second.run.id != first.id && !second.goes_on, "the first is over");
     provider.advance(BEGIN_AGAIN_WITHIN / 2).await;
     end(provider, second.run.id, BulkState::Going).await;
-    provider.advance(BEGIN_AGAIN_WITHIN - seconds(60)).await;
+    provider.advance(BEGIN_AGAIN_WITHIN.mul_f64(0.9)).await;
     let again = begin(provider, &replay_of(provider, TOPIC)).await;
     assert_eq!((again.run.id, again.goes_on), (second.run.id, true));
     provider.advance(BEGIN_AGAIN_WITHIN + seconds(60)).await;
