@@ -279,6 +279,7 @@ impl Outbox for InMemory {
         };
         let wait = due.map_or(idle, |due| until(now, due).min(idle));
         tokio::select! {
+            biased;
             () = changed => {}
             () = tokio::time::sleep(wait) => {}
         }
