@@ -35,6 +35,10 @@ impl Clock for MachineClock {
         let right = after(start, self.started.elapsed());
         let ahead = self.ahead.load(Ordering::Relaxed);
         let off = Duration::from_millis(ahead.unsigned_abs());
-        to_micros(if ahead < 0 { before(right, off) } else { after(right, off) })
+        to_micros(if ahead < 0 {
+            before(right, off)
+        } else {
+            after(right, off)
+        })
     }
 }

@@ -22,7 +22,9 @@ pub(crate) async fn change_order(world: Arc<World>, index: u32) {
     let mut number = 0;
     while number < world.scenario.changes {
         sleep(dice.millis(1, 6000)).await;
-        let Some(process) = world.any_process(&dice) else { continue };
+        let Some(process) = world.any_process(&dice) else {
+            continue;
+        };
         number += 1;
         let change = Change {
             organization: i64::from(index % 2),

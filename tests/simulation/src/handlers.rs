@@ -65,7 +65,9 @@ impl<E: Errand> TaskHandler<E> for Worker {
                 return Ok(Outcome::Snoozed(link.dice.millis(10, 3000)));
             }
             Plan::Kill(times) if ledger.once_more(work, change, times) => {
-                link.world.timeline.fault(link.process, "a handler kills its process", 0);
+                link.world
+                    .timeline
+                    .fault(link.process, "a handler kills its process", 0);
                 link.threads.die_here().await
             }
             Plan::Skip => return skipped("the plan says so"),
@@ -95,7 +97,11 @@ impl<E: Errand> TaskHandler<E> for Worker {
         }
         transaction.effect(work, change);
         transaction.commit().await?;
-        if fails_now { failed(ErrorClass::Retryable) } else { completed() }
+        if fails_now {
+            failed(ErrorClass::Retryable)
+        } else {
+            completed()
+        }
     }
 }
 
@@ -104,19 +110,25 @@ impl Worker {
     async fn think(&self) {
         let dice = &self.ports.link.dice;
         if dice.happens(300) {
-            let time = if dice.happens(50) { dice.millis(100, 4000) } else { dice.millis(1, 40) };
+            let time = if dice.happens(50) {
+                dice.millis(100, 4000)
+            } else {
+                dice.millis(1, 40)
+            };
             sleep(time).await;
         }
     }
 
-    /// Counts a run for as long as it lasts: of its topic in its process, and of the world.
-    fn one_more_running(&self) -> [Counted; 2] {
+    /// Counts a run for as long as it lasts.
+    fn one_more_running(&self) -> Counted {
         let world = &self.ports.link.world;
-        let counted = [&self.running, &world.running].map(Counted::within);
+        let counted = Counted::within(&self.running);
         let running = self.running.load(Ordering::Relaxed);
         let allowed = world.scenario.concurrency;
         if running > allowed {
-            world.ledger.must_not(format!("bounds: {running} handlers of a topic at once, {allowed} allowed"));
+            world.ledger.must_not(format!(
+                "bounds: {running} handlers of a topic at once, {allowed} allowed"
+            ));
         }
         counted
     }

@@ -14,6 +14,7 @@ mod contracts;
 mod counted;
 mod customers;
 mod dice;
+mod fences;
 mod handlers;
 mod ledger;
 mod link;

@@ -81,7 +81,9 @@ impl Link {
             _ => {}
         }
         let answer = call.await;
-        self.world.timeline.step(self.process, what, if answer.is_ok() { "ok" } else { "failed" }, 0);
+        self.world
+            .timeline
+            .step(self.process, what, if answer.is_ok() { "ok" } else { "failed" }, 0);
         if course.fault == Some(CallFault::DieAfter) {
             self.threads.die_here().await;
         }
@@ -119,11 +121,9 @@ impl Link {
         }
         let fault = self.dice.pick(&scenario.calls)?;
         let fits = match fault {
-            CallFault::Refuse
-            | CallFault::LoseReply
-            | CallFault::Slow
-            | CallFault::DieBefore
-            | CallFault::DieAfter => true,
+            CallFault::Refuse | CallFault::LoseReply | CallFault::Slow | CallFault::DieBefore | CallFault::DieAfter => {
+                true
+            }
             CallFault::Hang => kind != Kind::Patient,
             CallFault::Late | CallFault::Twice | CallFault::Partly | CallFault::RefuseSome => kind == Kind::Publish,
         };

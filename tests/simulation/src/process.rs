@@ -107,7 +107,12 @@ fn engine_ports(world: &World, ports: &Ports, clock: &Arc<MachineClock>) -> Engi
         event_feed: None,
         inbox: shared(),
         dead_letters: shared(),
-        envelopes: EnvelopeFactory::new(world.codec.clone(), Arc::clone(&world.ids), Arc::clone(&clock), "/world"),
+        envelopes: EnvelopeFactory::new(
+            world.codec.clone(),
+            Arc::clone(&world.ids),
+            Arc::clone(&clock),
+            "/world",
+        ),
         clock,
         randomness,
     }
@@ -143,7 +148,10 @@ fn options(scenario: &Scenario) -> EngineOptions {
         prefetch_factor: scenario.prefetch_factor,
         timeout: TIMEOUT,
         lease: Scenario::LEASE,
-        topics: topics.into_iter().filter_map(|topic| Some((topic.parse().ok()?, retries))).collect(),
+        topics: topics
+            .into_iter()
+            .filter_map(|topic| Some((topic.parse().ok()?, retries)))
+            .collect(),
         grace: ShutdownGrace {
             finish: seconds(4),
             cancel: seconds(2),
@@ -174,13 +182,7 @@ pub(crate) async fn live(world: Arc<World>, number: usize, end: CancellationToke
 }
 
 /// Answers whether its life is over for good.
-async fn among_blows(
-    world: &World,
-    number: usize,
-    process: &Process,
-    dice: &Dice,
-    end: &CancellationToken,
-) -> bool {
+async fn among_blows(world: &World, number: usize, process: &Process, dice: &Dice, end: &CancellationToken) -> bool {
     loop {
         let calm = dice.millis(1, world.scenario.calm * 2);
         tokio::select! {
@@ -198,7 +200,9 @@ async fn among_blows(
         if world.is_healed() {
             continue;
         }
-        let Some(blow) = dice.pick(&world.scenario.blows) else { continue };
+        let Some(blow) = dice.pick(&world.scenario.blows) else {
+            continue;
+        };
         if !suffer(world, number, process, dice, blow).await {
             return false;
         }
@@ -214,7 +218,11 @@ async fn suffer(world: &World, number: usize, process: &Process, dice: &Dice, bl
             false
         }
         Blow::StandStill => {
-            let time = if dice.happens(500) { dice.millis(100, 7000) } else { dice.millis(7000, 30_000) };
+            let time = if dice.happens(500) {
+                dice.millis(100, 7000)
+            } else {
+                dice.millis(7000, 30_000)
+            };
             world.timeline.fault(number, "it stands still", as_millis(time));
             process.threads.stand_still();
             process.ports.store.suspend();
@@ -227,7 +235,9 @@ async fn suffer(world: &World, number: usize, process: &Process, dice: &Dice, bl
         Blow::Stop => {
             world.timeline.fault(number, "it is stopped", 0);
             let outcome = process.stop().await;
-            world.timeline.step(number, "stop", "ended", outcome.map_or(9, |outcome| outcome as u64));
+            world
+                .timeline
+                .step(number, "stop", "ended", outcome.map_or(9, |outcome| outcome as u64));
             false
         }
         Blow::Cut => {

@@ -90,13 +90,7 @@ impl Scenario {
             CallFault::Partly,
             CallFault::RefuseSome,
         ];
-        let blows = [
-            Blow::Die,
-            Blow::StandStill,
-            Blow::Stop,
-            Blow::Cut,
-            Blow::SetClock,
-        ];
+        let blows = [Blow::Die, Blow::StandStill, Blow::Stop, Blow::Cut, Blow::SetClock];
         let concurrency = dice.pick(&[1, 2, 4]).unwrap_or(1);
         Self {
             processes: usize::try_from(dice.between(1, 3)).unwrap_or(1),

@@ -54,7 +54,11 @@ impl Timeline {
 
     fn say(&self, process: usize, what: std::fmt::Arguments<'_>) {
         let at = self.millis();
-        self.lines().push(format!("{:>3}.{:03} s  process {process}: {what}", at / 1000, at % 1000));
+        self.lines().push(format!(
+            "{:>3}.{:03} s  process {process}: {what}",
+            at / 1000,
+            at % 1000
+        ));
     }
 
     /// Milliseconds since the start.

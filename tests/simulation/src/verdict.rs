@@ -91,7 +91,11 @@ async fn of_change(
             Fate::Dead => effects == 0 && state == Some(TaskState::Dead),
         };
         if !is_right && effects <= 1 {
-            let word = if effects == 0 && plan.fate() == Fate::Done { "lost" } else { "unaccounted" };
+            let word = if effects == 0 && plan.fate() == Fate::Done {
+                "lost"
+            } else {
+                "unaccounted"
+            };
             wrong.push(format!("{word}: {}", what()));
         }
     }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::clock::MachineClock;
 use crate::dice::Dice;
+use crate::fences::Fences;
 use crate::ledger::Ledger;
 use crate::process::Process;
 use crate::scenario::Scenario;
@@ -25,13 +26,14 @@ pub(crate) struct World {
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) codec: Codec,
     pub(crate) ledger: Ledger,
+    pub(crate) fences: Fences,
     pub(crate) timeline: Timeline,
     /// Those that live, by number.
     processes: Mutex<Vec<Option<Arc<Process>>>>,
     healed: AtomicBool,
     /// Publishes that are still on their way although nobody waits for them.
     pub(crate) on_the_way: AtomicUsize,
-    /// Runs of handlers that are not over.
+    /// Deliveries that are not settled, those of lost leases included.
     pub(crate) running: Arc<AtomicUsize>,
 }
 
@@ -54,6 +56,7 @@ impl World {
             ids,
             codec,
             ledger: Ledger::default(),
+            fences: Fences::default(),
             timeline: Timeline::start(keeps_steps),
             healed: AtomicBool::new(false),
             on_the_way: AtomicUsize::new(0),

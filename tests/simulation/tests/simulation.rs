@@ -11,7 +11,9 @@ use aftercommit_simulation::{Report, simulate};
 #[expect(clippy::disallowed_methods, reason = "this is how a person asks for more seeds")]
 fn number(variable: &str, otherwise: u64) -> u64 {
     match std::env::var(variable) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")),
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable} is no number: {text}")),
         Err(_) => otherwise,
     }
 }
@@ -58,7 +60,12 @@ fn simulate_all(first: u64, count: u64) -> Vec<Report> {
 fn tell(report: &Report) {
     println!("\nseed {} failed:", report.seed);
     println!("  timeline:");
-    for line in &report.timeline {
+    // The same world once more, which tells more of itself.
+    let timeline = match number("AFTERCOMMIT_SIM_STEPS", 0) {
+        0 => report.timeline.clone(),
+        _ => simulate(report.seed, true).timeline,
+    };
+    for line in &timeline {
         println!("    {line}");
     }
     println!("  what is wrong:");

@@ -43,9 +43,15 @@ struct Taken {
     prefetch: usize,
     unsettled: Arc<AtomicUsize>,
     /// Taken by a call that was given up before it answered.
-    handed_over: Option<Box<dyn Delivery>>,
+    handed_over: Option<Next>,
     /// What comes a second time, and when.
     echo: Option<(Instant, Echo)>,
+}
+
+/// What is handed out next.
+enum Next {
+    OfQueue(Box<dyn Delivery>),
+    Again(Echo),
 }
 
 #[async_trait]
@@ -62,7 +68,9 @@ impl Deliveries for Taken {
                 _ if link.is_cut() => return Err(away()),
                 _ => {}
             }
-            let Some(delivery) = self.take().await? else { return Ok(None) };
+            let Some(delivery) = self.take().await? else {
+                return Ok(None);
+            };
             self.handed_over = Some(delivery);
             course = Some(drawn);
         }
@@ -80,8 +88,10 @@ impl Deliveries for Taken {
             self.handed_over = None;
             return Err(away());
         }
-        let Some(inner) = self.handed_over.take() else { return Ok(None) };
-        Ok(Some(self.hand_out(inner)))
+        Ok(self.handed_over.take().map(|next| match next {
+            Next::OfQueue(inner) => self.hand_out(inner),
+            Next::Again(echo) => Box::new(echo) as Box<dyn Delivery>,
+        }))
     }
 
     async fn stop(&mut self) {
@@ -91,17 +101,18 @@ impl Deliveries for Taken {
 
 impl Taken {
     /// The next of the queue, or what comes a second time.
-    async fn take(&mut self) -> Result<Option<Box<dyn Delivery>>, ConsumeError> {
-        let Some((due, _)) = &self.echo else {
-            return self.inner.next().await;
+    async fn take(&mut self) -> Result<Option<Next>, ConsumeError> {
+        let due = self.echo.as_ref().map(|(due, _)| *due);
+        let again = async {
+            match due {
+                Some(due) => sleep_until(due).await,
+                None => std::future::pending().await,
+            }
         };
         tokio::select! {
             biased;
-            () = sleep_until(*due) => {
-                let echo = self.echo.take();
-                Ok(echo.map(|(_, echo)| Box::new(echo) as Box<dyn Delivery>))
-            }
-            next = self.inner.next() => next,
+            () = again => Ok(self.echo.take().map(|(_, echo)| Next::Again(echo))),
+            next = self.inner.next() => Ok(next?.map(Next::OfQueue)),
         }
     }
 
@@ -111,43 +122,78 @@ impl Taken {
         if !world.is_healed() && self.echo.is_none() && link.dice.happens(world.scenario.echoes) {
             let due = Instant::now() + link.dice.millis(0, 12_000);
             world.timeline.fault(link.process, "a delivery comes twice", 0);
-            self.echo = Some((due, Echo {
-                task: inner.task().clone(),
-                attempt: inner.attempt(),
-                ports: self.ports.clone(),
-                _running: Counted::within(&world.running),
-            }));
+            self.echo = Some((
+                due,
+                Echo {
+                    task: inner.task().clone(),
+                    attempt: inner.attempt(),
+                    ports: self.ports.clone(),
+                    _running: Counted::within(&world.running),
+                },
+            ));
         }
         let unsettled = Counted::within(&self.unsettled);
         let count = self.unsettled.load(Ordering::Relaxed);
-        // One that comes a second time is no business of the store's.
-        if count > self.prefetch + 1 {
-            world.ledger.must_not(format!("bounds: {count} unsettled deliveries, {} allowed", self.prefetch));
+        // One that comes a second time is no business of the queue's, and not counted.
+        if count > self.prefetch {
+            world.ledger.must_not(format!(
+                "bounds: {count} unsettled deliveries, {} allowed",
+                self.prefetch
+            ));
         }
+        let id = TaskEnvelope::decode(&inner.task().body, &Limits::default())
+            .ok()
+            .map(|task| task.id);
+        let handed_out = id.map(|id| (id, world.fences.handed_out(id)));
         Box::new(OnItsWay {
             inner,
-            link: Arc::clone(link),
-            unsettled,
+            holding: Holding {
+                link: Arc::clone(link),
+                handed_out,
+                unsettled,
+                _running: Counted::within(&world.running),
+            },
         })
     }
 }
 
 struct OnItsWay {
     inner: Box<dyn Delivery>,
-    link: Arc<Link>,
-    unsettled: Counted,
+    holding: Holding,
 }
 
-impl OnItsWay {
+/// What is known of a delivery until it is settled.
+struct Holding {
+    link: Arc<Link>,
+    /// The task, and which handing-out of it this is.
+    handed_out: Option<(MessageId, u64)>,
+    unsettled: Counted,
+    /// Until it is settled, the world is not at rest, also when another has the task.
+    _running: Counted,
+}
+
+impl Holding {
     async fn settle(
-        link: &Link,
-        unsettled: Counted,
+        self,
         what: &'static str,
         settle: impl Future<Output = Result<(), SettleError>> + Send,
     ) -> Result<(), SettleError> {
+        let Self {
+            link,
+            handed_out,
+            unsettled,
+            _running,
+        } = self;
+        let world = &link.world;
         let settle = async {
+            let is_own = handed_out.is_none_or(|(task, number)| world.fences.is_last(task, number));
             let settled = settle.await;
             drop(unsettled);
+            if settled.is_ok() && !is_own {
+                world
+                    .ledger
+                    .must_not(format!("fence: {what} of a task that another worker has"));
+            }
             settled
         };
         let lost = || SettleError::Unavailable { reason: REASON.into() };
@@ -170,8 +216,8 @@ impl Delivery for OnItsWay {
     }
 
     async fn ack(self: Box<Self>, outcome: &Outcome) -> Result<(), SettleError> {
-        let Self { inner, link, unsettled } = *self;
-        Self::settle(&link, unsettled, "ack", inner.ack(outcome)).await
+        let Self { inner, holding } = *self;
+        holding.settle("ack", inner.ack(outcome)).await
     }
 
     async fn retry(
@@ -180,18 +226,18 @@ impl Delivery for OnItsWay {
         counted: bool,
         failure: Option<&Failure>,
     ) -> Result<(), SettleError> {
-        let Self { inner, link, unsettled } = *self;
-        Self::settle(&link, unsettled, "retry", inner.retry(after, counted, failure)).await
+        let Self { inner, holding } = *self;
+        holding.settle("retry", inner.retry(after, counted, failure)).await
     }
 
     async fn dead_letter(self: Box<Self>, failure: &Failure) -> Result<(), SettleError> {
-        let Self { inner, link, unsettled } = *self;
-        Self::settle(&link, unsettled, "dead letter", inner.dead_letter(failure)).await
+        let Self { inner, holding } = *self;
+        holding.settle("dead letter", inner.dead_letter(failure)).await
     }
 
     async fn give_back(self: Box<Self>) -> Result<(), SettleError> {
-        let Self { inner, link, unsettled } = *self;
-        Self::settle(&link, unsettled, "give back", inner.give_back()).await
+        let Self { inner, holding } = *self;
+        holding.settle("give back", inner.give_back()).await
     }
 }
 

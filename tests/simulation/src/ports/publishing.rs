@@ -79,7 +79,9 @@ impl Ports {
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
             let answers = store.publish(messages).await;
-            world.timeline.step(process, "publish", "arrived late", answers.len() as u64);
+            world
+                .timeline
+                .step(process, "publish", "arrived late", answers.len() as u64);
             world.on_the_way.fetch_sub(1, Ordering::Relaxed);
         });
     }
