@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use aftercommit_testkit::InMemory;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use crate::dice::Dice;
@@ -16,6 +18,8 @@ pub(crate) struct Link {
     pub(crate) world: Arc<World>,
     pub(crate) process: usize,
     pub(crate) threads: Arc<Threads>,
+    /// The store, as this process reaches it.
+    pub(crate) store: InMemory,
     pub(crate) dice: Dice,
     /// Nothing passes before this millisecond.
     cut_until: AtomicU64,
@@ -44,6 +48,7 @@ impl Link {
     pub(crate) fn new(world: Arc<World>, process: usize, threads: Arc<Threads>) -> Self {
         let dice = Dice::new(world.dice.draw());
         Self {
+            store: world.store.new_process(),
             world,
             process,
             threads,
@@ -65,17 +70,16 @@ impl Link {
 
     /// A call, on a way on which it may be lost, and its answer too.
     pub(crate) async fn call<T, E>(
-        &self,
+        self: &Arc<Self>,
         kind: Kind,
         what: &'static str,
         call: impl Future<Output = Result<T, E>> + Send,
         lost: impl Fn() -> E + Send,
     ) -> Result<T, E> {
         let course = self.course(kind, what);
-        self.travel(course.there).await;
+        self.go(course).await;
         match course.fault {
             Some(CallFault::Refuse) => return Err(lost()),
-            Some(CallFault::DieBefore) => self.threads.die_here().await,
             Some(CallFault::Hang) => std::future::pending().await,
             _ if self.is_cut() => return Err(lost()),
             _ => {}
@@ -84,10 +88,7 @@ impl Link {
         self.world
             .timeline
             .step(self.process, what, if answer.is_ok() { "ok" } else { "failed" }, 0);
-        if course.fault == Some(CallFault::DieAfter) {
-            self.threads.die_here().await;
-        }
-        self.travel(course.back).await;
+        self.come_back(course).await;
         if answer.is_ok() && (course.fault == Some(CallFault::LoseReply) || self.is_cut()) {
             return Err(lost());
         }
@@ -121,19 +122,66 @@ impl Link {
         }
         let fault = self.dice.pick(&scenario.calls)?;
         let fits = match fault {
-            CallFault::Refuse | CallFault::LoseReply | CallFault::Slow | CallFault::DieBefore | CallFault::DieAfter => {
-                true
-            }
+            CallFault::Refuse
+            | CallFault::LoseReply
+            | CallFault::Slow
+            | CallFault::DieBefore
+            | CallFault::DieAfter
+            | CallFault::StandStillBefore
+            | CallFault::StandStillAfter => true,
             CallFault::Hang => kind != Kind::Patient,
             CallFault::Late | CallFault::Twice | CallFault::Partly | CallFault::RefuseSome => kind == Kind::Publish,
         };
         fits.then_some(fault)
     }
 
-    /// Being on the way for so long.
-    pub(crate) async fn travel(&self, time: Duration) {
-        if !time.is_zero() {
-            sleep(time).await;
+    /// The way there, with what happens to the process on it.
+    pub(crate) async fn go(self: &Arc<Self>, course: Course) {
+        travel(course.there).await;
+        match course.fault {
+            Some(CallFault::DieBefore) => self.threads.die_here().await,
+            Some(CallFault::StandStillBefore) => self.stand_still_here().await,
+            _ => {}
         }
+    }
+
+    /// The way back, with what happens to the process on it.
+    pub(crate) async fn come_back(self: &Arc<Self>, course: Course) {
+        match course.fault {
+            Some(CallFault::DieAfter) => self.threads.die_here().await,
+            Some(CallFault::StandStillAfter) => self.stand_still_here().await,
+            _ => {}
+        }
+        travel(course.back).await;
+    }
+
+    /// The process stands still for `time`: it does nothing, and its leases run out.
+    pub(crate) async fn stand_still(&self, time: Duration) {
+        self.threads.stand_still();
+        self.store.suspend();
+        sleep(time).await;
+        self.store.resume();
+        self.world.timeline.fault(self.process, "it goes on", 0);
+        self.threads.go_on();
+    }
+
+    /// The same, from within.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what ends the standstill is outside of the process"
+    )]
+    async fn stand_still_here(self: &Arc<Self>) {
+        let time = self.dice.millis(500, 25_000);
+        let link = Arc::clone(self);
+        tokio::spawn(async move { link.stand_still(time).await });
+        self.threads.stand_still();
+        // Nothing of the process comes back from here before it goes on.
+        yield_now().await;
+    }
+}
+
+async fn travel(time: Duration) {
+    if !time.is_zero() {
+        sleep(time).await;
     }
 }

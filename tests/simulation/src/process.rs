@@ -44,8 +44,8 @@ impl Process {
         let threads = Arc::new(Threads::default());
         let link = Arc::new(Link::new(Arc::clone(world), number, Arc::clone(&threads)));
         let ports = Ports {
+            store: link.store.clone(),
             link,
-            store: world.store.new_process(),
         };
         let clock = Arc::new(MachineClock::new(world.started));
         let health = Health::new(Arc::<MachineClock>::clone(&clock));
@@ -224,12 +224,7 @@ async fn suffer(world: &World, number: usize, process: &Process, dice: &Dice, bl
                 dice.millis(7000, 30_000)
             };
             world.timeline.fault(number, "it stands still", as_millis(time));
-            process.threads.stand_still();
-            process.ports.store.suspend();
-            sleep(time).await;
-            process.ports.store.resume();
-            world.timeline.fault(number, "it goes on", 0);
-            process.threads.go_on();
+            process.ports.link.stand_still(time).await;
             true
         }
         Blow::Stop => {

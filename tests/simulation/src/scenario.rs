@@ -47,6 +47,10 @@ pub(crate) enum CallFault {
     DieBefore,
     /// The process dies after it is done.
     DieAfter,
+    /// The process stands still before it is done.
+    StandStillBefore,
+    /// The process stands still after it is done.
+    StandStillAfter,
     /// A publish is done much later, and the caller hears nothing.
     Late,
     /// A publish is done now, and once more later.
@@ -85,6 +89,8 @@ impl Scenario {
             CallFault::Hang,
             CallFault::DieBefore,
             CallFault::DieAfter,
+            CallFault::StandStillBefore,
+            CallFault::StandStillAfter,
             CallFault::Late,
             CallFault::Twice,
             CallFault::Partly,

@@ -50,7 +50,8 @@ struct Taken {
 
 /// What is handed out next.
 enum Next {
-    OfQueue(Box<dyn Delivery>),
+    /// With the task it is, and which handing-out of it.
+    OfQueue(Box<dyn Delivery>, Option<(MessageId, u64)>),
     Again(Echo),
 }
 
@@ -61,10 +62,9 @@ impl Deliveries for Taken {
         let mut course = None;
         if self.handed_over.is_none() {
             let drawn = link.course(Kind::Patient, "next");
-            link.travel(drawn.there).await;
+            link.go(drawn).await;
             match drawn.fault {
                 Some(CallFault::Refuse) => return Err(away()),
-                Some(CallFault::DieBefore) => link.threads.die_here().await,
                 _ if link.is_cut() => return Err(away()),
                 _ => {}
             }
@@ -75,21 +75,18 @@ impl Deliveries for Taken {
             course = Some(drawn);
         }
         if let Some(course) = course {
-            match course.fault {
-                Some(CallFault::DieAfter) => link.threads.die_here().await,
-                Some(CallFault::LoseReply) => {
-                    self.handed_over = None;
-                    return Err(away());
-                }
-                _ => link.travel(course.back).await,
+            if course.fault == Some(CallFault::LoseReply) {
+                self.handed_over = None;
+                return Err(away());
             }
+            link.come_back(course).await;
         }
         if link.is_cut() {
             self.handed_over = None;
             return Err(away());
         }
         Ok(self.handed_over.take().map(|next| match next {
-            Next::OfQueue(inner) => self.hand_out(inner),
+            Next::OfQueue(inner, handed_out) => self.hand_out(inner, handed_out),
             Next::Again(echo) => Box::new(echo) as Box<dyn Delivery>,
         }))
     }
@@ -112,11 +109,16 @@ impl Taken {
         tokio::select! {
             biased;
             () = again => Ok(self.echo.take().map(|(_, echo)| Next::Again(echo))),
-            next = self.inner.next() => Ok(next?.map(Next::OfQueue)),
+            next = self.inner.next() => Ok(next?.map(|inner| {
+                let task = TaskEnvelope::decode(&inner.task().body, &Limits::default());
+                let fences = &self.ports.link.world.fences;
+                let handed_out = task.ok().map(|task| (task.id, fences.handed_out(task.id)));
+                Next::OfQueue(inner, handed_out)
+            })),
         }
     }
 
-    fn hand_out(&mut self, inner: Box<dyn Delivery>) -> Box<dyn Delivery> {
+    fn hand_out(&mut self, inner: Box<dyn Delivery>, handed_out: Option<(MessageId, u64)>) -> Box<dyn Delivery> {
         let link = &self.ports.link;
         let world = &link.world;
         if !world.is_healed() && self.echo.is_none() && link.dice.happens(world.scenario.echoes) {
@@ -141,10 +143,6 @@ impl Taken {
                 self.prefetch
             ));
         }
-        let id = TaskEnvelope::decode(&inner.task().body, &Limits::default())
-            .ok()
-            .map(|task| task.id);
-        let handed_out = id.map(|id| (id, world.fences.handed_out(id)));
         Box::new(OnItsWay {
             inner,
             holding: Holding {

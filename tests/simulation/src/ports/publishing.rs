@@ -19,12 +19,11 @@ impl QueuePublisher for Ports {
         let link = &self.link;
         let count = messages.len();
         let course = link.course(Kind::Publish, "publish");
-        link.travel(course.there).await;
+        link.go(course).await;
         let unknown = || vec![Err(PublishError::Unknown { reason: REASON.into() }); count];
         let unavailable = || vec![Err(PublishError::Unavailable { reason: REASON.into() }); count];
         let answers = match course.fault {
             Some(CallFault::Refuse) => unavailable(),
-            Some(CallFault::DieBefore) => link.threads.die_here().await,
             Some(CallFault::Hang) => {
                 // What a caller gave up may still arrive.
                 if link.dice.happens(500) {
@@ -51,14 +50,18 @@ impl QueuePublisher for Ports {
                 self.store.publish(messages).await;
                 unknown()
             }
-            Some(CallFault::Slow | CallFault::DieAfter) | None => self.store.publish(messages).await,
+            Some(
+                CallFault::Slow
+                | CallFault::DieBefore
+                | CallFault::DieAfter
+                | CallFault::StandStillBefore
+                | CallFault::StandStillAfter,
+            )
+            | None => self.store.publish(messages).await,
         };
         let ok = answers.iter().filter(|answer| answer.is_ok()).count();
         link.world.timeline.step(link.process, "publish", "answered", ok as u64);
-        if course.fault == Some(CallFault::DieAfter) {
-            link.threads.die_here().await;
-        }
-        link.travel(course.back).await;
+        link.come_back(course).await;
         if link.is_cut() { unknown() } else { answers }
     }
 

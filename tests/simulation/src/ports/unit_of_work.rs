@@ -78,7 +78,7 @@ impl Transaction {
 
 struct Writer<'t> {
     inner: Box<dyn OutboxWriter + 't>,
-    link: &'t Link,
+    link: &'t Arc<Link>,
 }
 
 #[async_trait]
@@ -103,7 +103,7 @@ impl OutboxWriter for Writer<'_> {
 
 struct Claiming<'t> {
     inner: Box<dyn Inbox + 't>,
-    link: &'t Link,
+    link: &'t Arc<Link>,
 }
 
 #[async_trait]
