@@ -18,9 +18,13 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     }
 }
 
-/// The worlds of `count` seeds from `first`, on all cores.
+/// After so many failed seeds the rest would say nothing new.
+const ENOUGH: usize = 25;
+
+/// The worlds of `count` seeds from `first`, on all cores. Answers those in which something was wrong.
 fn simulate_all(first: u64, count: u64) -> Vec<Report> {
     let next = AtomicU64::new(first);
+    let run = AtomicU64::new(0);
     let failed = Mutex::new(Vec::new());
     let (steps, runs, effects) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -30,10 +34,12 @@ fn simulate_all(first: u64, count: u64) -> Vec<Report> {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + count {
+                    let is_enough = failed.lock().unwrap_or_else(PoisonError::into_inner).len() >= ENOUGH;
+                    if seed >= first + count || is_enough {
                         return;
                     }
                     let report = simulate(seed, false);
+                    run.fetch_add(1, Ordering::Relaxed);
                     steps.fetch_add(report.steps, Ordering::Relaxed);
                     runs.fetch_add(report.runs, Ordering::Relaxed);
                     effects.fetch_add(report.effects as u64, Ordering::Relaxed);
@@ -47,7 +53,8 @@ fn simulate_all(first: u64, count: u64) -> Vec<Report> {
     let mut failed = failed.into_inner().unwrap();
     failed.sort_by_key(|report| report.seed);
     println!(
-        "{count} seeds from {first}: {} calls and faults, {} runs, {} effects, {} failed, {:.1} s",
+        "{} seeds from {first}: {} calls and faults, {} runs, {} effects, {} failed, {:.1} s",
+        run.into_inner(),
         steps.into_inner(),
         runs.into_inner(),
         effects.into_inner(),

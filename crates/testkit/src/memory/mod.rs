@@ -12,6 +12,7 @@ mod history;
 mod inbox;
 mod outbox;
 mod queue;
+mod rest;
 mod task_inspector;
 mod tasks;
 mod transfer;
@@ -28,6 +29,7 @@ use tokio::sync::Notify;
 use crate::fakes::TestServices;
 
 pub use dead_letters::{DeadLetterAction, DeadLetterActionKind};
+pub use rest::UnpublishedMessage;
 
 /// A provider in memory. Implements every port; clones share what it holds.
 ///

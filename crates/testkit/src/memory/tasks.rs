@@ -238,6 +238,11 @@ impl Tasks {
         self.topics.get(topic)?.iter().filter_map(due).min()
     }
 
+    /// Whether nothing runs, and nothing of `topics` may.
+    pub(super) fn is_at_rest(&self, topics: &BTreeSet<TopicName>, now: Timestamp) -> bool {
+        self.running.is_empty() && topics.iter().all(|topic| self.first_runnable(topic, now).is_none())
+    }
+
     fn is_alive(&self, run: &Run) -> bool {
         run.held && self.consumers.show_life(run.consumer)
     }
