@@ -25,6 +25,8 @@ pub(crate) enum Part {
     CrashPoints,
     /// A process is stopped past its lease, and goes on.
     Zombies,
+    /// A worker is stopped for two minutes amid its handlers, and goes on.
+    StoppedWorkers,
     /// Connections that end, hang, are half open, are refused; tables that are locked.
     Outages,
     /// No room for the write-ahead log. Needs root.
@@ -83,6 +85,7 @@ impl Part {
             ),
             Self::CrashPoints => e2e("postgres_crash_points", &[("AFTERCOMMIT_E2E_CRASHES", "20")]),
             Self::Zombies => e2e("postgres_zombies", &[("AFTERCOMMIT_E2E_ZOMBIES", "20")]),
+            Self::StoppedWorkers => e2e("stopped_workers", &[("AFTERCOMMIT_E2E_STOPPED", "120")]),
             Self::Outages => e2e(
                 "postgres_outages",
                 &[

@@ -18,6 +18,7 @@ pub struct Dispatch {
     pub(super) key: Option<DispatchKey>,
     options: TaskOptions,
     pub(super) problem: Option<InvalidName>,
+    is_best_effort: bool,
     task: Box<dyn EnvelopedTask>,
 }
 
@@ -25,6 +26,11 @@ impl Dispatch {
     /// Where it goes.
     pub const fn target(&self) -> &DispatchTarget {
         &self.target
+    }
+
+    /// Whether the rest goes on without it when it cannot be published at the first try.
+    pub const fn is_best_effort(&self) -> bool {
+        self.is_best_effort
     }
 
     /// Its envelope, sealed anew for this id.
@@ -71,6 +77,7 @@ pub fn publish<T: Task>(task: T) -> Publish<T> {
         key: None,
         options: TaskOptions::default(),
         problem: None,
+        is_best_effort: false,
     }
 }
 
@@ -80,9 +87,18 @@ pub struct Publish<T> {
     key: Option<DispatchKey>,
     options: TaskOptions,
     problem: Option<InvalidName>,
+    is_best_effort: bool,
 }
 
 impl<T: Task> Publish<T> {
+    /// Publishes it once, together with the others: when that fails it is dropped, logged and counted, and neither delays
+    /// the rest nor makes it fail. For what may be missing now and then, such as analytics. Once published, it is a task like
+    /// any other.
+    pub const fn best_effort(mut self) -> Self {
+        self.is_best_effort = true;
+        self
+    }
+
     /// Tells it apart from another dispatch of the same event to the same task. Needed where their order may change,
     /// for example one task for each of a list of ids.
     pub fn key(mut self, key: impl fmt::Display) -> Self {
@@ -150,6 +166,7 @@ impl<T: Task> IntoDispatches for Publish<T> {
             key: self.key,
             options: self.options,
             problem: self.problem,
+            is_best_effort: self.is_best_effort,
             task: Box::new(self.task),
         }]
     }
