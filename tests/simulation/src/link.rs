@@ -128,7 +128,9 @@ impl Link {
             | CallFault::DieBefore
             | CallFault::DieAfter
             | CallFault::StandStillBefore
-            | CallFault::StandStillAfter => true,
+            | CallFault::StandStillAfter
+            | CallFault::CutBefore
+            | CallFault::CutAfter => true,
             CallFault::Hang => kind != Kind::Patient,
             CallFault::Late | CallFault::Twice | CallFault::Partly | CallFault::RefuseSome => kind == Kind::Publish,
         };
@@ -141,6 +143,7 @@ impl Link {
         match course.fault {
             Some(CallFault::DieBefore) => self.threads.die_here().await,
             Some(CallFault::StandStillBefore) => self.stand_still_here().await,
+            Some(CallFault::CutBefore) => self.cut(self.dice.millis(100, 5000)),
             _ => {}
         }
     }
@@ -150,6 +153,7 @@ impl Link {
         match course.fault {
             Some(CallFault::DieAfter) => self.threads.die_here().await,
             Some(CallFault::StandStillAfter) => self.stand_still_here().await,
+            Some(CallFault::CutAfter) => self.cut(self.dice.millis(100, 5000)),
             _ => {}
         }
         travel(course.back).await;

@@ -51,6 +51,10 @@ pub(crate) enum CallFault {
     StandStillBefore,
     /// The process stands still after it is done.
     StandStillAfter,
+    /// The process is cut off before it is done, and stays so for a while.
+    CutBefore,
+    /// The process is cut off after it is done, and stays so for a while.
+    CutAfter,
     /// A publish is done much later, and the caller hears nothing.
     Late,
     /// A publish is done now, and once more later.
@@ -91,6 +95,8 @@ impl Scenario {
             CallFault::DieAfter,
             CallFault::StandStillBefore,
             CallFault::StandStillAfter,
+            CallFault::CutBefore,
+            CallFault::CutAfter,
             CallFault::Late,
             CallFault::Twice,
             CallFault::Partly,

@@ -55,7 +55,9 @@ impl QueuePublisher for Ports {
                 | CallFault::DieBefore
                 | CallFault::DieAfter
                 | CallFault::StandStillBefore
-                | CallFault::StandStillAfter,
+                | CallFault::StandStillAfter
+                | CallFault::CutBefore
+                | CallFault::CutAfter,
             )
             | None => self.store.publish(messages).await,
         };
