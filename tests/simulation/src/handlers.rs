@@ -67,8 +67,8 @@ impl<E: Errand> TaskHandler<E> for Worker {
             Plan::Kill(times) if ledger.once_more(work, change, times) => {
                 link.world
                     .timeline
-                    .fault(link.process, "a handler kills its process", 0);
-                link.threads.die_here().await
+                    .fault(link.process, format_args!("a handler kills its process"));
+                link.threads.die_here().await;
             }
             Plan::Skip => return skipped("the plan says so"),
             Plan::Refuse => return failed(ErrorClass::Permanent),

@@ -41,7 +41,7 @@ use crate::verdict::{leftovers, verdict};
 use crate::world::World;
 
 /// From the end of all trouble until everything has come to rest: longer than every lease, retry and backoff together.
-const REST: Duration = Duration::from_secs(240);
+const REST: Duration = Duration::from_mins(4);
 /// What comes late comes within this time.
 const ECHOES: Duration = Duration::from_secs(2);
 

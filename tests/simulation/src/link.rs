@@ -99,7 +99,9 @@ impl Link {
     pub(crate) fn course(&self, kind: Kind, what: &'static str) -> Course {
         let fault = self.fault(kind);
         if let Some(fault) = fault {
-            self.world.timeline.fault(self.process, what, fault as u64);
+            self.world
+                .timeline
+                .fault(self.process, format_args!("{what}: {fault:?}"));
         }
         let slow = |is: bool| match is {
             true => self.dice.millis(500, 6000),
@@ -165,7 +167,7 @@ impl Link {
         self.store.suspend();
         sleep(time).await;
         self.store.resume();
-        self.world.timeline.fault(self.process, "it goes on", 0);
+        self.world.timeline.fault(self.process, format_args!("it goes on"));
         self.threads.go_on();
     }
 
@@ -176,6 +178,9 @@ impl Link {
     )]
     async fn stand_still_here(self: &Arc<Self>) {
         let time = self.dice.millis(500, 25_000);
+        self.world
+            .timeline
+            .fault(self.process, format_args!("it stands still for {time:?}"));
         let link = Arc::clone(self);
         tokio::spawn(async move { link.stand_still(time).await });
         self.threads.stand_still();

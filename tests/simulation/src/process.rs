@@ -213,7 +213,7 @@ async fn among_blows(world: &World, number: usize, process: &Process, dice: &Dic
 async fn suffer(world: &World, number: usize, process: &Process, dice: &Dice, blow: Blow) -> bool {
     match blow {
         Blow::Die => {
-            world.timeline.fault(number, "it dies", 0);
+            world.timeline.fault(number, format_args!("it dies"));
             process.threads.die();
             false
         }
@@ -223,12 +223,14 @@ async fn suffer(world: &World, number: usize, process: &Process, dice: &Dice, bl
             } else {
                 dice.millis(7000, 30_000)
             };
-            world.timeline.fault(number, "it stands still", as_millis(time));
+            world
+                .timeline
+                .fault(number, format_args!("it stands still for {time:?}"));
             process.ports.link.stand_still(time).await;
             true
         }
         Blow::Stop => {
-            world.timeline.fault(number, "it is stopped", 0);
+            world.timeline.fault(number, format_args!("it is stopped"));
             let outcome = process.stop().await;
             world
                 .timeline
@@ -237,19 +239,17 @@ async fn suffer(world: &World, number: usize, process: &Process, dice: &Dice, bl
         }
         Blow::Cut => {
             let time = dice.millis(200, 12_000);
-            world.timeline.fault(number, "it is cut off", as_millis(time));
+            world.timeline.fault(number, format_args!("it is cut off for {time:?}"));
             process.ports.link.cut(time);
             true
         }
         Blow::SetClock => {
             let ahead = i64::try_from(dice.below(120_000)).unwrap_or(0) - 60_000;
-            world.timeline.fault(number, "its clock is set", ahead.unsigned_abs());
+            world
+                .timeline
+                .fault(number, format_args!("its clock is set {ahead} ms ahead"));
             process.clock.set(ahead);
             true
         }
     }
-}
-
-fn as_millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

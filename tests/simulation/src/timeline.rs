@@ -31,6 +31,13 @@ impl Timeline {
 
     /// Something happened: who, what, how it went.
     pub(crate) fn step(&self, process: usize, what: &'static str, how: &'static str, detail: u64) {
+        self.add(process, what, how, detail);
+        if self.keeps_steps {
+            self.say(process, format_args!("{what}: {how} ({detail})"));
+        }
+    }
+
+    fn add(&self, process: usize, what: &str, how: &str, detail: u64) {
         self.steps.fetch_add(1, Ordering::Relaxed);
         let mut hash = self.hash.load(Ordering::Relaxed);
         let mut add = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME);
@@ -39,17 +46,13 @@ impl Timeline {
         what.bytes().chain(how.bytes()).for_each(&mut add);
         detail.to_le_bytes().into_iter().for_each(&mut add);
         self.hash.store(hash, Ordering::Relaxed);
-        if self.keeps_steps {
-            self.say(process, format_args!("{what}: {how} ({detail})"));
-        }
     }
 
     /// A fault of a process, or what else a reader of the timeline must know.
-    pub(crate) fn fault(&self, process: usize, what: &'static str, detail: u64) {
-        self.step(process, "fault", what, detail);
-        if !self.keeps_steps {
-            self.say(process, format_args!("{what} ({detail})"));
-        }
+    pub(crate) fn fault(&self, process: usize, what: std::fmt::Arguments<'_>) {
+        let what = what.to_string();
+        self.add(process, "fault", &what, 0);
+        self.say(process, format_args!("{what}"));
     }
 
     fn say(&self, process: usize, what: std::fmt::Arguments<'_>) {

@@ -50,7 +50,7 @@ fn simulate_all(first: u64, count: u64) -> Vec<Report> {
             });
         }
     });
-    let mut failed = failed.into_inner().unwrap();
+    let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     failed.sort_by_key(|report| report.seed);
     println!(
         "{} seeds from {first}: {} calls and faults, {} runs, {} effects, {} failed, {:.1} s",

@@ -123,7 +123,9 @@ impl Taken {
         let world = &link.world;
         if !world.is_healed() && self.echo.is_none() && link.dice.happens(world.scenario.echoes) {
             let due = Instant::now() + link.dice.millis(0, 12_000);
-            world.timeline.fault(link.process, "a delivery comes twice", 0);
+            world
+                .timeline
+                .fault(link.process, format_args!("a delivery comes twice"));
             self.echo = Some((
                 due,
                 Echo {

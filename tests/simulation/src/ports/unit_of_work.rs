@@ -69,7 +69,9 @@ impl Transaction {
             inner.commit().await?;
             // Nothing comes between the two: there is no await.
             let mut books = link.world.ledger.books();
-            entries.into_iter().for_each(|entry| entry(&mut books));
+            for entry in entries {
+                entry(&mut books);
+            }
             Ok(())
         };
         link.call(Kind::Patient, "commit", commit, lost).await
