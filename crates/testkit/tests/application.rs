@@ -1,5 +1,11 @@
 //! An application in memory does what it does in production, when the test says so.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "the helpers of a test are tests themselves: what cannot be unwrapped fails them"
+)]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
