@@ -18,12 +18,17 @@ use crate::rabbitmq;
 use crate::step::{Problem, Step};
 use crate::tally::Tally;
 
+/// The package that runs the runtime in worlds of its own.
+const SIMULATION: &str = "aftercommit-simulation";
+
 /// A part of the tests that is built with the same features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Pass {
     /// All packages with all features, documentation tests included.
     Workspace,
+    /// The runtime in worlds of 10 000 seeds.
+    Simulation,
     /// Python and Node beside the processes of the product.
     Interop,
     /// What the kit is without the feature `reference`, and the programs on it.
@@ -40,13 +45,21 @@ pub(crate) enum Pass {
 
 impl Pass {
     /// In the order they run.
-    pub(crate) const ALL: [Self; 5] = [Self::Workspace, Self::Interop, Self::Kit, Self::Guides, Self::Examples];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Workspace,
+        Self::Simulation,
+        Self::Interop,
+        Self::Kit,
+        Self::Guides,
+        Self::Examples,
+    ];
 }
 
 impl fmt::Display for Pass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Workspace => "workspace",
+            Self::Simulation => "simulation",
             Self::Interop => "interop",
             Self::Guides => "guides",
             Self::Kit => "kit",
@@ -104,6 +117,13 @@ pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
 fn run_pass(pass: Pass, workspace: &Workspace) -> Result<Tally, Problem> {
     match pass {
         Pass::Workspace => cargo_test("all packages, all features", &["--workspace", "--all-features"]),
+        // The pass before has run the first few seeds, unoptimised; so many need a build of their own.
+        Pass::Simulation => Step::cargo(
+            "10 000 seeds",
+            ["test", "--package", SIMULATION, "--profile", "simulation"],
+        )
+        .env("AFTERCOMMIT_SIM_SEEDS", "10000")
+        .run_tests(),
         Pass::Interop => interop::run(workspace),
         Pass::Guides => guides::run(workspace),
         Pass::Kit => cargo_test(
