@@ -5,6 +5,7 @@ mod cli;
 mod command_error;
 mod commands;
 mod confirmation;
+mod demo;
 mod indented_json;
 mod opened_file;
 mod payload;

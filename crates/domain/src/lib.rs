@@ -21,6 +21,7 @@ pub mod effects;
 pub mod events;
 pub mod failure;
 pub mod ids;
+pub mod lineage;
 pub mod randomness;
 pub mod tasks;
 pub mod time;

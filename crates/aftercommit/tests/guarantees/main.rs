@@ -13,3 +13,4 @@ mod roles;
 mod routes;
 mod start;
 mod tasks;
+mod trees;

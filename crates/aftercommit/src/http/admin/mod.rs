@@ -8,6 +8,7 @@ mod outbox;
 mod routes;
 mod tasks;
 mod topics;
+mod trees;
 
 use aftercommit_domain::ids::MessageId;
 use axum::Router;
@@ -50,6 +51,7 @@ pub(super) fn router(operations: Operations, token: SecretString) -> Router {
         .route("/admin/v1/dead-letters/{id}/replay", post(dead_letters::replay))
         .route("/admin/v1/routes", get(routes::list))
         .route("/admin/v1/topics", get(topics::list))
+        .route("/admin/v1/trees/{id}", get(trees::show))
         .route("/admin/v1/{*unknown}", any(super::not_found))
         .with_state(operations)
         .method_not_allowed_fallback(method_not_allowed)
