@@ -263,10 +263,6 @@ impl Operations {
         &*self.kit.inner.providers.dead_letters
     }
 
-    pub(crate) fn lineage(&self) -> &dyn Lineage {
-        &*self.kit.inner.providers.lineage
-    }
-
     pub(crate) fn dead_letter_operations(&self) -> &dyn DeadLetterOperations {
         &*self.kit.inner.providers.dead_letter_operations
     }
@@ -286,6 +282,10 @@ impl Operations {
             envelopes: self.kit.envelopes().clone(),
             queue: self.kit.queue_publisher(),
         })
+    }
+
+    pub(crate) fn lineage(&self) -> &dyn Lineage {
+        &*self.kit.inner.providers.lineage
     }
 
     pub(crate) fn inspector(&self) -> &dyn TaskInspector {
