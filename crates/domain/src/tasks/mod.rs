@@ -8,6 +8,7 @@ mod history;
 mod inbox;
 mod inspection;
 mod outcome;
+mod patience;
 mod queue;
 mod retry;
 mod task;
@@ -23,6 +24,7 @@ pub use history::{EndedTask, HistoryError, TaskHistory};
 pub use inbox::{Inbox, InboxClaim, InboxError, InboxMaintenance, InboxMessage, PayloadDigest};
 pub use inspection::{InspectionError, TaskDetails, TaskFilter, TaskInspector, TaskState, TaskSummary, TopicDepth};
 pub use outcome::{AttemptEnd, Outcome, Reason, Stop, Verdict, settle};
+pub use patience::Patience;
 pub use queue::{
     ConsumeError, ConsumeOptions, Deliveries, Delivery, PublishError, Published, QueueCapabilities, QueueConsumer,
     QueueMaintenance, QueuePublisher, QueuePublisherExt, SettleError,
