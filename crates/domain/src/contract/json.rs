@@ -72,6 +72,14 @@ impl Json {
         check_shape(self.as_str().as_bytes(), limits)
     }
 
+    /// Refuses what is over `limits`. What else is wrong with it is for its reader to say.
+    pub(crate) fn check_limits(&self, limits: &Limits) -> Result<(), LimitExceeded> {
+        match self.check(limits) {
+            Err(InvalidJson::Limit(limit)) => Err(limit),
+            Ok(()) | Err(InvalidJson::Malformed { .. } | InvalidJson::Nul { .. }) => Ok(()),
+        }
+    }
+
     /// The text.
     pub fn as_str(&self) -> &str {
         self.0.get()

@@ -8,7 +8,7 @@ use chrono::Datelike;
 use serde::de::{DeserializeOwned, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::contract::{DecodeError, LimitExceeded, Limits, OrganizationId, ProjectId, Tenant, TraceContext};
+use crate::contract::{DecodeError, Limits, OrganizationId, ProjectId, Tenant, TraceContext};
 use crate::ids::{InvalidId, MessageId};
 use crate::time::Timestamp;
 
@@ -30,13 +30,7 @@ fn checked_text<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, DecodeE
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
-    if bytes.len() > limits.envelope_bytes {
-        return Err(LimitExceeded::Envelope {
-            got: bytes.len(),
-            limit: limits.envelope_bytes,
-        }
-        .into());
-    }
+    limits.check_envelope(bytes.len())?;
     std::str::from_utf8(bytes).map_err(|error| DecodeError::Encoding {
         offset: error.valid_up_to(),
     })

@@ -44,9 +44,11 @@ impl Batch {
     }
 }
 
-/// The message of a row, and an event only when its payload is what its contract says: producers in SQL know no contracts.
+/// The message of a row within the limits, and an event only when its payload is what its contract says: producers in SQL
+/// know no contracts.
 fn read(row: &Claimed, catalogue: &EventCatalogue, codec: &Codec) -> Result<OutboxMessage, DecodeError> {
     let message = OutboxMessage::from_raw(&row.message, codec.limits())?;
+    message.check_payload(codec.limits())?;
     if let OutboxMessage::Event(event) = &message {
         // A contract that panics is the dispatcher's to bear, where it ends one attempt of one event.
         catch_unwind(AssertUnwindSafe(|| catalogue.check(event, codec))).unwrap_or(Ok(()))?;

@@ -7,6 +7,7 @@
 
 mod dispatcher;
 mod lifecycle;
+mod limits;
 mod metrics;
 mod registry;
 mod relay;
