@@ -1,0 +1,148 @@
+//! What fuzz targets are made with. A target is a test: [`fuzz_target!`] makes one of a function that draws an input from
+//! random bytes and a function that says what holds for any input.
+//!
+//! - First every file of `corpus/<target>` is tried: inputs that failed once, and a few of each kind by hand.
+//! - Then some thousand drawn inputs, the same in every run: this is what `cargo test` does.
+//! - With `AFTERCOMMIT_FUZZ_SECONDS` in the environment, drawn inputs for that long instead, others in each run. It ends
+//!   with a line that says how many they were.
+//!
+//! The inputs are random: nothing measures which code an input reaches. They go deep because they are valid ones with
+//! something changed. An input that fails is made smaller and written to `found/<target>`. Once what it found is put right,
+//! it moves to `corpus/<target>` under a name that says what it was, and stays there.
+
+mod draw;
+mod json;
+
+pub use draw::{Draw, Drawn};
+pub use json::{any_json, any_text, mutated, unique_id};
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use proptest::collection::vec;
+use proptest::num::u64::ANY;
+use proptest::test_runner::{Config, RngSeed, TestError, TestRunner};
+
+/// Inputs of a run of `cargo test`.
+const INPUTS: u32 = 3000;
+/// The most random numbers of eight bytes an input is drawn from.
+const MOST_NUMBERS: usize = 128;
+
+/// Makes the test `fuzz_…`. `draw` makes an input of random bytes, `holds` panics when something does not hold for it.
+#[macro_export]
+macro_rules! fuzz_target {
+    ($(#[$attribute:meta])* $name:ident, $draw:expr, $holds:expr $(,)?) => {
+        $(#[$attribute])*
+        #[test]
+        fn $name() {
+            $crate::Target {
+                name: stringify!($name),
+                draw: $draw,
+                holds: $holds,
+            }
+            .run();
+        }
+    };
+}
+
+/// A parser under test.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// `fuzz_…`: the test's, and that of the folder with its inputs.
+    pub name: &'static str,
+    /// Makes an input of random bytes.
+    pub draw: Draw,
+    /// Panics when something does not hold for an input.
+    pub holds: fn(&[u8]),
+}
+
+impl Target {
+    /// Tries the inputs that are kept, then drawn ones.
+    ///
+    /// # Panics
+    /// Something does not hold for one of them.
+    pub fn run(self) {
+        self.replay();
+        let Some(time) = env::var("AFTERCOMMIT_FUZZ_SECONDS").ok().map(|text| seconds(&text)) else {
+            return self.try_drawn(RngSeed::Fixed(1));
+        };
+        let (started, mut tried) = (Instant::now(), 0_u64);
+        while started.elapsed() < time {
+            self.try_drawn(RngSeed::Random);
+            tried += u64::from(INPUTS);
+        }
+        println!("{}: {tried} inputs in {} s, nothing found", self.name, time.as_secs());
+    }
+
+    fn replay(self) {
+        let folder = folder().join("corpus").join(self.name);
+        let mut files: Vec<PathBuf> = fs::read_dir(&folder)
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+            .map(|file| file.expect("a folder can be listed").path())
+            .collect();
+        files.sort();
+        assert!(!files.is_empty(), "{} holds no input", folder.display());
+        for file in files {
+            let input = fs::read(&file).expect("a file can be read");
+            let _told = Told(file);
+            (self.holds)(&input);
+        }
+    }
+
+    fn drawn_from(self, numbers: &[u64]) -> Option<Vec<u8>> {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        (self.draw)(&mut Drawn::new(&bytes)).ok()
+    }
+
+    fn try_drawn(self, rng_seed: RngSeed) {
+        let config = Config {
+            cases: INPUTS,
+            rng_seed,
+            failure_persistence: None,
+            max_shrink_time: 20_000,
+            ..Config::default()
+        };
+        let tried = TestRunner::new(config).run(&vec(ANY, 0..MOST_NUMBERS), |numbers| {
+            if let Some(input) = self.drawn_from(&numbers) {
+                (self.holds)(&input);
+            }
+            Ok(())
+        });
+        match tried {
+            Ok(()) => {}
+            Err(TestError::Abort(reason)) => panic!("{}: {reason}", self.name),
+            Err(TestError::Fail(reason, numbers)) => {
+                let input = self.drawn_from(&numbers).expect("it was drawn before");
+                let found = folder().join("found");
+                let written = fs::create_dir_all(&found).and_then(|()| fs::write(found.join(self.name), &input));
+                panic!(
+                    "{}: {reason}\nwith the input in {}/{} ({written:?}): {}",
+                    self.name,
+                    found.display(),
+                    self.name,
+                    input.escape_ascii()
+                );
+            }
+        }
+    }
+}
+
+fn seconds(text: &str) -> Duration {
+    Duration::from_secs(text.parse().expect("AFTERCOMMIT_FUZZ_SECONDS is a number"))
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Tells which file it was when its input fails.
+struct Told(PathBuf);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("with the input in {}", self.0.display());
+        }
+    }
+}
