@@ -56,7 +56,17 @@ const ODD_NUMBERS: [&str; 20] = [
 ];
 /// What stands within quotes in JSON and is more than it looks like.
 const ODD_ESCAPES: [&str; 12] = [
-    r"\u0000", r"\\u0000", r"\\\u0000", r"\ud83d", r"\udc00", r"\ud83d\ude42", r"\/", r#"\""#, r"\\", r"\n", r"\u001f",
+    r"\u0000",
+    r"\\u0000",
+    r"\\\u0000",
+    r"\ud83d",
+    r"\udc00",
+    r"\ud83d\ude42",
+    r"\/",
+    r#"\""#,
+    r"\\",
+    r"\n",
+    r"\u001f",
     r"\uFEFF",
 ];
 
@@ -165,7 +175,18 @@ pub fn mutated(drawn: &mut Drawn<'_>, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
             }
             3 => {
                 let piece: &[u8] = drawn.choose(&[
-                    &b"\0"[..], b"\"", b"\\", b",", b"}", b"[[[[", b"\xff", b"\xef\xbb\xbf", b"\n", b"\xc3", b"=", b"%00",
+                    &b"\0"[..],
+                    b"\"",
+                    b"\\",
+                    b",",
+                    b"}",
+                    b"[[[[",
+                    b"\xff",
+                    b"\xef\xbb\xbf",
+                    b"\n",
+                    b"\xc3",
+                    b"=",
+                    b"%00",
                 ])?;
                 bytes.splice(at..at, piece.iter().copied());
             }

@@ -16,9 +16,11 @@ mod json;
 pub use draw::{Draw, Drawn};
 pub use json::{any_json, any_text, mutated, unique_id};
 
+use std::cell::Cell;
 use std::path::PathBuf;
+use std::sync::Once;
 use std::time::{Duration, Instant};
-use std::{env, fs, thread};
+use std::{env, fs, panic, thread};
 
 use proptest::collection::vec;
 use proptest::num::u64::ANY;
@@ -103,12 +105,14 @@ impl Target {
             max_shrink_time: 20_000,
             ..Config::default()
         };
+        let quiet = Quiet::begin();
         let tried = TestRunner::new(config).run(&vec(ANY, 0..MOST_NUMBERS), |numbers| {
             if let Some(input) = self.drawn_from(&numbers) {
                 (self.holds)(&input);
             }
             Ok(())
         });
+        drop(quiet);
         match tried {
             Ok(()) => {}
             Err(TestError::Abort(reason)) => panic!("{}: {reason}", self.name),
@@ -125,6 +129,35 @@ impl Target {
                 );
             }
         }
+    }
+}
+
+thread_local! {
+    static IS_QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Of the many failures while an input is made smaller, only the last one is told.
+struct Quiet;
+
+impl Quiet {
+    fn begin() -> Self {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| {
+            let hook = panic::take_hook();
+            panic::set_hook(Box::new(move |info| {
+                if !IS_QUIET.get() {
+                    hook(info);
+                }
+            }));
+        });
+        IS_QUIET.set(true);
+        Self
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        IS_QUIET.set(false);
     }
 }
 

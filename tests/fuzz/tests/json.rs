@@ -4,8 +4,8 @@
 
 use aftercommit_domain::contract::{InvalidJson, Json, LimitExceeded, Limits};
 use aftercommit_fuzz::{Drawn, any_json, fuzz_target, mutated};
-use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 fuzz_target!(fuzz_json, document, the_limits_are_kept_and_nothing_else_is_refused);
 
@@ -26,7 +26,7 @@ fn the_limits_are_kept_and_nothing_else_is_refused(input: &[u8]) {
     };
     let limits = Limits {
         payload_bytes: usize::from(bytes) * 4,
-        json_depth: usize::from(depth % 80),
+        json_depth: usize::from(depth % 100),
         json_nodes: usize::from(nodes),
         ..Limits::default()
     };
@@ -35,10 +35,23 @@ fn the_limits_are_kept_and_nothing_else_is_refused(input: &[u8]) {
     match Json::parse(text, &limits) {
         Ok(json) => {
             assert!(is_json, "{text:?}");
-            assert_eq!(serde_json::to_string(&json).unwrap(), text.trim_matches([' ', '\n', '\r', '\t']));
+            assert_eq!(
+                serde_json::to_string(&json).unwrap(),
+                text.trim_matches([' ', '\n', '\r', '\t'])
+            );
             assert!(text.len() <= limits.payload_bytes);
+            if let Err(error) = serde_json::from_str::<serde_json::Value>(text) {
+                // The only thing a reader may find wrong with what was accepted.
+                assert!(
+                    error.to_string().starts_with("number out of range"),
+                    "{error} in {text:?}"
+                );
+            }
             if let Some(measured) = measured {
-                assert!(measured.depth <= limits.json_depth && measured.nodes <= limits.json_nodes, "{measured:?}");
+                assert!(
+                    measured.depth <= limits.json_depth && measured.nodes <= limits.json_nodes,
+                    "{measured:?}"
+                );
                 assert!(!measured.holds_nul, "{text:?}");
             }
         }
@@ -46,6 +59,7 @@ fn the_limits_are_kept_and_nothing_else_is_refused(input: &[u8]) {
             assert!(error.to_string().len() < 200, "{error}");
             match (error, measured) {
                 (InvalidJson::Malformed { .. }, _) => assert!(!is_json, "{text:?}"),
+                (InvalidJson::HalfCharacter { .. }, measured) => assert!(measured.is_none(), "{text:?}"),
                 (InvalidJson::Nul { .. }, Some(measured)) => assert!(measured.holds_nul, "{text:?}"),
                 (InvalidJson::Limit(LimitExceeded::Payload { got, limit }), _) => assert!(got > limit),
                 (InvalidJson::Limit(LimitExceeded::Depth { limit }), Some(measured)) => {
@@ -138,7 +152,9 @@ impl<'de> Visitor<'de> for Measure<'_> {
         let before = self.0.nodes;
         while let Some(key) = fields.next_key::<String>()? {
             self.0.holds_nul |= key.contains('\0');
-            fields.next_value_seed(Measure(self.0, depth)).map_err(A::Error::custom)?;
+            fields
+                .next_value_seed(Measure(self.0, depth))
+                .map_err(A::Error::custom)?;
         }
         self.0.empty += usize::from(self.0.nodes == before);
         Ok(())

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::contract::sealed::{reading_clear, with_scope};
+use crate::contract::unambiguous;
 use crate::contract::{
     DecodeError, InvalidJson, InvalidName, Json, Limits, Scope, SealContext, SealError, Sealer, Tenant,
 };
@@ -165,7 +166,7 @@ impl Codec {
         check_scope::<C>(tenant)?;
         payload.check(&self.limits).map_err(|error| match error {
             InvalidJson::Limit(limit) => DecodeError::Limit(limit),
-            InvalidJson::Malformed { .. } | InvalidJson::Nul { .. } => {
+            InvalidJson::Malformed { .. } | InvalidJson::HalfCharacter { .. } | InvalidJson::Nul { .. } => {
                 payload_error::<C>(error.to_string(), error.code())
             }
         })?;
@@ -263,9 +264,8 @@ fn upcast<C: Contract>(payload: &Json, version: u16) -> Result<Option<serde_json
     if version > C::VERSION {
         return Err(refused("it is newer than this build; deploy the reader first".into()));
     }
-    let mut value: serde_json::Value = payload
-        .to()
-        .map_err(|error| payload_error::<C>(error.to_string(), "payload.malformed"))?;
+    let mut value = unambiguous::read(payload.as_str())
+        .map_err(|error| payload_error::<C>(without_values(&error), "payload.malformed"))?;
     for from in version..C::VERSION {
         value = C::upcast(from, value).map_err(|error| refused(error.to_string()))?;
     }

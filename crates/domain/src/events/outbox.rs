@@ -351,11 +351,13 @@ impl OutboxMessage {
         };
         checked.map_err(|error| match error {
             InvalidJson::Limit(limit) => limit.into(),
-            InvalidJson::Malformed { .. } | InvalidJson::Nul { .. } => DecodeError::Payload {
-                contract: self.describe(),
-                reason: error.to_string(),
-                code: error.code(),
-            },
+            InvalidJson::Malformed { .. } | InvalidJson::HalfCharacter { .. } | InvalidJson::Nul { .. } => {
+                DecodeError::Payload {
+                    contract: self.describe(),
+                    reason: error.to_string(),
+                    code: error.code(),
+                }
+            }
         })
     }
 

@@ -6,11 +6,11 @@ use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{DeadLetter, DeadLetterFilter};
 use aftercommit_domain::time::Timestamp;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use crate::http::Problem;
-use crate::http::admin::{Query, message_id, not_found};
+use crate::http::admin::{Path, Query, message_id, not_found};
 use crate::kit::Operations;
 
 /// Who acts, as the audit records it. There is one operator's token, so there is one name.
