@@ -8,6 +8,7 @@ mod adopt;
 mod check;
 mod example;
 mod expected;
+mod fuzz;
 mod interop;
 mod kit;
 mod newest_postgres;

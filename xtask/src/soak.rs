@@ -1,6 +1,7 @@
 //! `cargo xtask soak`: the fault tests with their full counts.
 //!
-//! `cargo xtask test` runs the same tests shortened. This takes about half an hour and wants the machine for itself. With
+//! `cargo xtask test` runs the same tests shortened. This takes about half an hour, and the fuzz targets
+//! (`--part fuzz`) half an hour for each of them; it wants the machine for itself. With
 //! `--record FILE` the result is written down, with everything the tests printed.
 
 use std::fmt::Write as _;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
+use crate::fuzz;
 use crate::postgres;
 use crate::rabbitmq;
 use crate::step::{Problem, Step, heading};
@@ -43,6 +45,8 @@ pub(crate) enum Part {
     Stores,
     /// What only a server can show of the queue.
     Queue,
+    /// The fuzz targets, an hour each.
+    Fuzz,
 }
 
 /// How a part is run.
@@ -65,14 +69,15 @@ struct Report {
 }
 
 impl Part {
-    fn run(self) -> Run {
+    /// `None` for the fuzz targets, which are in many packages.
+    fn run(self) -> Option<Run> {
         let e2e = |test, counts| Run {
             package: "aftercommit-e2e",
             test,
             counts,
             ignored: false,
         };
-        match self {
+        Some(match self {
             Self::Kills => e2e(
                 "postgres_kills",
                 &[
@@ -130,7 +135,8 @@ impl Part {
                 package: "aftercommit-platform-queue-postgres",
                 ..e2e("queue", &[])
             },
-        }
+            Self::Fuzz => return None,
+        })
     }
 
     fn name(self) -> String {
@@ -158,7 +164,9 @@ pub(crate) fn run(parts: &[Part], seed: u64, record: Option<&Path>) -> Result<bo
 }
 
 fn report(part: Part, seed: u64) -> Result<Report, Problem> {
-    let run = part.run();
+    let Some(run) = part.run() else {
+        return fuzzed(part);
+    };
     let seed = seed.to_string();
     let mut arguments = vec!["test", "--package", run.package, "--test", run.test, "--"];
     // One after the other, so that each has the machine for itself.
@@ -188,6 +196,18 @@ fn report(part: Part, seed: u64) -> Result<Report, Problem> {
         command,
         verdict,
         took,
+        lines,
+    })
+}
+
+fn fuzzed(part: Part) -> Result<Report, Problem> {
+    let (started, mut lines) = (Instant::now(), Vec::new());
+    let tally = fuzz::run(fuzz::IN_SOAK, |line| lines.extend(said(line)))?;
+    Ok(Report {
+        part,
+        command: format!("cargo xtask soak --part {}", part.name()),
+        verdict: verdict(&tally),
+        took: started.elapsed(),
         lines,
     })
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::adopt;
 use crate::example;
 use crate::expected::ExpectedTests;
+use crate::fuzz;
 use crate::interop;
 use crate::kit::Workspace;
 use crate::newest_postgres;
@@ -23,6 +24,8 @@ use crate::tally::Tally;
 pub(crate) enum Pass {
     /// All packages with all features, documentation tests included.
     Workspace,
+    /// The fuzz targets, a minute each.
+    Fuzz,
     /// Python and Node beside the processes of the product.
     Interop,
     /// The kit and the programs on it, without the feature `reference`.
@@ -37,13 +40,14 @@ pub(crate) enum Pass {
 
 impl Pass {
     /// In the order they run.
-    pub(crate) const ALL: [Self; 4] = [Self::Workspace, Self::Interop, Self::Kit, Self::Examples];
+    pub(crate) const ALL: [Self; 5] = [Self::Workspace, Self::Fuzz, Self::Interop, Self::Kit, Self::Examples];
 }
 
 impl fmt::Display for Pass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Workspace => "workspace",
+            Self::Fuzz => "fuzz",
             Self::Interop => "interop",
             Self::Kit => "kit",
             Self::Examples => "examples",
@@ -100,6 +104,7 @@ pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
 fn run_pass(pass: Pass, workspace: &Workspace) -> Result<Tally, Problem> {
     match pass {
         Pass::Workspace => cargo_test("all packages, all features", &["--workspace", "--all-features"]),
+        Pass::Fuzz => fuzz::run(fuzz::IN_TESTS, |_| {}),
         Pass::Interop => interop::run(workspace),
         Pass::Kit => cargo_test(
             "the kit, without the feature `reference`",

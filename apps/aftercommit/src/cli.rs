@@ -1,6 +1,7 @@
 //! What the command line accepts.
 
 mod migrate;
+mod no_command;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::payload::PayloadSource;
 use crate::time_arguments::{Since, delay};
 
 pub(crate) use migrate::{Migrate, MigrateQuestion};
+pub(crate) use no_command::NoCommand;
 
 /// The asynchronous backbone of a multi-tenant SaaS. Commit. The rest follows.
 #[derive(Debug, Parser)]
@@ -26,14 +28,14 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// Reads what was typed. `Err` is to be printed as it is: help, the version, or what is wrong and the usage.
-    pub(crate) fn read(arguments: &[OsString]) -> Result<Self, clap::Error> {
+    /// Reads what was typed. `Err` is to be printed: help, the version, or what is wrong and the usage.
+    pub(crate) fn read(arguments: &[OsString]) -> Result<Self, NoCommand> {
         Self::try_parse_from(arguments).map_err(|mut error| {
             // Of a value that is refused, clap says only to ask for help.
             if error.use_stderr() && error.get(ContextKind::Usage).is_none() {
                 error.insert(ContextKind::Usage, ContextValue::StyledStr(usage(arguments)));
             }
-            error
+            NoCommand(error)
         })
     }
 }

@@ -5,6 +5,8 @@ mod cli;
 mod command_error;
 mod commands;
 mod confirmation;
+#[cfg(test)]
+mod fuzz;
 mod indented_json;
 mod opened_file;
 mod payload;
@@ -22,10 +24,9 @@ async fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     match cli::Cli::read(&arguments) {
         Ok(cli) => commands::execute(cli).await,
-        Err(error) => {
-            // A closed pipe has seen enough.
-            let _ = error.print();
-            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        Err(no_command) => {
+            no_command.print();
+            ExitCode::from(no_command.exit_code())
         }
     }
 }

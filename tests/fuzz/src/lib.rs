@@ -10,6 +10,8 @@
 //! something changed. An input that fails is made smaller and written to `found/<target>`. Once what it found is put right,
 //! it moves to `corpus/<target>` under a name that says what it was, and stays there.
 
+#![expect(clippy::expect_used, reason = "a test that cannot run fails")]
+
 mod draw;
 mod json;
 
@@ -18,7 +20,7 @@ pub use json::{any_json, any_text, mutated, unique_id};
 
 use std::cell::Cell;
 use std::path::PathBuf;
-use std::sync::Once;
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, fs, panic, thread};
 
@@ -65,8 +67,9 @@ impl Target {
     /// # Panics
     /// Something does not hold for one of them.
     pub fn run(self) {
+        Watch::begin();
         self.replay();
-        let Some(time) = env::var("AFTERCOMMIT_FUZZ_SECONDS").ok().map(|text| seconds(&text)) else {
+        let Some(time) = time() else {
             return self.try_drawn(RngSeed::Fixed(1));
         };
         let (started, mut tried) = (Instant::now(), 0_u64);
@@ -88,8 +91,13 @@ impl Target {
         for file in files {
             let input = fs::read(&file).expect("a file can be read");
             let _told = Told(file);
-            (self.holds)(&input);
+            self.try_one(&input);
         }
+    }
+
+    fn try_one(self, input: &[u8]) {
+        let _watched = Watch::over(self.name, input);
+        (self.holds)(input);
     }
 
     fn drawn_from(self, numbers: &[u64]) -> Option<Vec<u8>> {
@@ -108,7 +116,7 @@ impl Target {
         let quiet = Quiet::begin();
         let tried = TestRunner::new(config).run(&vec(ANY, 0..MOST_NUMBERS), |numbers| {
             if let Some(input) = self.drawn_from(&numbers) {
-                (self.holds)(&input);
+                self.try_one(&input);
             }
             Ok(())
         });
@@ -118,12 +126,9 @@ impl Target {
             Err(TestError::Abort(reason)) => panic!("{}: {reason}", self.name),
             Err(TestError::Fail(reason, numbers)) => {
                 let input = self.drawn_from(&numbers).expect("it was drawn before");
-                let found = folder().join("found");
-                let written = fs::create_dir_all(&found).and_then(|()| fs::write(found.join(self.name), &input));
+                let found = keep(self.name, &input);
                 panic!(
-                    "{}: {reason}\nwith the input in {}/{} ({written:?}): {}",
-                    self.name,
-                    found.display(),
+                    "{}: {reason}\nwith the input in {found}: {}",
                     self.name,
                     input.escape_ascii()
                 );
@@ -161,8 +166,65 @@ impl Drop for Quiet {
     }
 }
 
-fn seconds(text: &str) -> Duration {
-    Duration::from_secs(text.parse().expect("AFTERCOMMIT_FUZZ_SECONDS is a number"))
+#[expect(clippy::disallowed_methods, reason = "how long a test runs is no configuration")]
+fn time() -> Option<Duration> {
+    let text = env::var("AFTERCOMMIT_FUZZ_SECONDS").ok()?;
+    let seconds = text.parse().expect("AFTERCOMMIT_FUZZ_SECONDS is a number");
+    Some(Duration::from_secs(seconds))
+}
+
+/// Writes down an input that failed, and says where.
+fn keep(name: &str, input: &[u8]) -> String {
+    let file = folder().join("found").join(name);
+    let written = fs::create_dir_all(folder().join("found")).and_then(|()| fs::write(&file, input));
+    match written {
+        Ok(()) => file.display().to_string(),
+        Err(error) => format!("no file ({error})"),
+    }
+}
+
+/// The input that is being tried, and since when.
+static TRIED: Mutex<Option<(Instant, &'static str, Vec<u8>)>> = Mutex::new(None);
+
+/// Ends the process when an input takes too long: a parser that does not come back cannot be told so otherwise.
+struct Watch;
+
+impl Watch {
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn begin() {
+        static BEGUN: Once = Once::new();
+        BEGUN.call_once(|| {
+            thread::spawn(|| {
+                loop {
+                    thread::sleep(Duration::from_secs(1));
+                    let tried = TRIED.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                    if let Some((since, name, input)) = tried
+                        && since.elapsed() > Self::PATIENCE
+                    {
+                        let found = keep(name, &input);
+                        eprintln!(
+                            "{name}: does not come back with the input in {found}: {}",
+                            input.escape_ascii()
+                        );
+                        std::process::abort();
+                    }
+                }
+            });
+        });
+    }
+
+    fn over(name: &'static str, input: &[u8]) -> Self {
+        let tried = (Instant::now(), name, input.to_vec());
+        *TRIED.lock().unwrap_or_else(PoisonError::into_inner) = Some(tried);
+        Self
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        *TRIED.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 fn folder() -> PathBuf {

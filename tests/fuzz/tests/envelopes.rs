@@ -173,7 +173,7 @@ fn an_envelope_keeps_its_meaning(bytes: &[u8]) {
                 "{written}"
             );
             assert!(OrderKey::new(event.aggregate.to_string()).is_ok(), "{written}");
-            is_stored_or_refused(OutboxMessage::Event(event.clone()), &limits);
+            is_stored_or_refused(&OutboxMessage::Event(event.clone()), &limits);
             if let Ok(task) = dispatch_envelope(&event, &limits) {
                 let carried = task
                     .encode_within(&Limits {
@@ -204,18 +204,18 @@ fn an_envelope_keeps_its_meaning(bytes: &[u8]) {
                     "a key cannot look like another tenant's: {ordering:?}"
                 );
             }
-            is_stored_or_refused(OutboxMessage::Task(task), &limits);
+            is_stored_or_refused(&OutboxMessage::Task(task), &limits);
         }
         Err(error) => is_refused_well(&error),
     }
 }
 
 /// What may be written is read again by the relay, as the same message.
-fn is_stored_or_refused(message: OutboxMessage, limits: &Limits) {
+fn is_stored_or_refused(message: &OutboxMessage, limits: &Limits) {
     let Ok(raw) = message.to_raw(message.tenant(), limits) else {
         return;
     };
-    assert_eq!(OutboxMessage::from_raw(&raw, limits).unwrap(), message);
+    assert_eq!(OutboxMessage::from_raw(&raw, limits).unwrap(), *message);
     if let Err(error) = message.check_payload(limits) {
         is_refused_well(&error);
         assert!(

@@ -136,7 +136,7 @@ fn a_payload_is_read_as_what_was_written(input: &[u8]) {
         );
         assert!(!format!("{read:?}").contains("canary"));
     }
-    the_relay_judges_alike(payload, version, tenant, id);
+    the_relay_judges_alike(&payload, version, &tenant, id);
 }
 
 fn decoded<C: Contract>(payload: &Json, version: u16, tenant: &Tenant, id: MessageId) -> Option<C> {
@@ -174,7 +174,7 @@ fn is_refused_well(error: &DecodeError) {
 }
 
 /// What the relay sets aside, no consumer would have read.
-fn the_relay_judges_alike(payload: Json, version: u16, tenant: Tenant, id: MessageId) {
+fn the_relay_judges_alike(payload: &Json, version: u16, tenant: &Tenant, id: MessageId) {
     for known in catalogue().events() {
         let event = EventEnvelope {
             id,

@@ -36,7 +36,8 @@ fn request(drawn: &mut Drawn<'_>) -> arbitrary::Result<Vec<u8>> {
     ])?;
     let mut path = format!("/admin/v1/{what}");
     if drawn.ratio(1, 3)? {
-        path += &format!("/{}", escaped(&unique_id(drawn)?));
+        path.push('/');
+        path.push_str(&escaped(&unique_id(drawn)?));
         if drawn.ratio(1, 3)? {
             path += "/replay";
         }
@@ -65,7 +66,8 @@ fn request(drawn: &mut Drawn<'_>) -> arbitrary::Result<Vec<u8>> {
             "topic" => (*drawn.choose(&["receipts", "*", "%_"])?).to_owned(),
             _ => any_text(drawn)?,
         };
-        path += &format!("{}{name}={}", if number == 0 { '?' } else { '&' }, escaped(&value));
+        path.push(if number == 0 { '?' } else { '&' });
+        path.push_str(&[*name, "=", &escaped(&value)].concat());
     }
     let body = match drawn.int_in_range(0..=3)? {
         0 => String::new(),
