@@ -21,6 +21,7 @@ pub mod events;
 pub mod failure;
 pub mod ids;
 pub mod randomness;
+mod redaction;
 pub mod tasks;
 pub mod time;
 pub mod unit_of_work;

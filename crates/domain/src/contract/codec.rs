@@ -12,6 +12,7 @@ use crate::contract::{
 };
 use crate::failure::{Classified, ErrorClass};
 use crate::ids::MessageId;
+use crate::tasks::DelayOutOfRange;
 
 /// What every event, task and workflow input is. Derived; not written by hand.
 pub trait Contract: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -82,6 +83,14 @@ pub enum EncodeError {
         /// The reason.
         reason: String,
     },
+    /// Its time is out of bounds.
+    #[error("{contract}: {source}")]
+    Time {
+        /// The contract.
+        contract: String,
+        /// The reason.
+        source: DelayOutOfRange,
+    },
     /// A name or key in it is out of bounds.
     #[error("{contract}: {source}")]
     Name {
@@ -95,7 +104,9 @@ pub enum EncodeError {
 impl Classified for EncodeError {
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Json { .. } | Self::Seal { .. } | Self::Serialise { .. } | Self::Name { .. } => ErrorClass::Permanent,
+            Self::Json { .. } | Self::Seal { .. } | Self::Serialise { .. } | Self::Time { .. } | Self::Name { .. } => {
+                ErrorClass::Permanent
+            }
         }
     }
 
@@ -104,6 +115,7 @@ impl Classified for EncodeError {
             Self::Json { source, .. } => source.code(),
             Self::Seal { source, .. } => source.code(),
             Self::Serialise { .. } => "payload.unserialisable",
+            Self::Time { .. } => "delay.out_of_range",
             Self::Name { .. } => "name.invalid",
         }
     }
@@ -151,6 +163,7 @@ impl Codec {
 
     /// The contract in a person's own input, in which secrets stand in clear; never in what came from a store.
     pub fn read_input<C: Contract>(&self, input: &Json) -> Result<C, DecodeError> {
+        check_object::<C>(input)?;
         reading_clear(|| serde_json::from_str(input.as_str()))
             .map_err(|error| payload_error::<C>(error.to_string(), "payload.malformed"))
     }
@@ -170,6 +183,7 @@ impl Codec {
                 payload_error::<C>(error.to_string(), error.code())
             }
         })?;
+        check_object::<C>(payload)?;
         let context = SealContext {
             tenant: tenant.clone(),
             contract: C::contract_name(),
@@ -229,6 +243,14 @@ fn payload_error<C: Contract>(reason: String, code: &'static str) -> DecodeError
         reason,
         code,
     }
+}
+
+/// A list would be read as the fields in their order, whatever they are called.
+fn check_object<C: Contract>(payload: &Json) -> Result<(), DecodeError> {
+    if payload.as_str().trim_start().starts_with('[') {
+        return Err(payload_error::<C>("it is no object".into(), "payload.malformed"));
+    }
+    Ok(())
 }
 
 fn check_scope<C: Contract>(tenant: &Tenant) -> Result<(), DecodeError> {

@@ -30,4 +30,4 @@ pub use queue::{
     QueueMaintenance, QueuePublisher, QueuePublisherExt, SettleError,
 };
 pub use retry::RetryPolicy;
-pub use task::{Task, TaskDescriptor, TaskOptions};
+pub use task::{DelayOutOfRange, LONGEST_DELAY, Task, TaskDescriptor, TaskOptions};
