@@ -5,6 +5,7 @@ mod access;
 mod application;
 mod dead_letters;
 mod events;
+mod fuzz;
 mod idle;
 mod place;
 mod probes;
