@@ -123,7 +123,7 @@ macro_rules! sources {
 
 #[test]
 fn every_scenario_that_is_written_is_in_its_suite() {
-    let suites: [(&[&str], Vec<&str>); 10] = [
+    let suites: [(&[&str], Vec<&str>); 11] = [
         (
             outbox::NAMES,
             sources![
@@ -135,6 +135,7 @@ fn every_scenario_that_is_written_is_in_its_suite() {
             .to_vec(),
         ),
         (unit_of_work::NAMES, sources!["unit_of_work.rs"].to_vec()),
+        (inbox::NAMES, sources!["inbox.rs"].to_vec()),
         (
             queue::NAMES,
             sources![
