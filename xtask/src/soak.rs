@@ -45,6 +45,8 @@ pub(crate) enum Part {
     Stores,
     /// What only a server can show of the queue.
     Queue,
+    /// The runtime in worlds of a million seeds.
+    Simulation,
 }
 
 /// How a part is run.
@@ -54,6 +56,8 @@ struct Run {
     counts: &'static [(&'static str, &'static str)],
     /// Only tests that are otherwise ignored, because they need something.
     ignored: bool,
+    /// The profile it is built with.
+    profile: &'static str,
 }
 
 /// What came of a part.
@@ -73,6 +77,7 @@ impl Part {
             test,
             counts,
             ignored: false,
+            profile: "dev",
         };
         match self {
             Self::Kills => e2e(
@@ -133,6 +138,11 @@ impl Part {
                 package: "aftercommit-platform-queue-postgres",
                 ..e2e("queue", &[])
             },
+            Self::Simulation => Run {
+                package: "aftercommit-simulation",
+                profile: "simulation",
+                ..e2e("simulation", &[("AFTERCOMMIT_SIM_SEEDS", "1000000")])
+            },
         }
     }
 
@@ -163,14 +173,25 @@ pub(crate) fn run(parts: &[Part], seed: u64, record: Option<&Path>) -> Result<bo
 fn report(part: Part, seed: u64) -> Result<Report, Problem> {
     let run = part.run();
     let seed = seed.to_string();
-    let mut arguments = vec!["test", "--package", run.package, "--test", run.test, "--"];
+    let mut arguments = vec![
+        "test",
+        "--profile",
+        run.profile,
+        "--package",
+        run.package,
+        "--test",
+        run.test,
+        "--",
+    ];
     // One after the other, so that each has the machine for itself.
     arguments.extend(["--nocapture", "--test-threads=1"]);
     if run.ignored {
         arguments.push("--ignored");
     }
     let mut command = String::new();
-    let mut step = Step::cargo(part.name(), arguments.iter().copied()).env("AFTERCOMMIT_E2E_SEED", &seed);
+    let mut step = Step::cargo(part.name(), arguments.iter().copied())
+        .env("AFTERCOMMIT_E2E_SEED", &seed)
+        .env("AFTERCOMMIT_SIM_SEED", &seed);
     for (variable, count) in run.counts {
         step = step.env(variable, count);
         write!(command, "{variable}={count} ")?;

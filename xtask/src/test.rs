@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::adopt;
 use crate::example;
 use crate::expected::ExpectedTests;
+use crate::guides;
 use crate::interop;
 use crate::kit::Workspace;
 use crate::newest_postgres;
@@ -17,34 +18,50 @@ use crate::rabbitmq;
 use crate::step::{Problem, Step};
 use crate::tally::Tally;
 
+/// The package that runs the runtime in worlds of its own.
+const SIMULATION: &str = "aftercommit-simulation";
+
 /// A part of the tests that is built with the same features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Pass {
     /// All packages with all features, documentation tests included.
     Workspace,
+    /// The runtime in worlds of 10 000 seeds.
+    Simulation,
     /// Python and Node beside the processes of the product.
     Interop,
-    /// The kit and the programs on it, without the feature `reference`.
+    /// What the kit is without the feature `reference`, and the programs on it.
     ///
     /// In one build, so that every library is compiled once more and not once for each package. That is as good as one
     /// build each: no kit package turns the feature on for another (`tests/architecture` sees to it), and whether each
-    /// compiles alone is what `cargo xtask check` looks at.
+    /// compiles alone is what `cargo xtask check` looks at. Packages that know no such feature were tested before.
     Kit,
+    /// The commands that guides tell to verify a step with.
+    Guides,
     /// The programs under `examples/`, and the shop that adopts the kit.
     Examples,
 }
 
 impl Pass {
     /// In the order they run.
-    pub(crate) const ALL: [Self; 4] = [Self::Workspace, Self::Interop, Self::Kit, Self::Examples];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Workspace,
+        Self::Simulation,
+        Self::Interop,
+        Self::Kit,
+        Self::Guides,
+        Self::Examples,
+    ];
 }
 
 impl fmt::Display for Pass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Workspace => "workspace",
+            Self::Simulation => "simulation",
             Self::Interop => "interop",
+            Self::Guides => "guides",
             Self::Kit => "kit",
             Self::Examples => "examples",
         })
@@ -100,14 +117,22 @@ pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
 fn run_pass(pass: Pass, workspace: &Workspace) -> Result<Tally, Problem> {
     match pass {
         Pass::Workspace => cargo_test("all packages, all features", &["--workspace", "--all-features"]),
+        // The pass before has run the first few seeds, unoptimised; so many need a build of their own.
+        Pass::Simulation => Step::cargo(
+            "10 000 seeds",
+            ["test", "--package", SIMULATION, "--profile", "simulation"],
+        )
+        .env("AFTERCOMMIT_SIM_SEEDS", "10000")
+        .run_tests(),
         Pass::Interop => interop::run(workspace),
+        Pass::Guides => guides::run(workspace),
         Pass::Kit => cargo_test(
             "the kit, without the feature `reference`",
-            &selection(&workspace.without_reference()),
+            &selection(&workspace.changed_by_reference()),
         ),
         Pass::Examples => {
             // Built together with the tests of the pass before, which has just compiled all it needs.
-            let selection = selection(&workspace.without_reference());
+            let selection = selection(&workspace.changed_by_reference());
             let build = ["build", "--bins", "--tests", "--example", adopt::SERVER]
                 .iter()
                 .chain(&selection)

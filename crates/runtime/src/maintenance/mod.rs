@@ -113,6 +113,7 @@ impl Rescuer {
         runs.map_err(|error| Failure::of(&error))?;
         health.succeeded();
         tokio::select! {
+            biased;
             () = stop.cancelled() => Ok(Round::Over),
             () = tokio::time::sleep(self.options.every) => Ok(Round::Again),
         }
