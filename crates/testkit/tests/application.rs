@@ -252,10 +252,7 @@ async fn what_never_comes_to_rest_is_named() {
     app.publish(receipt(9)).await;
     let busy = app.try_run_until_idle().await.unwrap_err().to_string();
     assert!(busy.contains("the clock jumped 1000 times"), "{busy}");
-    assert!(
-        busy.contains("task receipts/send") && busy.contains("in 90s"),
-        "{busy}"
-    );
+    assert!(busy.contains("task receipts/send") && busy.contains("in 90s"), "{busy}");
     app.leave_unfinished();
 }
 
