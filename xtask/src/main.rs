@@ -9,6 +9,7 @@ mod adopt;
 mod check;
 mod example;
 mod expected;
+mod guides;
 mod interop;
 mod kit;
 mod mutants;

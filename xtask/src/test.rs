@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::adopt;
 use crate::example;
 use crate::expected::ExpectedTests;
+use crate::guides;
 use crate::interop;
 use crate::kit::Workspace;
 use crate::newest_postgres;
@@ -30,23 +31,26 @@ pub(crate) enum Pass {
     Simulation,
     /// Python and Node beside the processes of the product.
     Interop,
-    /// The kit and the programs on it, without the feature `reference`.
+    /// What the kit is without the feature `reference`, and the programs on it.
     ///
     /// In one build, so that every library is compiled once more and not once for each package. That is as good as one
     /// build each: no kit package turns the feature on for another (`tests/architecture` sees to it), and whether each
-    /// compiles alone is what `cargo xtask check` looks at.
+    /// compiles alone is what `cargo xtask check` looks at. Packages that know no such feature were tested before.
     Kit,
+    /// The commands that guides tell to verify a step with.
+    Guides,
     /// The programs under `examples/`, and the shop that adopts the kit.
     Examples,
 }
 
 impl Pass {
     /// In the order they run.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Workspace,
         Self::Simulation,
         Self::Interop,
         Self::Kit,
+        Self::Guides,
         Self::Examples,
     ];
 }
@@ -57,6 +61,7 @@ impl fmt::Display for Pass {
             Self::Workspace => "workspace",
             Self::Simulation => "simulation",
             Self::Interop => "interop",
+            Self::Guides => "guides",
             Self::Kit => "kit",
             Self::Examples => "examples",
         })
@@ -120,13 +125,14 @@ fn run_pass(pass: Pass, workspace: &Workspace) -> Result<Tally, Problem> {
         .env("AFTERCOMMIT_SIM_SEEDS", "10000")
         .run_tests(),
         Pass::Interop => interop::run(workspace),
+        Pass::Guides => guides::run(workspace),
         Pass::Kit => cargo_test(
             "the kit, without the feature `reference`",
-            &selection(&workspace.without_reference()),
+            &selection(&workspace.changed_by_reference()),
         ),
         Pass::Examples => {
             // Built together with the tests of the pass before, which has just compiled all it needs.
-            let selection = selection(&workspace.without_reference());
+            let selection = selection(&workspace.changed_by_reference());
             let build = ["build", "--bins", "--tests", "--example", adopt::SERVER]
                 .iter()
                 .chain(&selection)

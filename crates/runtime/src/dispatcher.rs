@@ -201,15 +201,9 @@ impl Dispatcher {
 
     async fn bury(&self, task: TaskEnvelope, error: &PublishError) -> Result<(), Stop> {
         tracing::error!(topic = %task.topic, task = %task.task, task_id = %task.id, %error, "a dispatch can never be published");
-        let letter = DeadLetter {
-            id: task.id,
-            topic: task.topic.clone(),
-            body: task.encode().into_bytes(),
-            attempts: 1,
-            failure: Failure::of(error),
-            died_at: self.envelopes.now(),
-            task: Some(task),
-        };
+        let (id, topic, body) = (task.id, task.topic.clone(), task.encode().into_bytes());
+        let now = self.envelopes.now();
+        let letter = DeadLetter::new(id, topic, Some(task), body, 1, Failure::of(error), now);
         Ok(self.dead_letters.add(letter).await?)
     }
 }

@@ -235,6 +235,8 @@ impl Starter<'_> {
             queue: Arc::clone(&ports.queue_maintenance),
             event_log: Arc::clone(&ports.event_log),
             inbox: Arc::clone(&ports.inbox),
+            dead_letters: Arc::clone(&ports.dead_letter_operations),
+            bulk_runs: Arc::clone(&ports.bulk_runs),
             clock: Arc::clone(&ports.clock),
         };
         let rescuer = Arc::new(Rescuer::new(ports, options));

@@ -1,9 +1,10 @@
 //! What a route answers: the tasks that follow from one event, and how each is published.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::contract::{
     Cause, DispatchKey, EncodeError, EnvelopeFactory, InvalidName, OrderKey, TaskEnvelope, TaskName, TopicName,
@@ -45,7 +46,7 @@ impl Dispatch {
 }
 
 /// What a dispatch leads to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DispatchTarget {
     /// The topic.
     pub topic: TopicName,
@@ -56,6 +57,21 @@ pub struct DispatchTarget {
 impl fmt::Display for DispatchTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.topic, self.task)
+    }
+}
+
+impl FromStr for DispatchTarget {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let (topic, task) = text.split_once('/').ok_or(InvalidName {
+            kind: "a route",
+            expected: "a topic and a task, such as receipts/send",
+        })?;
+        Ok(Self {
+            topic: TopicName::new(topic.to_owned())?,
+            task: TaskName::new(task.to_owned())?,
+        })
     }
 }
 

@@ -5,6 +5,7 @@
     reason = "the helpers of a test are tests themselves: what cannot be unwrapped fails them"
 )]
 
+mod bulk;
 mod dispatcher;
 mod lifecycle;
 mod metrics;

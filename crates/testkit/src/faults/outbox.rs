@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::{EventEnvelope, TaskEnvelope};
 use aftercommit_domain::events::{
-    Claim, Claimed, EventFilter, EventLog, EventLogError, LoggedEvent, Marked, Outbox, OutboxError, OutboxStats,
-    OutboxTransfer, QuarantinedRow, Release,
+    Claim, Claimed, EventCursor, EventFilter, EventLog, EventLogError, LoggedEvent, Marked, Outbox, OutboxError,
+    OutboxStats, OutboxTransfer, QuarantinedRow, Release,
 };
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
@@ -90,6 +90,15 @@ impl<P: EventLog> EventLog for Faulty<P> {
         let list = self.inner.list(filter);
         let away = event_log_away("list");
         self.script.around(Operation::ListEvents, list, away).await
+    }
+
+    async fn page(
+        &self,
+        filter: &EventFilter,
+        after: Option<&EventCursor>,
+        limit: u32,
+    ) -> Result<Vec<LoggedEvent>, EventLogError> {
+        self.inner.page(filter, after, limit).await
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, EventLogError> {

@@ -177,15 +177,15 @@ impl Delivery for MemoryDelivery {
                 envelope,
                 ..
             } = all.tasks.finish(lease)?;
-            all.dead.add(DeadLetter {
+            all.dead.add(DeadLetter::new(
                 id,
                 topic,
-                task: envelope,
-                body: body.to_vec(),
+                envelope,
+                body.to_vec(),
                 attempts,
-                failure: failure.clone(),
+                failure.clone(),
                 died_at,
-            });
+            ));
             Some(())
         })
     }

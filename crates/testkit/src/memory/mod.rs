@@ -3,7 +3,9 @@
 //! It passes the same conformance suites as the durable providers, so that a test against it says something about them.
 //! What it holds is gone with the process.
 
+mod bulk_runs;
 mod consumers;
+mod dead_letter_operations;
 mod dead_letters;
 mod deliveries;
 mod event_log;
@@ -28,7 +30,6 @@ use tokio::sync::Notify;
 
 use crate::fakes::TestServices;
 
-pub use dead_letters::{DeadLetterAction, DeadLetterActionKind};
 pub use rest::UnpublishedMessage;
 
 /// A provider in memory. Implements every port; clones share what it holds.
@@ -62,6 +63,7 @@ struct State {
     tasks: tasks::Tasks,
     events: event_log::Events,
     dead: dead_letters::Letters,
+    bulk: bulk_runs::Runs,
     inbox: inbox::Claims,
 }
 
