@@ -277,15 +277,9 @@ impl Delivery for Echo {
             return Ok(());
         };
         let id: MessageId = task.id;
-        let letter = DeadLetter {
-            id,
-            topic: self.task.topic.clone(),
-            task: Some(task),
-            body: self.task.body.to_vec(),
-            attempts: self.attempt,
-            failure: failure.clone(),
-            died_at: MachineClock::new(self.ports.link.world.started).now(),
-        };
+        let (topic, body) = (self.task.topic.clone(), self.task.body.to_vec());
+        let now = MachineClock::new(self.ports.link.world.started).now();
+        let letter = DeadLetter::new(id, topic, Some(task), body, self.attempt, failure.clone(), now);
         let lost = |_| SettleError::Unavailable { reason: REASON.into() };
         self.ports.store.add(letter).await.map_err(lost)
     }
