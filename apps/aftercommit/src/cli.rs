@@ -4,6 +4,7 @@ mod dead_letters;
 mod demo;
 mod events;
 mod migrate;
+mod no_command;
 mod show;
 
 use std::ffi::OsString;
@@ -24,6 +25,7 @@ pub(crate) use dead_letters::{
 pub(crate) use demo::Demo;
 pub(crate) use events::{EmitEvent, Events, ListEvents, ReplayEvents};
 pub(crate) use migrate::{Migrate, MigrateQuestion};
+pub(crate) use no_command::NoCommand;
 pub(crate) use show::{Show, ShowInTree, TreeId};
 
 /// The asynchronous backbone of a multi-tenant SaaS. Commit. The rest follows.
@@ -35,16 +37,16 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// Reads what was typed. `Err` is to be printed as it is: help, the version, or what is wrong and the usage.
-    pub(crate) fn read(arguments: &[OsString]) -> Result<Self, clap::Error> {
+    /// Reads what was typed. `Err` is to be printed: help, the version, or what is wrong and the usage.
+    pub(crate) fn read(arguments: &[OsString]) -> Result<Self, NoCommand> {
         let read = Self::try_parse_from(arguments).map_err(|mut error| {
             // Of a value that is refused, clap says only to ask for help.
             if error.use_stderr() && error.get(ContextKind::Usage).is_none() {
                 error.insert(ContextKind::Usage, ContextValue::StyledStr(usage(arguments)));
             }
-            error
+            NoCommand(error)
         })?;
-        read.check(arguments)?;
+        read.check(arguments).map_err(NoCommand)?;
         Ok(read)
     }
 

@@ -23,6 +23,7 @@ pub mod failure;
 pub mod ids;
 pub mod lineage;
 pub mod randomness;
+mod redaction;
 pub mod tasks;
 pub mod time;
 pub mod unit_of_work;

@@ -141,6 +141,7 @@ fn every_scenario_that_is_written_is_in_its_suite() {
             .to_vec(),
         ),
         (unit_of_work::NAMES, sources!["unit_of_work.rs"].to_vec()),
+        (inbox::NAMES, sources!["inbox.rs"].to_vec()),
         (
             queue::NAMES,
             sources![

@@ -26,6 +26,7 @@ async fn setup(amqp_url: &str) -> (Setup, TestDatabase) {
         .set("AFTERCOMMIT_SEALING__KEYS", SEALING_KEYS)
         .set("AFTERCOMMIT_AMQP__HEARTBEAT", "1s")
         .set("AFTERCOMMIT_AMQP__CONFIRM_TIMEOUT", "3s")
+        .set("AFTERCOMMIT_WORKER__UNKNOWN_PATIENCE", "2s")
         .set("AFTERCOMMIT_LOG__FILTER", "info,lapin=off");
     (setup, database)
 }

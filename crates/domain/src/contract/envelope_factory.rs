@@ -6,7 +6,7 @@ use crate::contract::{Cause, Codec, EncodeError, EventEnvelope, InvalidName, Ord
 use crate::events::DomainEvent;
 use crate::ids::{Ids, MessageId};
 use crate::tasks::{Task, TaskOptions};
-use crate::time::{self, Clock, Timestamp};
+use crate::time::{Clock, Timestamp};
 
 /// Makes envelopes from typed contracts.
 #[derive(Clone)]
@@ -77,6 +77,10 @@ impl EnvelopeFactory {
         cause: &Cause,
     ) -> Result<TaskEnvelope, EncodeError> {
         let now = self.clock.now();
+        let not_before = options.not_before(now).map_err(|source| EncodeError::Time {
+            contract: T::contract_name(),
+            source,
+        })?;
         Ok(TaskEnvelope {
             id,
             topic: T::TOPIC,
@@ -86,9 +90,7 @@ impl EnvelopeFactory {
             attempt: 1,
             enqueued_at: now,
             first_enqueued_at: now,
-            not_before: options
-                .run_at
-                .or_else(|| options.delay.map(|delay| time::after(now, delay))),
+            not_before,
             deadline: options.deadline,
             order_key: options.order_key.clone().or_else(|| task.order_key()),
             cause: rooted(cause, id),

@@ -60,7 +60,7 @@ impl Batch {
     }
 }
 
-/// The message of a row, and an event only when its payload is what its contract says: producers in SQL know no contracts.
+/// The message of a row within the limits, and an event only when its payload is what its contract says: producers in SQL know no contracts.
 /// One that is refused comes with its reason, as far as it can be read.
 fn read(
     row: &Claimed,
@@ -68,6 +68,9 @@ fn read(
     codec: &Codec,
 ) -> Result<OutboxMessage, (DecodeError, Option<OutboxMessage>)> {
     let message = OutboxMessage::from_raw(&row.message, codec.limits()).map_err(|error| (error, None))?;
+    message
+        .check_payload(codec.limits())
+        .map_err(|error| (DecodeError::from(error), None))?;
     if let OutboxMessage::Event(event) = &message {
         // A contract that panics is the dispatcher's to bear, where it ends one attempt of one event.
         let checked = catch_unwind(AssertUnwindSafe(|| catalogue.check(event, codec))).unwrap_or(Ok(()));

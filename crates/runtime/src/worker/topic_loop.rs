@@ -8,7 +8,7 @@ use aftercommit_domain::contract::{Limits, TaskEnvelope, TaskName, TopicName, Wo
 use aftercommit_domain::failure::{ErrorClass, Failure};
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
-    AttemptEnd, ConsumeOptions, Deliveries, Delivery, Outcome, QueueConsumer, RetryPolicy, Verdict, settle,
+    AttemptEnd, ConsumeOptions, Deliveries, Delivery, Outcome, Patience, QueueConsumer, RetryPolicy, Verdict, settle,
 };
 use aftercommit_domain::time::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -19,6 +19,7 @@ use tracing::Instrument;
 use crate::health::LoopHealth;
 use crate::lifecycle::{Round, Shutdown, TokenSignal};
 use crate::worker::attempt::{self, AttemptServices};
+use crate::worker::parked::Parked;
 use crate::worker::registry::{RegisteredHandler, RegisteredTopic};
 use crate::worker::settle::carry_out;
 use crate::worker::topic_metrics::{OutcomeCounters, TopicMetrics, word};
@@ -50,6 +51,8 @@ pub(crate) struct TopicLoopPorts {
     pub(crate) worker: WorkerName,
     /// How long a delivery stays this worker's without a sign of life.
     pub(crate) lease: Duration,
+    /// How long what is not known here waits for a build that knows it.
+    pub(crate) patience: Patience,
 }
 
 struct Shared {
@@ -76,6 +79,7 @@ impl TopicLoop {
             shutdown,
             worker,
             lease,
+            patience,
         } = ports;
         let RegisteredTopic {
             name,
@@ -103,6 +107,7 @@ impl TopicLoop {
                     limits,
                     shutdown,
                     cancellation,
+                    parked: Parked::new(patience),
                 },
                 randomness,
                 metrics: TopicMetrics::new(&name),
@@ -192,11 +197,14 @@ impl Shared {
         let attempt = delivery.attempt();
         let task = match attempt::read(delivery.task(), &self.topic, &self.services.limits) {
             Ok(task) => Arc::new(task),
-            Err(failure) => return self.refuse(delivery, permit, failure, None).await,
+            Err(failure) => {
+                let end = AttemptEnd::Unreadable(failure);
+                return self.refuse(delivery, permit, end, None).await;
+            }
         };
         let Some(Runner { handler, ended }) = self.runners.get(&task.task) else {
-            let failure = attempt::unknown(&self.topic, &task);
-            return self.refuse(delivery, permit, failure, Some(&task)).await;
+            let end = self.services.unknown(&task, attempt::unknown(&self.topic, &task));
+            return self.refuse(delivery, permit, end, Some(&task)).await;
         };
         if attempt == 1 {
             self.record_wait(&task);
@@ -222,11 +230,10 @@ impl Shared {
         &self,
         delivery: Box<dyn Delivery>,
         permit: OwnedSemaphorePermit,
-        failure: Failure,
+        end: AttemptEnd,
         task: Option<&TaskEnvelope>,
     ) {
         let attempt = delivery.attempt();
-        let end = AttemptEnd::Unreadable(failure);
         let verdict = settle(end, attempt, &RetryPolicy::default(), self.randomness.unit());
         self.metrics.unknown.count(&verdict);
         let span = task.map_or_else(

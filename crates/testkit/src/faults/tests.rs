@@ -80,15 +80,9 @@ impl Fixture {
 
     fn letter(&self) -> DeadLetter {
         let task = self.task(None);
-        DeadLetter {
-            id: task.id,
-            topic: task.topic.clone(),
-            body: task.encode().into_bytes(),
-            task: Some(task),
-            attempts: 1,
-            failure: Failure::new("test", ErrorClass::Permanent, "the test says so"),
-            died_at: self.services.envelopes.now(),
-        }
+        let (id, topic, body) = (task.id, task.topic.clone(), task.encode().into_bytes());
+        let failure = Failure::new("test", ErrorClass::Permanent, "the test says so");
+        DeadLetter::new(id, topic, Some(task), body, 1, failure, self.services.envelopes.now())
     }
 }
 

@@ -5,12 +5,12 @@ use aftercommit_domain::events::{EventFilter, LoggedEvent, OutboxMessage};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::time::Timestamp;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::http::Problem;
-use crate::http::admin::{Body, Query, message_id, not_found};
+use crate::http::admin::{Body, Path, Query, message_id, not_found};
 use crate::http::cause::RequestCause;
 use crate::kit::Operations;
 
