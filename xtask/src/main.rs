@@ -9,6 +9,7 @@ mod adopt;
 mod check;
 mod example;
 mod expected;
+mod fuzz;
 mod guides;
 mod interop;
 mod kit;

@@ -186,3 +186,34 @@ fn the_kit_does_not_turn_on_the_reference_product() {
         "Who adopts the kit does not get the product. Hand the feature on instead: `reference = [\"x/reference\"]`:",
     );
 }
+
+#[test]
+fn nothing_that_takes_messages_can_decompress_them() {
+    // A few bytes that become gigabytes cost nothing where nobody can make them so: a body that says it is compressed is
+    // refused by what it says.
+    const DECOMPRESSORS: [&str; 8] = [
+        "async-compression",
+        "brotli",
+        "bzip2",
+        "flate2",
+        "lz4_flex",
+        "miniz_oxide",
+        "snap",
+        "zstd",
+    ];
+    let queues = [
+        "aftercommit-platform-queue-amqp",
+        "aftercommit-platform-queue-postgres",
+        "aftercommit-platform-embedded-sqlite",
+        "aftercommit-runtime",
+    ];
+    let wrong = queues.iter().flat_map(|queue| {
+        let below = packages_below(queue, &["--all-features"]);
+        let found = below.into_iter().filter(|name| DECOMPRESSORS.contains(&name.as_str()));
+        found.map(move |name| format!("{queue} compiles {name}"))
+    });
+    none_of(
+        wrong,
+        "A body is taken as it came. Turn the feature off that brings a decompressor in:",
+    );
+}

@@ -3,8 +3,10 @@
 
 mod access;
 mod application;
+mod bulk_runs;
 mod dead_letters;
 mod events;
+mod fuzz;
 mod idle;
 mod place;
 mod probes;
@@ -13,3 +15,4 @@ mod roles;
 mod routes;
 mod start;
 mod tasks;
+mod trees;
