@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::kit::Workspace;
+use crate::mutants;
 use crate::step::{Problem, Step, heading};
 
 /// Runs every check, also after one failed, so that one run shows all there is to do. `Ok(true)`: all passed.
@@ -18,6 +19,9 @@ pub(crate) fn run() -> Result<bool, Problem> {
     let third_parties = "third parties: bans, licences, sources (deny.toml)";
     if !cargo_deny(third_parties)? {
         failed.push(third_parties.to_owned());
+    }
+    if !mutants::fit()? {
+        failed.push("the mutants fit".to_owned());
     }
     println!();
     if failed.is_empty() {

@@ -70,6 +70,20 @@ impl Workspace {
         names
     }
 
+    /// What is another program without the reference product: the packages of the kit that can hold it, and the programs on
+    /// the kit. The others have the same code either way; that each compiles alone is what `cargo xtask check` looks at.
+    pub(crate) fn changed_by_reference(&self) -> Vec<&str> {
+        let holds_it = |package: &&Package| package.features.contains_key("reference");
+        let mut names: Vec<&str> = self
+            .packages_in("crates")
+            .filter(holds_it)
+            .chain(self.packages_in("examples"))
+            .map(|package| package.name.as_str())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
     /// The programs under `examples/`. `Err` when one does not say what it prints.
     pub(crate) fn examples(&self) -> Result<Vec<Example>, Problem> {
         self.packages_in("examples")

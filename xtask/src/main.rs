@@ -3,14 +3,17 @@
 //! `cargo xtask check` looks at form: formatting, lints, each kit package alone, documentation, third parties.
 //! `cargo xtask test` runs every test, counts them, and ends with one line: `N passed, M failed`.
 //! `cargo xtask soak` runs the fault tests with their full counts.
+//! `cargo xtask mutants` takes guards out, one after the other, and sees that a test notices.
 
 mod adopt;
 mod check;
 mod example;
 mod expected;
 mod fuzz;
+mod guides;
 mod interop;
 mod kit;
+mod mutants;
 mod newest_postgres;
 mod postgres;
 mod programs;
@@ -57,6 +60,14 @@ enum Command {
         #[arg(long)]
         record: Option<PathBuf>,
     },
+    /// Takes guards out, one after the other: a test must notice each. About a quarter of an hour.
+    Mutants {
+        /// Only these.
+        names: Vec<String>,
+        /// Writes the table to this file.
+        #[arg(long)]
+        record: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -65,6 +76,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Test { passes } => test::run(&passes),
         Command::Soak { parts, seed, record } => soak::run(&parts, seed, record.as_deref()),
+        Command::Mutants { names, record } => mutants::run(&names, record.as_deref()),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

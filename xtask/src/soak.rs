@@ -27,6 +27,8 @@ pub(crate) enum Part {
     CrashPoints,
     /// A process is stopped past its lease, and goes on.
     Zombies,
+    /// A worker is stopped for two minutes amid its handlers, and goes on.
+    StoppedWorkers,
     /// Connections that end, hang, are half open, are refused; tables that are locked.
     Outages,
     /// No room for the write-ahead log. Needs root.
@@ -45,6 +47,8 @@ pub(crate) enum Part {
     Stores,
     /// What only a server can show of the queue.
     Queue,
+    /// The runtime in worlds of a million seeds.
+    Simulation,
     /// The fuzz targets, an hour each.
     Fuzz,
 }
@@ -56,6 +60,8 @@ struct Run {
     counts: &'static [(&'static str, &'static str)],
     /// Only tests that are otherwise ignored, because they need something.
     ignored: bool,
+    /// The profile it is built with.
+    profile: &'static str,
 }
 
 /// What came of a part.
@@ -76,6 +82,7 @@ impl Part {
             test,
             counts,
             ignored: false,
+            profile: "dev",
         };
         Some(match self {
             Self::Kills => e2e(
@@ -88,6 +95,7 @@ impl Part {
             ),
             Self::CrashPoints => e2e("postgres_crash_points", &[("AFTERCOMMIT_E2E_CRASHES", "20")]),
             Self::Zombies => e2e("postgres_zombies", &[("AFTERCOMMIT_E2E_ZOMBIES", "20")]),
+            Self::StoppedWorkers => e2e("stopped_workers", &[("AFTERCOMMIT_E2E_STOPPED", "120")]),
             Self::Outages => e2e(
                 "postgres_outages",
                 &[
@@ -135,6 +143,11 @@ impl Part {
                 package: "aftercommit-platform-queue-postgres",
                 ..e2e("queue", &[])
             },
+            Self::Simulation => Run {
+                package: "aftercommit-simulation",
+                profile: "simulation",
+                ..e2e("simulation", &[("AFTERCOMMIT_SIM_SEEDS", "1000000")])
+            },
             Self::Fuzz => return None,
         })
     }
@@ -168,14 +181,25 @@ fn report(part: Part, seed: u64) -> Result<Report, Problem> {
         return fuzzed(part);
     };
     let seed = seed.to_string();
-    let mut arguments = vec!["test", "--package", run.package, "--test", run.test, "--"];
+    let mut arguments = vec![
+        "test",
+        "--profile",
+        run.profile,
+        "--package",
+        run.package,
+        "--test",
+        run.test,
+        "--",
+    ];
     // One after the other, so that each has the machine for itself.
     arguments.extend(["--nocapture", "--test-threads=1"]);
     if run.ignored {
         arguments.push("--ignored");
     }
     let mut command = String::new();
-    let mut step = Step::cargo(part.name(), arguments.iter().copied()).env("AFTERCOMMIT_E2E_SEED", &seed);
+    let mut step = Step::cargo(part.name(), arguments.iter().copied())
+        .env("AFTERCOMMIT_E2E_SEED", &seed)
+        .env("AFTERCOMMIT_SIM_SEED", &seed);
     for (variable, count) in run.counts {
         step = step.env(variable, count);
         write!(command, "{variable}={count} ")?;

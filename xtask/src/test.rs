@@ -10,6 +10,7 @@ use crate::adopt;
 use crate::example;
 use crate::expected::ExpectedTests;
 use crate::fuzz;
+use crate::guides;
 use crate::interop;
 use crate::kit::Workspace;
 use crate::newest_postgres;
@@ -17,6 +18,9 @@ use crate::postgres;
 use crate::rabbitmq;
 use crate::step::{Problem, Step};
 use crate::tally::Tally;
+
+/// The package that runs the runtime in worlds of its own.
+const SIMULATION: &str = "aftercommit-simulation";
 
 /// A part of the tests that is built with the same features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, ValueEnum)]
@@ -26,21 +30,33 @@ pub(crate) enum Pass {
     Workspace,
     /// The fuzz targets, a minute each.
     Fuzz,
+    /// The runtime in worlds of 10 000 seeds.
+    Simulation,
     /// Python and Node beside the processes of the product.
     Interop,
-    /// The kit and the programs on it, without the feature `reference`.
+    /// What the kit is without the feature `reference`, and the programs on it.
     ///
     /// In one build, so that every library is compiled once more and not once for each package. That is as good as one
     /// build each: no kit package turns the feature on for another (`tests/architecture` sees to it), and whether each
-    /// compiles alone is what `cargo xtask check` looks at.
+    /// compiles alone is what `cargo xtask check` looks at. Packages that know no such feature were tested before.
     Kit,
+    /// The commands that guides tell to verify a step with.
+    Guides,
     /// The programs under `examples/`, and the shop that adopts the kit.
     Examples,
 }
 
 impl Pass {
     /// In the order they run.
-    pub(crate) const ALL: [Self; 5] = [Self::Workspace, Self::Fuzz, Self::Interop, Self::Kit, Self::Examples];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Workspace,
+        Self::Fuzz,
+        Self::Simulation,
+        Self::Interop,
+        Self::Kit,
+        Self::Guides,
+        Self::Examples,
+    ];
 }
 
 impl fmt::Display for Pass {
@@ -48,7 +64,9 @@ impl fmt::Display for Pass {
         f.write_str(match self {
             Self::Workspace => "workspace",
             Self::Fuzz => "fuzz",
+            Self::Simulation => "simulation",
             Self::Interop => "interop",
+            Self::Guides => "guides",
             Self::Kit => "kit",
             Self::Examples => "examples",
         })
@@ -105,14 +123,22 @@ fn run_pass(pass: Pass, workspace: &Workspace) -> Result<Tally, Problem> {
     match pass {
         Pass::Workspace => cargo_test("all packages, all features", &["--workspace", "--all-features"]),
         Pass::Fuzz => fuzz::run(fuzz::IN_TESTS, |_| {}),
+        // The pass before has run the first few seeds, unoptimised; so many need a build of their own.
+        Pass::Simulation => Step::cargo(
+            "10 000 seeds",
+            ["test", "--package", SIMULATION, "--profile", "simulation"],
+        )
+        .env("AFTERCOMMIT_SIM_SEEDS", "10000")
+        .run_tests(),
         Pass::Interop => interop::run(workspace),
+        Pass::Guides => guides::run(workspace),
         Pass::Kit => cargo_test(
             "the kit, without the feature `reference`",
-            &selection(&workspace.without_reference()),
+            &selection(&workspace.changed_by_reference()),
         ),
         Pass::Examples => {
             // Built together with the tests of the pass before, which has just compiled all it needs.
-            let selection = selection(&workspace.without_reference());
+            let selection = selection(&workspace.changed_by_reference());
             let build = ["build", "--bins", "--tests", "--example", adopt::SERVER]
                 .iter()
                 .chain(&selection)

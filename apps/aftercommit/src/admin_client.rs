@@ -39,6 +39,17 @@ pub(crate) struct Request {
     pub(crate) body: Option<String>,
 }
 
+/// Where it is said who asks.
+pub(crate) const OPERATOR: &str = "aftercommit-operator";
+
+/// Who is at the keyboard, as the machine calls them: for the record of what operators did.
+pub(crate) fn operator() -> String {
+    #[expect(clippy::disallowed_methods, reason = "who is at the keyboard is no configuration")]
+    let name = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let visible = |name: &String| (1..=100).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic());
+    name.ok().filter(visible).unwrap_or_else(|| "command-line".into())
+}
+
 /// An answer as it came: one JSON document.
 pub(crate) struct Answer(String);
 

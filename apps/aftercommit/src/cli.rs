@@ -1,12 +1,14 @@
 //! What the command line accepts.
 
+mod dead_letters;
+mod events;
 mod migrate;
 mod no_command;
 
 use std::ffi::OsString;
 use std::time::Duration;
 
-use aftercommit::domain::contract::{EventName, OrganizationId, TaskName, TopicName};
+use aftercommit::domain::contract::{OrganizationId, TaskName, TopicName};
 use aftercommit::domain::ids::MessageId;
 use aftercommit::domain::tasks::TaskState;
 use clap::builder::StyledStr;
@@ -14,8 +16,12 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::payload::PayloadSource;
-use crate::time_arguments::{Since, delay};
+use crate::time_arguments::delay;
 
+pub(crate) use dead_letters::{
+    ActOnDeadLetters, DeadLetterActions, DeadLetters, LetterFilter, ListDeadLetters, ReplayDeadLetters,
+};
+pub(crate) use events::{EmitEvent, Events, ListEvents, ReplayEvents};
 pub(crate) use migrate::{Migrate, MigrateQuestion};
 pub(crate) use no_command::NoCommand;
 
@@ -57,7 +63,7 @@ const EXAMPLES: &str = "\
 Examples:
   aftercommit                                    run everything in one process
   aftercommit tasks list --state dead            what was given up
-  aftercommit dead-letters replay 0192f0c1-7a3b-7c4d-8e5f-0123456789ab
+  aftercommit dead-letters list --group          which trouble there is most of
   aftercommit events list --since 1h --json      for scripts
   DATABASE_URL=sqlite:///srv/app.db aftercommit outbox status
 
@@ -127,55 +133,6 @@ pub(crate) struct Limit {
     /// At most this many, newest first.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) limit: u32,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Events {
-    /// Write an event into the outbox; everything that follows from it happens.
-    #[command(after_help = "\
-Values that the event seals are given in clear and sealed before they are stored.
-
-Examples:
-  aftercommit events emit OrganizationCreated --payload '{\"organization_id\": \"…\", …}'
-  aftercommit events emit OrganizationCreated --payload @created.json
-  generate | aftercommit events emit OrganizationCreated --payload -")]
-    Emit(EmitEvent),
-    /// List published events, newest first.
-    #[command(after_help = "\
-Examples:
-  aftercommit events list --name InvitationEmailRequested --since 1h
-  aftercommit events list --since 2026-11-23T10:00:00Z --json")]
-    List(ListEvents),
-    /// Print one published event.
-    Show(Show),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct EmitEvent {
-    /// The event, such as InvitationEmailRequested.
-    pub(crate) name: EventName,
-    /// Its payload: JSON, @FILE, or - for standard input.
-    #[arg(long, value_name = "JSON")]
-    pub(crate) payload: PayloadSource,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ListEvents {
-    /// Only events of this name.
-    #[arg(long)]
-    pub(crate) name: Option<EventName>,
-    /// Only events since then: a time such as 2026-11-23T10:00:00Z, or how long ago, such as 1h.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<Since>,
-    /// Only events of this organization.
-    #[arg(long, value_name = "ID")]
-    pub(crate) organization: Option<OrganizationId>,
-    #[command(flatten)]
-    pub(crate) limit: Limit,
-    #[command(flatten)]
-    pub(crate) output: Output,
 }
 
 #[derive(Debug, Args)]
@@ -274,58 +231,6 @@ impl From<State> for TaskState {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum DeadLetters {
-    /// List dead letters, newest first.
-    #[command(after_help = "\
-Examples:
-  aftercommit dead-letters list
-  aftercommit dead-letters list --topic invitation-email --code smtp.refused")]
-    List(ListDeadLetters),
-    /// Print one dead letter, with the whole failure and the envelope.
-    Show(Show),
-    /// Put dead letters back on their topics: each runs again from its first attempt.
-    #[command(after_help = "\
-Examples:
-  aftercommit dead-letters replay 0192f0c1-7a3b-7c4d-8e5f-0123456789ab
-  aftercommit dead-letters replay --yes 0192f0c1-7a3b-7c4d-8e5f-0123456789ab 0192f0c1-7a3b-7c4d-8e5f-0123456789ac")]
-    Replay(ActOnDeadLetters),
-    /// Delete dead letters: they will never run.
-    #[command(after_help = "\
-Examples:
-  aftercommit dead-letters discard 0192f0c1-7a3b-7c4d-8e5f-0123456789ab")]
-    Discard(ActOnDeadLetters),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ListDeadLetters {
-    /// Only those of this topic.
-    #[arg(long)]
-    pub(crate) topic: Option<TopicName>,
-    /// Only those that failed with this code, such as smtp.refused.
-    #[arg(long)]
-    pub(crate) code: Option<String>,
-    /// Only those of this organization.
-    #[arg(long, value_name = "ID")]
-    pub(crate) organization: Option<OrganizationId>,
-    #[command(flatten)]
-    pub(crate) limit: Limit,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ActOnDeadLetters {
-    /// Their ids, as the list prints them.
-    #[arg(required = true, value_name = "ID")]
-    pub(crate) ids: Vec<MessageId>,
-    /// Do not ask; needed where nobody can answer.
-    #[arg(long, short = 'y')]
-    pub(crate) yes: bool,
-    #[command(flatten)]
-    pub(crate) output: Output,
-}
-
-#[derive(Debug, Subcommand)]
 pub(crate) enum Outbox {
     /// Print how much waits, how old the oldest is, and how much each topic holds.
     Status(Output),
@@ -385,7 +290,19 @@ mod tests {
             &["aftercommit", "tasks", "show", "1"][..],
             &["aftercommit", "events", "show", "0192F0C1-7A3B-7C4D-8E5F-0123456789AB"],
             &["aftercommit", "dead-letters", "replay", "x"],
-            &["aftercommit", "dead-letters", "replay"],
+            &["aftercommit", "dead-letters", "replay", "--rate", "fast"],
+            &["aftercommit", "dead-letters", "replay", "--rate", "0/s", "--all"],
+            &["aftercommit", "dead-letters", "actions", "--letter", "x"],
+            &["aftercommit", "events", "replay", "--id", "x"],
+            &[
+                "aftercommit",
+                "events",
+                "replay",
+                "--name",
+                "InvoicePaid",
+                "--route",
+                "receipts",
+            ],
             &["aftercommit", "tasks", "list", "--limit", "0"],
             &["aftercommit", "tasks", "list", "--topic", "No Topic"],
             &["aftercommit", "tasks", "list", "--nope"],

@@ -21,6 +21,9 @@ pub(crate) enum CommandError {
     /// Some of several ids; each was reported.
     #[error("{failed} of {all} failed")]
     Some { failed: usize, all: usize, usage: bool },
+    /// A bulk run stopped by itself, or cannot go on.
+    #[error("{0}")]
+    Bulk(String),
     #[error("cannot write the answer: {0}")]
     Output(std::io::Error),
     #[error("{0}")]
@@ -58,6 +61,7 @@ impl CommandError {
             Self::Startup(error) => error.exit_code(),
             Self::Problem { .. }
             | Self::NotConfirmed
+            | Self::Bulk(_)
             | Self::Output(_)
             | Self::RunFile(_)
             | Self::NoAnswer { .. }

@@ -6,13 +6,9 @@ use crate::command_error::CommandError;
 
 /// `Ok` when it may be done: `yes` was given, or the person at the terminal says so.
 pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), CommandError> {
+    can_be_answered(yes)?;
     if yes {
         return Ok(());
-    }
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Err(CommandError::Usage(
-            "nobody can be asked without a terminal; add --yes to do it".into(),
-        ));
     }
     eprint!("{question} [y/N] ");
     let mut answer = String::new();
@@ -23,4 +19,14 @@ pub(crate) fn confirm(question: &str, yes: bool) -> Result<(), CommandError> {
         Ok(_) if ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) => Ok(()),
         Ok(_) | Err(_) => Err(CommandError::NotConfirmed),
     }
+}
+
+/// `Ok` when `yes` was given or somebody is there to say it: to be asked before anything is opened.
+pub(crate) fn can_be_answered(yes: bool) -> Result<(), CommandError> {
+    if yes || (io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        return Ok(());
+    }
+    Err(CommandError::Usage(
+        "nobody can be asked without a terminal; add --yes to do it".into(),
+    ))
 }

@@ -12,6 +12,7 @@ mod opened_file;
 mod payload;
 mod printable;
 mod running_process;
+mod sealed_values;
 mod table;
 mod time_arguments;
 mod wiring;

@@ -10,7 +10,7 @@ use axum::http::{self, StatusCode};
 use secrecy::SecretString;
 use tower::ServiceExt as _;
 
-use crate::admin_client::{DEADLINE, LONGEST_ANSWER, Request};
+use crate::admin_client::{DEADLINE, LONGEST_ANSWER, OPERATOR, Request, operator};
 use crate::command_error::CommandError;
 use crate::wiring;
 
@@ -36,6 +36,7 @@ impl OpenedFile {
             .uri(request.path_and_query)
             .header(AUTHORIZATION, format!("Bearer {TOKEN}"))
             .header(CONTENT_TYPE, "application/json")
+            .header(OPERATOR, operator())
             .body(request.body.map_or_else(Body::empty, Body::from))
             .map_err(|error| unexpected(error.to_string()))?;
         let exchange = async {

@@ -10,7 +10,7 @@ use reqwest::{Client, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use crate::admin_client::{DEADLINE, LONGEST_ANSWER, Request};
+use crate::admin_client::{DEADLINE, LONGEST_ANSWER, OPERATOR, Request, operator};
 use crate::command_error::CommandError;
 
 /// It is on this machine, so a connection takes no time unless nobody is there.
@@ -57,7 +57,8 @@ impl RunningProcess {
         let mut builder = self
             .client
             .request(request.method, format!("{}{}", self.url, request.path_and_query))
-            .bearer_auth(self.token.expose_secret());
+            .bearer_auth(self.token.expose_secret())
+            .header(OPERATOR, operator());
         if let Some(body) = request.body {
             builder = builder.header(CONTENT_TYPE, "application/json").body(body);
         }

@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use aftercommit::domain::time::{Clock, Timestamp, before};
+use aftercommit::runtime::system::SystemClock;
 
 /// A point in time, or how long before now it lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,11 @@ impl Since {
             Self::Ago(duration) => before(clock.now(), duration),
         }
     }
+}
+
+/// The time as it is asked for over HTTP.
+pub(crate) fn rfc3339(since: Since) -> String {
+    since.resolve(&SystemClock).to_rfc3339()
 }
 
 impl FromStr for Since {

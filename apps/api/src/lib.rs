@@ -33,6 +33,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/projects", post(routes::projects::create))
         .route("/v1/projects/{project_id}", delete(routes::projects::delete))
         .route("/v1/projects/{project_id}/records:batch", post(routes::records::ingest))
+        .route("/v1/projects/{project_id}/usage", get(routes::usage::list))
         .route("/v1/invitations", post(routes::invitations::create))
         .route("/v1/invitations/{invitation_id}", delete(routes::invitations::revoke))
         .route(

@@ -4,11 +4,12 @@ use aftercommit_domain::reference::identity::SendMagicLinkEmail;
 use aftercommit_domain::reference::invitations::{ExpireInvitation, SendInvitationEmail};
 use aftercommit_domain::reference::projects::{CheckFirstRecord, ProvisionProject};
 use aftercommit_domain::reference::records::PurgeRecords;
+use aftercommit_domain::reference::usage::RecordUsage;
 use aftercommit_runtime::worker::Topic;
 
 use crate::HandlerPorts;
 use crate::handlers::{
-    CheckFirstRecordHandler, ExpireInvitationHandler, ProvisionProjectHandler, PurgeRecordsHandler,
+    CheckFirstRecordHandler, ExpireInvitationHandler, ProvisionProjectHandler, PurgeRecordsHandler, RecordUsageHandler,
     SendInvitationEmailHandler, SendMagicLinkEmailHandler,
 };
 
@@ -34,6 +35,7 @@ pub fn topics(ports: HandlerPorts) -> Vec<Topic> {
         Topic::named("projects")
             .handle::<ProvisionProject>(ProvisionProjectHandler::new(reference.clone()))
             .handle::<CheckFirstRecord>(CheckFirstRecordHandler::new(reference.clone())),
-        Topic::named("records").handle::<PurgeRecords>(PurgeRecordsHandler::new(reference)),
+        Topic::named("records").handle::<PurgeRecords>(PurgeRecordsHandler::new(reference.clone())),
+        Topic::named("usage").handle::<RecordUsage>(RecordUsageHandler::new(reference)),
     ]
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant, TopicName};
 use aftercommit_domain::events::{
     DOMAIN_EVENTS_TOPIC, EventCatalogue, EventLog, EventsPublisher, Outbox, RouteEffect, Routes,
@@ -11,10 +12,13 @@ use aftercommit_domain::events::{
 };
 use aftercommit_domain::ids::Ids;
 use aftercommit_domain::randomness::Randomness;
-use aftercommit_domain::tasks::{Broker, DeadLetters, QueuePublisher, TaskDescriptor, TaskInspector};
+use aftercommit_domain::tasks::{
+    Broker, DeadLetterOperations, DeadLetters, QueuePublisher, TaskDescriptor, TaskInspector,
+};
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::{StoreError, UnitOfWork, UnitOfWorkFactory};
 use aftercommit_platform_config::Settings;
+use aftercommit_runtime::bulk::{BulkPorts, BulkRunner};
 use aftercommit_runtime::worker::TaskInputs;
 use aftercommit_runtime::{EnginePorts, Health};
 
@@ -182,6 +186,8 @@ impl Kit {
             event_feed: providers.event_feed.clone(),
             inbox: Arc::clone(&providers.inbox),
             dead_letters: Arc::clone(&providers.dead_letters),
+            dead_letter_operations: Arc::clone(&providers.dead_letter_operations),
+            bulk_runs: Arc::clone(&providers.bulk_runs),
             envelopes: self.envelopes().clone(),
             clock: self.clock(),
             randomness: self.randomness(),
@@ -249,6 +255,27 @@ impl Operations {
 
     pub(crate) fn dead_letters(&self) -> &dyn DeadLetters {
         &*self.kit.inner.providers.dead_letters
+    }
+
+    pub(crate) fn dead_letter_operations(&self) -> &dyn DeadLetterOperations {
+        &*self.kit.inner.providers.dead_letter_operations
+    }
+
+    pub(crate) fn bulk_runs(&self) -> &dyn BulkRuns {
+        &*self.kit.inner.providers.bulk_runs
+    }
+
+    /// Carries bulk runs out in this process.
+    pub(crate) fn bulk_runner(&self) -> BulkRunner {
+        let providers = &self.kit.inner.providers;
+        BulkRunner::new(BulkPorts {
+            runs: Arc::clone(&providers.bulk_runs),
+            dead_letters: Arc::clone(&providers.dead_letter_operations),
+            event_log: Arc::clone(&providers.event_log),
+            routes: Arc::clone(&self.routes),
+            envelopes: self.kit.envelopes().clone(),
+            queue: self.kit.queue_publisher(),
+        })
     }
 
     pub(crate) fn inspector(&self) -> &dyn TaskInspector {

@@ -10,13 +10,15 @@ pub mod sqlite;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::{Codec, EnvelopeFactory, Limits, Sealer, TopicName};
 use aftercommit_domain::events::{EventFeed, EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::failure::{Classified as _, ErrorClass};
 use aftercommit_domain::ids::Ids;
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
-    Broker, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
+    Broker, DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
+    TaskInspector,
 };
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
@@ -56,6 +58,8 @@ pub(crate) struct Providers {
     pub(crate) inbox: Arc<dyn InboxMaintenance>,
     pub(crate) event_feed: Option<Arc<dyn EventFeed>>,
     pub(crate) dead_letters: Arc<dyn DeadLetters>,
+    pub(crate) dead_letter_operations: Arc<dyn DeadLetterOperations>,
+    pub(crate) bulk_runs: Arc<dyn BulkRuns>,
     pub(crate) inspector: Arc<dyn TaskInspector>,
     /// The broker behind the queue, if it is on one.
     pub(crate) broker: Option<Arc<dyn Broker>>,

@@ -15,6 +15,7 @@
 // The derives name this crate by its outside name, so that they also work inside it.
 extern crate self as aftercommit_domain;
 
+pub mod bulk;
 pub mod contract;
 pub mod effects;
 pub mod events;

@@ -14,6 +14,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::bell::{Bell, Listening};
+use crate::bulk_runs::PostgresBulkRuns;
 use crate::connect_error::ConnectError;
 use crate::dead_letters::{PostgresDeadLetters, ReplayInto};
 use crate::event_log::PostgresEventLog;
@@ -170,6 +171,13 @@ impl PostgresDatabase {
     /// What forgets old claims of the inbox.
     pub fn inbox_maintenance(&self) -> PostgresInboxMaintenance {
         PostgresInboxMaintenance {
+            database: Arc::clone(&self.inner),
+        }
+    }
+
+    /// What operators ordered for many.
+    pub fn bulk_runs(&self) -> PostgresBulkRuns {
+        PostgresBulkRuns {
             database: Arc::clone(&self.inner),
         }
     }

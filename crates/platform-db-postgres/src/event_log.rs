@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aftercommit_domain::contract::{EventEnvelope, EventName, Limits, OrganizationId, ProjectId};
-use aftercommit_domain::events::{EventFilter, EventLog, EventLogError, LoggedEvent};
+use aftercommit_domain::events::{EventCursor, EventFilter, EventLog, EventLogError, LoggedEvent};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::time::Timestamp;
 use async_trait::async_trait;
@@ -42,10 +42,19 @@ const RECORD: &str = "INSERT INTO aftercommit.event_log \
 // Two statements, because one with an optional name would read the whole log.
 const OF_NAME: &str = "SELECT published_at, sequence, body FROM aftercommit.event_log \
      WHERE name = $1 AND ($2::text IS NULL OR organization_id = $2) AND ($3::timestamptz IS NULL OR occurred_at >= $3) \
-     ORDER BY published_at DESC, sequence DESC LIMIT $4";
+       AND ($4::timestamptz IS NULL OR occurred_at <= $4) \
+     ORDER BY published_at DESC, sequence DESC LIMIT $5";
 const OF_ANY_NAME: &str = "SELECT published_at, sequence, body FROM aftercommit.event_log \
      WHERE $1::text IS NULL AND ($2::text IS NULL OR organization_id = $2) AND ($3::timestamptz IS NULL OR occurred_at >= $3) \
-     ORDER BY published_at DESC, sequence DESC LIMIT $4";
+       AND ($4::timestamptz IS NULL OR occurred_at <= $4) \
+     ORDER BY published_at DESC, sequence DESC LIMIT $5";
+
+/// Whether an event of a page fits, and comes after the place that is the next three parameters. The time alone is what an
+/// index finds it by.
+const PAGE_FITS: &str = "($2::text IS NULL OR organization_id = $2) AND ($3::timestamptz IS NULL OR occurred_at >= $3) \
+    AND ($4::timestamptz IS NULL OR occurred_at <= $4) AND published_at >= coalesce($5, '-infinity'::timestamptz) \
+    AND ($5 IS NULL OR (published_at, coalesce(sequence, 0), id) > ($5, $6::bigint, $7::uuid)) \
+    ORDER BY published_at, coalesce(sequence, 0), id LIMIT $8";
 
 #[async_trait]
 impl EventLog for PostgresEventLog {
@@ -113,7 +122,7 @@ impl EventLog for PostgresEventLog {
         let sql = if filter.name.is_some() { OF_NAME } else { OF_ANY_NAME };
         let name = filter.name.as_ref().map(EventName::as_str).map(str::to_owned);
         let organization = filter.organization_id.as_ref().map(|id| id.as_str().to_owned());
-        let since = filter.since;
+        let (since, until) = (filter.since, filter.until);
         let rows: Vec<EventRow> = self
             .database
             .console
@@ -123,6 +132,7 @@ impl EventLog for PostgresEventLog {
                         .bind(name)
                         .bind(organization)
                         .bind(since)
+                        .bind(until)
                         .bind(limit)
                         .fetch_all(connection)
                         .await
@@ -130,6 +140,45 @@ impl EventLog for PostgresEventLog {
             })
             .await
             .map_err(|error| unavailable("list", &error))?;
+        rows.into_iter()
+            .map(|row| row.into_event(&self.database.services.limits))
+            .collect()
+    }
+
+    async fn page(
+        &self,
+        filter: &EventFilter,
+        after: Option<&EventCursor>,
+        limit: u32,
+    ) -> Result<Vec<LoggedEvent>, EventLogError> {
+        let (filter, after) = (filter.clone(), after.cloned());
+        let of_name = if filter.name.is_some() {
+            "name = $1"
+        } else {
+            "$1::text IS NULL"
+        };
+        let sql =
+            format!("SELECT published_at, sequence, body FROM aftercommit.event_log WHERE {of_name} AND {PAGE_FITS}");
+        let rows = self.database.console.run(move |connection| {
+            Box::pin(async move {
+                sqlx::query_as::<_, EventRow>(sqlx::AssertSqlSafe(sql))
+                    .bind(filter.name.as_ref().map(EventName::as_str))
+                    .bind(filter.organization_id.as_ref().map(OrganizationId::as_str))
+                    .bind(filter.since)
+                    .bind(filter.until)
+                    .bind(after.as_ref().map(|after| after.published_at))
+                    .bind(
+                        after
+                            .as_ref()
+                            .map(|after| i64::try_from(after.sequence).unwrap_or(i64::MAX)),
+                    )
+                    .bind(after.as_ref().map(|after| after.id.uuid()))
+                    .bind(i64::from(limit.min(LIST_CAP)))
+                    .fetch_all(connection)
+                    .await
+            })
+        });
+        let rows = rows.await.map_err(|error| unavailable("page", &error))?;
         rows.into_iter()
             .map(|row| row.into_event(&self.database.services.limits))
             .collect()

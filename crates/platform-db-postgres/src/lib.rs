@@ -4,6 +4,7 @@
 //! is a crate of its own, on the same database or on a broker.
 
 mod bell;
+mod bulk_runs;
 mod columns;
 mod connect_error;
 mod database;
@@ -27,6 +28,7 @@ mod unit_of_work;
 mod wake;
 
 pub use bell::{Bell, Ring, Told};
+pub use bulk_runs::PostgresBulkRuns;
 pub use connect_error::ConnectError;
 pub use database::PostgresDatabase;
 pub use dead_letters::{PostgresDeadLetters, ReplayInto};

@@ -35,8 +35,9 @@ fn of_sqlstate(code: &str) -> Trouble {
         "23505" => Trouble::Duplicate,
         // Serialization failure, deadlock, lock not available.
         "40001" | "40P01" | "55P03" => Trouble::Conflict,
-        // Only a replica says so: the primary is elsewhere now.
-        "25006" => Trouble::Away,
+        // Only a replica says so: the primary is elsewhere now. And a transaction that took too long, for instance because its
+        // process was stopped, is over with its connection: it did nothing, and says nothing about its statements.
+        "25006" | "25P03" | "25P04" => Trouble::Away,
         _ => match code.get(..2) {
             // Feature, cardinality, data, constraint, transaction state, syntax or access, check option.
             Some("0A" | "21" | "22" | "23" | "25" | "42" | "44" | "P0") => Trouble::Refused,
@@ -82,7 +83,7 @@ mod tests {
             ),
             (
                 &[
-                    "08006", "25006", "53100", "53300", "57014", "57P01", "57P03", "58030", "XX000",
+                    "08006", "25006", "25P03", "25P04", "53100", "53300", "57014", "57P01", "57P03", "58030", "XX000",
                 ],
                 Trouble::Away,
             ),

@@ -8,10 +8,11 @@ mod rig;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::tasks::{
-    DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
+    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_platform_db_postgres::ReplayInto;
@@ -75,6 +76,14 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
         Arc::new(self.rig.database.dead_letters(ReplayInto::Tasks(self.queue.look())))
     }
 
+    fn dead_letter_operations(&self) -> Arc<dyn DeadLetterOperations> {
+        Arc::new(self.rig.database.dead_letters(ReplayInto::Tasks(self.queue.look())))
+    }
+
+    fn bulk_runs(&self) -> Option<Arc<dyn BulkRuns>> {
+        Some(Arc::new(self.rig.database.bulk_runs()))
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.queue.clone())
     }
@@ -113,6 +122,7 @@ mod direct {
     aftercommit_testkit::inbox_conformance!(Postgres<false>);
     aftercommit_testkit::event_log_conformance!(Postgres<false>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<false>);
+    aftercommit_testkit::bulk_runs_conformance!(Postgres<false>);
 }
 
 /// Pooling by transaction.
@@ -124,4 +134,5 @@ mod through_pgbouncer {
     aftercommit_testkit::inbox_conformance!(Postgres<true>);
     aftercommit_testkit::event_log_conformance!(Postgres<true>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<true>);
+    aftercommit_testkit::bulk_runs_conformance!(Postgres<true>);
 }

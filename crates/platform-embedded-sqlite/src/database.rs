@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::bulk_runs::SqliteBulkRuns;
 use crate::claims::Topics;
 use crate::connection::{ClaimConnection, WriterConnection};
 use crate::dead_letters::SqliteDeadLetters;
@@ -130,6 +131,13 @@ impl SqliteDatabase {
     /// The event log.
     pub fn event_log(&self) -> SqliteEventLog {
         SqliteEventLog {
+            database: Arc::clone(&self.inner),
+        }
+    }
+
+    /// What operators ordered for many.
+    pub fn bulk_runs(&self) -> SqliteBulkRuns {
+        SqliteBulkRuns {
             database: Arc::clone(&self.inner),
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aftercommit_domain::contract::{EventEnvelope, EventName, Limits, OrganizationId};
-use aftercommit_domain::events::{EventFilter, EventLog, EventLogError, LoggedEvent};
+use aftercommit_domain::events::{EventCursor, EventFilter, EventLog, EventLogError, LoggedEvent};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::time::{Timestamp, to_micros};
 use async_trait::async_trait;
@@ -29,10 +29,20 @@ struct EventRow {
 // Two statements, because one with an optional name would read the whole log.
 const OF_NAME: &str = "SELECT published_at, sequence, body FROM aftercommit_event_log \
     WHERE name = ?1 AND (?2 IS NULL OR organization_id = ?2) AND (?3 IS NULL OR occurred_at >= ?3) \
-    ORDER BY entry DESC LIMIT ?4";
+    AND (?4 IS NULL OR occurred_at <= ?4) ORDER BY entry DESC LIMIT ?5";
 const OF_ANY_NAME: &str = "SELECT published_at, sequence, body FROM aftercommit_event_log \
     WHERE ?1 IS NULL AND (?2 IS NULL OR organization_id = ?2) AND (?3 IS NULL OR occurred_at >= ?3) \
-    ORDER BY entry DESC LIMIT ?4";
+    AND (?4 IS NULL OR occurred_at <= ?4) ORDER BY entry DESC LIMIT ?5";
+
+// Rows are added in the order of publishing. Without the row of the last page, which may be forgotten, its time tells.
+const PAGE_OF_NAME: &str = "SELECT published_at, sequence, body FROM aftercommit_event_log \
+    WHERE name = ?1 AND (?2 IS NULL OR organization_id = ?2) AND (?3 IS NULL OR occurred_at >= ?3) \
+    AND (?4 IS NULL OR occurred_at <= ?4) AND (?5 IS NULL OR published_at >= ?5) \
+    AND entry > coalesce((SELECT entry FROM aftercommit_event_log WHERE id = ?6), -1) ORDER BY entry LIMIT ?7";
+const PAGE_OF_ANY_NAME: &str = "SELECT published_at, sequence, body FROM aftercommit_event_log \
+    WHERE ?1 IS NULL AND (?2 IS NULL OR organization_id = ?2) AND (?3 IS NULL OR occurred_at >= ?3) \
+    AND (?4 IS NULL OR occurred_at <= ?4) AND (?5 IS NULL OR published_at >= ?5) \
+    AND entry > coalesce((SELECT entry FROM aftercommit_event_log WHERE id = ?6), -1) ORDER BY entry LIMIT ?7";
 
 #[async_trait]
 impl EventLog for SqliteEventLog {
@@ -80,12 +90,42 @@ impl EventLog for SqliteEventLog {
             .bind(filter.name.as_ref().map(EventName::as_str))
             .bind(filter.organization_id.as_ref().map(OrganizationId::as_str))
             .bind(filter.since.map(micros))
+            .bind(filter.until.map(micros))
             .bind(limit);
         let rows: Vec<EventRow> = self
             .database
             .bounded(query.fetch_all(&self.database.readers))
             .await
             .map_err(|error| unavailable("list", &error))?;
+        rows.into_iter()
+            .map(|row| row.into_event(&self.database.services.limits))
+            .collect()
+    }
+
+    async fn page(
+        &self,
+        filter: &EventFilter,
+        after: Option<&EventCursor>,
+        limit: u32,
+    ) -> Result<Vec<LoggedEvent>, EventLogError> {
+        let sql = if filter.name.is_some() {
+            PAGE_OF_NAME
+        } else {
+            PAGE_OF_ANY_NAME
+        };
+        let query = sqlx::query_as::<_, EventRow>(sql)
+            .bind(filter.name.as_ref().map(EventName::as_str))
+            .bind(filter.organization_id.as_ref().map(OrganizationId::as_str))
+            .bind(filter.since.map(micros))
+            .bind(filter.until.map(micros))
+            .bind(after.map(|after| micros(after.published_at)))
+            .bind(after.map(|after| after.id.uuid()))
+            .bind(i64::from(limit.min(LIST_CAP)));
+        let rows = self
+            .database
+            .bounded(query.fetch_all(&self.database.readers))
+            .await
+            .map_err(|error| unavailable("page", &error))?;
         rows.into_iter()
             .map(|row| row.into_event(&self.database.services.limits))
             .collect()

@@ -11,6 +11,7 @@
 
 #![warn(missing_docs)]
 
+mod bulk_runs;
 mod claims;
 mod columns;
 mod connection;
@@ -35,6 +36,7 @@ mod unit_of_work;
 mod wake;
 mod writer;
 
+pub use bulk_runs::SqliteBulkRuns;
 pub use database::SqliteDatabase;
 pub use dead_letters::SqliteDeadLetters;
 pub use event_log::SqliteEventLog;

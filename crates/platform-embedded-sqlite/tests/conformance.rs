@@ -5,11 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::ids::Ids as _;
 use aftercommit_domain::tasks::{
-    DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
+    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
 };
 use aftercommit_domain::time::Clock as _;
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
@@ -86,6 +87,14 @@ impl Provider for Sqlite {
         Arc::new(self.database.dead_letters())
     }
 
+    fn dead_letter_operations(&self) -> Arc<dyn DeadLetterOperations> {
+        Arc::new(self.database.dead_letters())
+    }
+
+    fn bulk_runs(&self) -> Option<Arc<dyn BulkRuns>> {
+        Some(Arc::new(self.database.bulk_runs()))
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.database.queue())
     }
@@ -121,4 +130,5 @@ aftercommit_testkit::inbox_conformance!(Sqlite);
 aftercommit_testkit::queue_conformance!(Sqlite);
 aftercommit_testkit::event_log_conformance!(Sqlite);
 aftercommit_testkit::dead_letters_conformance!(Sqlite);
+aftercommit_testkit::bulk_runs_conformance!(Sqlite);
 aftercommit_testkit::task_inspector_conformance!(Sqlite);

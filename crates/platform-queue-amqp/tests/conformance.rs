@@ -7,10 +7,11 @@ mod rig;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::tasks::{
-    DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
+    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_testkit::TestServices;
@@ -70,6 +71,14 @@ impl<const PARTITIONED: bool> Provider for RabbitMq<PARTITIONED> {
 
     fn dead_letters(&self) -> Arc<dyn DeadLetters> {
         Arc::new(self.0.store.clone())
+    }
+
+    fn dead_letter_operations(&self) -> Arc<dyn DeadLetterOperations> {
+        Arc::new(self.0.store.clone())
+    }
+
+    fn bulk_runs(&self) -> Option<Arc<dyn BulkRuns>> {
+        Some(Arc::new(self.0.store.clone()))
     }
 
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {

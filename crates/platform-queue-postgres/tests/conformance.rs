@@ -7,11 +7,12 @@ mod rig;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::tasks::{
-    DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskHistory,
-    TaskInspector,
+    DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
+    TaskHistory, TaskInspector,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_platform_db_postgres::{PostgresOptions, ReplayInto};
@@ -82,6 +83,19 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
                 .database
                 .dead_letters(ReplayInto::Tasks(self.0.process.queue.look())),
         )
+    }
+
+    fn dead_letter_operations(&self) -> Arc<dyn DeadLetterOperations> {
+        Arc::new(
+            self.0
+                .process
+                .database
+                .dead_letters(ReplayInto::Tasks(self.0.process.queue.look())),
+        )
+    }
+
+    fn bulk_runs(&self) -> Option<Arc<dyn BulkRuns>> {
+        Some(Arc::new(self.0.process.database.bulk_runs()))
     }
 
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {

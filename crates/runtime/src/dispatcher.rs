@@ -14,6 +14,7 @@ use aftercommit_domain::tasks::{
 };
 use async_trait::async_trait;
 use futures::future::join;
+use metrics::{counter, describe_counter};
 use tokio::time::{sleep, timeout};
 
 use crate::lifecycle::Backoff;
@@ -28,7 +29,8 @@ const PUBLISH_DEADLINE: Duration = Duration::from_secs(10);
 ///
 /// A redelivered event yields the same dispatch ids. One failing dispatch does not stop the others: it alone is tried
 /// again, also when its event comes back to this process; in another one, the others are published again under their
-/// ids. One that can never be published becomes a dead letter of its own.
+/// ids. One that can never be published becomes a dead letter of its own. One of best effort is tried once, with the others,
+/// and dropped when that fails.
 pub struct Dispatcher {
     routes: Arc<Routes>,
     envelopes: EnvelopeFactory,
@@ -67,6 +69,10 @@ impl Dispatcher {
             dead_letters,
             randomness,
         } = ports;
+        describe_counter!(
+            "aftercommit_best_effort_dropped_total",
+            "Dispatches of best effort that were dropped because they could not be published at the first try"
+        );
         Self {
             routes,
             envelopes,
@@ -100,20 +106,26 @@ impl Dispatcher {
         let cause = event.cause_of_next();
         let mut done = self.unfinished.take(event.id);
         let mut unmade = None;
+        let mut best_effort = Vec::new();
         let mut tasks = Vec::with_capacity(dispatches.len());
         for (id, dispatch) in dispatches {
             if done.contains(&id) {
                 continue;
             }
+            if dispatch.is_best_effort() {
+                best_effort.push(id);
+            }
             match dispatch.envelope(&self.envelopes, id, &cause) {
                 Ok(task) => tasks.push(task),
                 Err(error) => {
                     tracing::error!(event = %event.name, target = %dispatch.target(), %error, "a dispatch cannot be made");
-                    unmade = Some(Stop::from(error));
+                    if !dispatch.is_best_effort() {
+                        unmade = Some(Stop::from(error));
+                    }
                 }
             }
         }
-        let (published, announced) = join(self.publish(tasks, &mut done), self.announce(event)).await;
+        let (published, announced) = join(self.publish(tasks, &best_effort, &mut done), self.announce(event)).await;
         if let Err(stop) = published.and(announced) {
             self.unfinished.keep(event.id, done);
             return Err(stop);
@@ -133,7 +145,12 @@ impl Dispatcher {
     }
 
     /// Publishes `tasks`; adds the ids of those that need nothing more to `done`.
-    async fn publish(&self, mut tasks: Vec<TaskEnvelope>, done: &mut Vec<MessageId>) -> Result<(), Stop> {
+    async fn publish(
+        &self,
+        mut tasks: Vec<TaskEnvelope>,
+        best_effort: &[MessageId],
+        done: &mut Vec<MessageId>,
+    ) -> Result<(), Stop> {
         for attempt in 1..=TRIES {
             if tasks.is_empty() {
                 return Ok(());
@@ -142,7 +159,7 @@ impl Dispatcher {
             let results = timeout(PUBLISH_DEADLINE, self.queue.publish(tasks.clone()))
                 .await
                 .unwrap_or_default();
-            let failed = self.after_publish(tasks, results, done).await?;
+            let failed = self.after_publish(tasks, results, best_effort, done).await?;
             let Some((_, last)) = failed.last() else { return Ok(()) };
             if attempt == TRIES {
                 return Err(last.clone().into());
@@ -159,6 +176,7 @@ impl Dispatcher {
         &self,
         tasks: Vec<TaskEnvelope>,
         results: Vec<Result<Published, PublishError>>,
+        best_effort: &[MessageId],
         done: &mut Vec<MessageId>,
     ) -> Result<Vec<(TaskEnvelope, PublishError)>, Stop> {
         let unanswered = || {
@@ -175,6 +193,12 @@ impl Dispatcher {
                 done.push(id);
                 continue;
             };
+            if best_effort.contains(&id) {
+                counter!("aftercommit_best_effort_dropped_total", "topic" => task.topic.to_string()).increment(1);
+                tracing::warn!(topic = %task.topic, task = %task.task, task_id = %id, %error, "a dispatch of best effort was dropped");
+                done.push(id);
+                continue;
+            }
             match error.class() {
                 ErrorClass::Permanent => match self.bury(task, &error).await {
                     Ok(()) => done.push(id),
@@ -189,15 +213,9 @@ impl Dispatcher {
 
     async fn bury(&self, task: TaskEnvelope, error: &PublishError) -> Result<(), Stop> {
         tracing::error!(topic = %task.topic, task = %task.task, task_id = %task.id, %error, "a dispatch can never be published");
-        let letter = DeadLetter {
-            id: task.id,
-            topic: task.topic.clone(),
-            body: task.encode().into_bytes(),
-            attempts: 1,
-            failure: Failure::of(error),
-            died_at: self.envelopes.now(),
-            task: Some(task),
-        };
+        let (id, topic, body) = (task.id, task.topic.clone(), task.encode().into_bytes());
+        let now = self.envelopes.now();
+        let letter = DeadLetter::new(id, topic, Some(task), body, 1, Failure::of(error), now);
         Ok(self.dead_letters.add(letter).await?)
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dispatcher::{Dispatcher, DispatcherPorts};
 use crate::health::{Health, LoopHealth};
-use crate::lifecycle::{Backoff, Round, Shutdown, ShutdownGrace, StopOutcome, keep_going};
+use crate::lifecycle::{Backoff, Round, Shutdown, ShutdownGrace, Spawner, StopOutcome, keep_going};
 use crate::maintenance::{Rescuer, RescuerOptions, RescuerPorts};
 use crate::options::{EngineOptions, EnginePorts};
 use crate::relay::{Relay, RelayOptions, RelayPorts};
@@ -134,7 +134,15 @@ impl Engine {
 
     /// Starts the loops of its roles.
     pub fn start(self, health: &Health) -> RunningEngine {
-        let shutdown = Shutdown::new();
+        self.start_under(health, Shutdown::new())
+    }
+
+    /// Starts the loops of its roles on `spawner`, which also runs the attempts.
+    pub fn start_on(self, health: &Health, spawner: Arc<dyn Spawner>) -> RunningEngine {
+        self.start_under(health, Shutdown::with_spawner(spawner))
+    }
+
+    fn start_under(self, health: &Health, shutdown: Shutdown) -> RunningEngine {
         let grace = self.options.grace;
         let codec = self.ports.envelopes.codec().clone();
         let limits = *codec.limits();
@@ -228,6 +236,8 @@ impl Starter<'_> {
             queue: Arc::clone(&ports.queue_maintenance),
             event_log: Arc::clone(&ports.event_log),
             inbox: Arc::clone(&ports.inbox),
+            dead_letters: Arc::clone(&ports.dead_letter_operations),
+            bulk_runs: Arc::clone(&ports.bulk_runs),
             clock: Arc::clone(&ports.clock),
         };
         let rescuer = Arc::new(Rescuer::new(ports, options));

@@ -6,6 +6,7 @@
 
 #![warn(missing_docs)]
 
+pub mod bulk;
 pub mod dispatcher;
 pub mod health;
 pub mod lifecycle;

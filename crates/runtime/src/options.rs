@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::{EnvelopeFactory, TopicName};
 use aftercommit_domain::events::{EventFeed, EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
-    DeadLetters, InboxMaintenance, Patience, QueueConsumer, QueueMaintenance, QueuePublisher,
+    DeadLetterOperations, DeadLetters, InboxMaintenance, Patience, QueueConsumer, QueueMaintenance, QueuePublisher,
 };
 use aftercommit_domain::time::Clock;
 
@@ -38,6 +39,10 @@ pub struct EnginePorts {
     pub inbox: Arc<dyn InboxMaintenance>,
     /// Where dead tasks are kept.
     pub dead_letters: Arc<dyn DeadLetters>,
+    /// What operators do with them.
+    pub dead_letter_operations: Arc<dyn DeadLetterOperations>,
+    /// What operators ordered for many.
+    pub bulk_runs: Arc<dyn BulkRuns>,
     /// Makes envelopes.
     pub envelopes: EnvelopeFactory,
     /// The clock.

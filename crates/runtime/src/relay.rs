@@ -129,6 +129,7 @@ impl Relay {
             self.woken_at_once.store(started.elapsed() < BREATH, Ordering::Relaxed);
         };
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = waiting => {}
         }

@@ -6,10 +6,15 @@
 //! - `postgres_server` (feature `postgres-server`): a throw-away PostgreSQL, and a fresh database for each test.
 //! - `rabbitmq_server` (feature `rabbitmq-server`): a throw-away RabbitMQ.
 //! - `proxy` (feature `proxy`): stands between a client and a server, and delays, cuts and holds what passes.
+//! - [`faults`]: a wrapper round any provider that fails, hangs and loses replies as a test says.
 //! - [`TaskContextBuilder`]: runs one handler as a worker would.
+//! - `TestApplication` (feature `application`, on by default): runs a whole application in memory, until it has nothing left
+//!   to do.
 
 #![warn(missing_docs)]
 
+#[cfg(feature = "application")]
+mod application;
 mod cancellation;
 pub mod conformance;
 pub mod fakes;
@@ -28,6 +33,8 @@ mod task_context;
 #[cfg(all(unix, any(feature = "postgres-server", feature = "rabbitmq-server")))]
 mod throw_away;
 
+#[cfg(feature = "application")]
+pub use application::{StillBusy, TestApplication, TestKit};
 pub use cancellation::dropped_after;
 pub use fakes::{
     ManualClock, RecordingEmailSender, SeededIds, SeededRandomness, SendStep, SentEmail, TestSealer, TestServices,

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::tasks::{
-    DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskHistory,
-    TaskInspector,
+    DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
+    TaskHistory, TaskInspector,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_testkit::conformance::{Provider, SCENARIOS};
@@ -64,6 +65,14 @@ impl Provider for Memory {
         Arc::new(self.store.clone())
     }
 
+    fn dead_letter_operations(&self) -> Arc<dyn DeadLetterOperations> {
+        Arc::new(self.store.clone())
+    }
+
+    fn bulk_runs(&self) -> Option<Arc<dyn BulkRuns>> {
+        Some(Arc::new(self.store.clone()))
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.store.clone())
     }
@@ -89,6 +98,7 @@ aftercommit_testkit::inbox_conformance!(Memory);
 aftercommit_testkit::queue_conformance!(Memory);
 aftercommit_testkit::event_log_conformance!(Memory);
 aftercommit_testkit::dead_letters_conformance!(Memory);
+aftercommit_testkit::bulk_runs_conformance!(Memory);
 aftercommit_testkit::task_inspector_conformance!(Memory);
 aftercommit_testkit::transfer_conformance!(Memory);
 aftercommit_testkit::held_tasks_conformance!(Memory);
@@ -113,7 +123,7 @@ macro_rules! sources {
 
 #[test]
 fn every_scenario_that_is_written_is_in_its_suite() {
-    let suites: [(&[&str], Vec<&str>); 9] = [
+    let suites: [(&[&str], Vec<&str>); 10] = [
         (
             outbox::NAMES,
             sources![
@@ -139,7 +149,11 @@ fn every_scenario_that_is_written_is_in_its_suite() {
             .to_vec(),
         ),
         (event_log::NAMES, sources!["event_log.rs"].to_vec()),
-        (dead_letters::NAMES, sources!["dead_letters.rs"].to_vec()),
+        (
+            dead_letters::NAMES,
+            sources!["dead_letters/keeping.rs", "dead_letters/operations.rs"].to_vec(),
+        ),
+        (bulk_runs::NAMES, sources!["bulk_runs.rs"].to_vec()),
         (task_inspector::NAMES, sources!["task_inspector.rs"].to_vec()),
         (transfer::NAMES, sources!["transfer.rs"].to_vec()),
         (held_tasks::NAMES, sources!["held_tasks.rs"].to_vec()),

@@ -8,6 +8,7 @@ use aftercommit_architecture_tests::{Kind, code, files, member, members, none_of
 const SUITES: &[(&str, &str)] = &[
     ("Outbox", "outbox_conformance!"),
     ("UnitOfWorkFactory", "unit_of_work_conformance!"),
+    ("InboxMaintenance", "inbox_conformance!"),
     ("QueuePublisher", "queue_conformance!"),
     ("QueueConsumer", "queue_conformance!"),
     ("EventLog", "event_log_conformance!"),

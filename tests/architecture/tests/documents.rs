@@ -132,3 +132,61 @@ fn both_licences_are_there_and_are_the_ones_the_packages_name() {
         .map(Member::name);
     none_of(wrong, "Everything here is MIT OR Apache-2.0, but not:");
 }
+
+#[test]
+fn the_guides_to_adding_something_show_the_code_that_is_there() {
+    let mut wrong = Vec::new();
+    let mut shown = 0;
+    for guide in ["add-an-event", "add-a-task", "add-a-provider"] {
+        let path = format!("docs/guides/{guide}.md");
+        let text = document(&path);
+        let mut parts = text.split("```");
+        let mut before = parts.next().unwrap_or_default().to_owned();
+        while let (Some(block), after) = (parts.next(), parts.next()) {
+            if let Some(code) = block.strip_prefix("rust\n").or_else(|| block.strip_prefix("json\n")) {
+                shown += 1;
+                // The file named last before the block.
+                let file = quoted(&before).filter(|name| root().join(name).is_file()).last();
+                let Some(file) = file else {
+                    wrong.push(format!("{path}: a block of which nobody knows the file:\n{code}"));
+                    continue;
+                };
+                if !document(file).contains(code) {
+                    wrong.push(format!("{path}: this is not in {file}:\n{code}"));
+                }
+            }
+            before.push_str(after.unwrap_or_default());
+        }
+    }
+    assert!(shown >= 10, "only {shown} blocks of code");
+    none_of(wrong, "A guide shows code as it is. Copy it anew:");
+}
+
+#[test]
+fn the_glossary_names_what_there_is() {
+    let text = document("docs/glossary.md");
+    let sources = rust_files("crates");
+    let mut wrong = Vec::new();
+    for row in rows(&text).iter().skip(1) {
+        let [word, _, place] = row.as_slice() else {
+            wrong.push(format!("{row:?} is not | word | what it is | where |"));
+            continue;
+        };
+        for name in quoted(place) {
+            let is_path = name.contains('/') && !name.contains("::");
+            let is_there = if is_path {
+                let path = name.strip_suffix("-*").unwrap_or(name);
+                path.starts_with("crates/platform")
+                    || root().join("crates").join(path).exists()
+                    || root().join(path).exists()
+            } else {
+                let item = name.rsplit("::").next().unwrap_or(name);
+                sources.iter().any(|file| file.text.contains(item))
+            };
+            if !is_there {
+                wrong.push(format!("{word}: `{name}`"));
+            }
+        }
+    }
+    none_of(wrong, "The glossary names something that is not there:");
+}

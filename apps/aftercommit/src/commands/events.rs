@@ -1,9 +1,10 @@
 //! `aftercommit events`
 
+mod replay;
+
 use aftercommit::domain::contract::Json;
 use aftercommit::domain::ids::MessageId;
 use aftercommit::domain::time::Timestamp;
-use aftercommit::runtime::system::SystemClock;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -13,7 +14,9 @@ use crate::cli::{EmitEvent, Events, ListEvents};
 use crate::command_error::CommandError;
 use crate::commands::{goes_on, program, shown, with_client};
 use crate::indented_json::indented;
+use crate::sealed_values::hidden;
 use crate::table::{Fields, Table};
+use crate::time_arguments::rfc3339;
 
 pub(crate) async fn execute(command: Events) -> Result<String, CommandError> {
     match command {
@@ -22,6 +25,7 @@ pub(crate) async fn execute(command: Events) -> Result<String, CommandError> {
             let payload = arguments.payload.read()?;
             with_client(async |client| emit(client, arguments, &payload).await).await
         }
+        Events::Replay(arguments) => replay::execute(arguments).await,
         Events::List(arguments) => with_client(async |client| list(client, arguments).await).await,
         Events::Show(arguments) => {
             with_client(async |client| {
@@ -68,10 +72,8 @@ async fn emit(client: &AdminClient, arguments: EmitEvent, payload: &RawValue) ->
 async fn list(client: &AdminClient, arguments: ListEvents) -> Result<String, CommandError> {
     let query = [
         ("name", arguments.name.map(|name| name.to_string())),
-        (
-            "since",
-            arguments.since.map(|since| since.resolve(&SystemClock).to_rfc3339()),
-        ),
+        ("since", arguments.since.map(rfc3339)),
+        ("until", arguments.until.map(rfc3339)),
         ("organization_id", arguments.organization.map(|id| id.to_string())),
         ("limit", Some(arguments.limit.limit.to_string())),
     ];
@@ -106,7 +108,11 @@ fn describe(answer: &Answer) -> Result<String, CommandError> {
         .add_some("sequence", event.sequence)
         .add_some("correlation", event.correlationid)
         .add_some("caused by", event.causationid);
-    Ok(format!("{}\n{}\n", fields.render(), indented(event.data.as_str())))
+    Ok(format!(
+        "{}\n{}\n",
+        fields.render(),
+        hidden(&indented(event.data.as_str()))
+    ))
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,6 @@
 //! One file for each command; this one calls them.
 
+mod bulk;
 mod config;
 mod dead_letters;
 mod doctor;

@@ -12,6 +12,7 @@ use crate::cli::{ListTasks, PublishTask, Tasks};
 use crate::command_error::CommandError;
 use crate::commands::{goes_on, program, shown, with_client};
 use crate::indented_json::indented;
+use crate::sealed_values::hidden;
 use crate::table::{Fields, Table};
 
 pub(crate) async fn execute(command: Tasks) -> Result<String, CommandError> {
@@ -118,7 +119,7 @@ fn describe(answer: &Answer) -> Result<String, CommandError> {
         .add_some("caused by", causation_id.map(|id| id.to_string()));
     let mut text = fields.render();
     if let Some(payload) = payload {
-        text = format!("{text}\n{}\n", indented(payload.as_str()));
+        text = format!("{text}\n{}\n", hidden(&indented(payload.as_str())));
     }
     if task.state == TaskState::Dead {
         text = format!(

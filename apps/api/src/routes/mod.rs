@@ -7,3 +7,4 @@ mod named;
 pub(crate) mod organizations;
 pub(crate) mod projects;
 pub(crate) mod records;
+pub(crate) mod usage;

@@ -12,3 +12,4 @@ mod problems;
 mod projects;
 mod records;
 mod requests;
+mod usage;

@@ -8,9 +8,11 @@ mod projects;
 mod records;
 #[cfg(test)]
 mod scene;
+mod usage;
 
 pub(crate) use invitation_email::SendInvitationEmailHandler;
 pub(crate) use invitations::ExpireInvitationHandler;
 pub(crate) use magic_link_email::SendMagicLinkEmailHandler;
 pub(crate) use projects::{CheckFirstRecordHandler, ProvisionProjectHandler};
 pub(crate) use records::PurgeRecordsHandler;
+pub(crate) use usage::RecordUsageHandler;

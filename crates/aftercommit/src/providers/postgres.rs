@@ -48,6 +48,8 @@ pub(super) async fn open(
     let database = PostgresDatabase::open(options, services).await.map_err(startup_error)?;
     let queue = PostgresQueue::new(&database, PostgresQueueOptions::default());
     let shared = Arc::new(queue.clone());
+    // Also with a broker, which gives its consumers what the database holds.
+    let dead_letters = database.dead_letters(ReplayInto::Tasks(queue.look()));
     Ok(Providers {
         units_of_work: Arc::new(database.units_of_work(envelopes.clone())),
         outbox: Arc::new(database.outbox()),
@@ -58,7 +60,9 @@ pub(super) async fn open(
         inspector: shared,
         event_log: Arc::new(database.event_log()),
         inbox: Arc::new(database.inbox_maintenance()),
-        dead_letters: Arc::new(database.dead_letters(ReplayInto::Tasks(queue.look()))),
+        dead_letters: Arc::new(dead_letters.clone()),
+        dead_letter_operations: Arc::new(dead_letters),
+        bulk_runs: Arc::new(database.bulk_runs()),
         event_feed: None,
         broker: None,
         #[cfg(feature = "amqp")]

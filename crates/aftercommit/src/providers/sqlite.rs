@@ -49,6 +49,8 @@ pub(super) async fn open(
         event_log: Arc::new(database.event_log()),
         inbox: Arc::new(database.inbox_maintenance()),
         dead_letters: Arc::new(database.dead_letters()),
+        dead_letter_operations: Arc::new(database.dead_letters()),
+        bulk_runs: Arc::new(database.bulk_runs()),
         event_feed: None,
         broker: None,
         #[cfg(feature = "amqp")]

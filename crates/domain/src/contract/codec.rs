@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::contract::sealed::{reading_clear, with_scope};
+use crate::contract::sealed::{reading_clear, reading_either, with_scope};
 use crate::contract::unambiguous;
 use crate::contract::{
     DecodeError, InvalidJson, InvalidName, Json, Limits, Scope, SealContext, SealError, Sealer, Tenant,
@@ -168,6 +168,28 @@ impl Codec {
             .map_err(|error| payload_error::<C>(error.to_string(), "payload.malformed"))
     }
 
+    /// The contract in what a person made of the payload of message `id` of `tenant`: a secret stands in it in clear, or
+    /// sealed as it was. It must still be that tenant's.
+    pub fn read_correction<C: Contract>(&self, input: &Json, tenant: &Tenant, id: MessageId) -> Result<C, DecodeError> {
+        check_scope::<C>(tenant)?;
+        let context = SealContext {
+            tenant: tenant.clone(),
+            contract: C::contract_name(),
+            message_id: id,
+        };
+        let (contract, seal_error) = with_scope(&self.sealer, context, || {
+            reading_either(|| serde_json::from_str::<C>(input.as_str()))
+        });
+        if let Some(source) = seal_error {
+            return Err(DecodeError::Seal {
+                contract: C::contract_name(),
+                source,
+            });
+        }
+        let contract = contract.map_err(|error| payload_error::<C>(error.to_string(), "payload.malformed"))?;
+        of_tenant(contract, tenant)
+    }
+
     /// The contract in `payload`, which came as message `id` of `tenant` in `version`.
     pub fn decode<C: Contract>(
         &self,
@@ -201,15 +223,19 @@ impl Codec {
             });
         }
         let contract = contract.map_err(|error| payload_error::<C>(without_values(&error), "payload.malformed"))?;
-        if contract.tenant() == *tenant {
-            Ok(contract)
-        } else {
-            Err(DecodeError::TenantMismatch {
-                contract: C::contract_name(),
-                envelope: tenant.clone(),
-                payload: contract.tenant(),
-            })
-        }
+        of_tenant(contract, tenant)
+    }
+}
+
+fn of_tenant<C: Contract>(contract: C, tenant: &Tenant) -> Result<C, DecodeError> {
+    if contract.tenant() == *tenant {
+        Ok(contract)
+    } else {
+        Err(DecodeError::TenantMismatch {
+            contract: C::contract_name(),
+            envelope: tenant.clone(),
+            payload: contract.tenant(),
+        })
     }
 }
 

@@ -97,6 +97,22 @@ impl EnvelopeFactory {
             payload: self.codec.encode(task, id)?,
         })
     }
+
+    /// `original` with another payload: the same message to everybody, in a new series of attempts. Its order is the
+    /// contract's, or what it was when the contract has none.
+    pub fn corrected<T: Task>(&self, original: &TaskEnvelope, task: &T) -> Result<TaskEnvelope, EncodeError> {
+        Ok(TaskEnvelope {
+            topic: T::TOPIC,
+            task: T::NAME,
+            version: T::VERSION,
+            attempt: 1,
+            enqueued_at: self.clock.now(),
+            not_before: None,
+            order_key: task.order_key().or_else(|| original.order_key.clone()),
+            payload: self.codec.encode(task, original.id)?,
+            ..original.clone()
+        })
+    }
 }
 
 /// The root of a tree names it.

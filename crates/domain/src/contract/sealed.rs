@@ -148,21 +148,41 @@ struct Scope {
 
 thread_local! {
     static SCOPE: RefCell<Option<Scope>> = const { RefCell::new(None) };
-    /// Whether a person's own input is being read, in which secrets stand in clear.
-    static READS_CLEAR: Cell<bool> = const { Cell::new(false) };
+    /// How secrets stand in what is being read.
+    static READING: Cell<Reading> = const { Cell::new(Reading::Sealed) };
+}
+
+/// How secrets stand in what is being read.
+#[derive(Clone, Copy)]
+enum Reading {
+    /// Sealed: it comes from a store.
+    Sealed,
+    /// In clear: it is a person's own input.
+    Clear,
+    /// Either way: a person changed what came from a store.
+    Either,
 }
 
 /// Runs `work`, which reads a person's own input: secrets stand in it in clear.
 pub(crate) fn reading_clear<R>(work: impl FnOnce() -> R) -> R {
+    reading(Reading::Clear, work)
+}
+
+/// Runs `work`, which reads what a person made of a stored payload: a secret that was left alone is sealed.
+pub(crate) fn reading_either<R>(work: impl FnOnce() -> R) -> R {
+    reading(Reading::Either, work)
+}
+
+fn reading<R>(how: Reading, work: impl FnOnce() -> R) -> R {
     /// Ends it also when `work` panics.
     struct End;
     impl Drop for End {
         fn drop(&mut self) {
-            READS_CLEAR.set(false);
+            READING.set(Reading::Sealed);
         }
     }
 
-    READS_CLEAR.set(true);
+    READING.set(how);
     let _end = End;
     work()
 }
@@ -230,27 +250,48 @@ impl<T: Serialize> Serialize for Sealed<T> {
 
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Sealed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if READS_CLEAR.get() {
-            return T::deserialize(deserializer).map(Self);
+        match READING.get() {
+            Reading::Sealed => open(&Wire::deserialize(deserializer)?),
+            Reading::Clear => T::deserialize(deserializer).map(Self),
+            Reading::Either => {
+                let value = serde_json::Value::deserialize(deserializer)?;
+                if value == SHOWN {
+                    return Err(serde::de::Error::custom(
+                        "‹sealed› stands for a value; give the value, or the object with the sealed one",
+                    ));
+                }
+                match Wire::deserialize(&value) {
+                    Ok(wire) => open(&wire),
+                    // The parser's own message could quote the secret.
+                    Err(_) => serde_json::from_value(value)
+                        .map(Self)
+                        .map_err(|_| serde::de::Error::custom("the value of a secret has another type")),
+                }
+            }
         }
-        let wire = Wire::deserialize(deserializer)?;
-        let clear = in_scope(|scope| {
-            let (key_id, text) = wire.sealed.rsplit_once(':').ok_or(SealError::Malformed)?;
-            let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| SealError::Malformed)?;
-            scope.sealer.open(
-                &SealedBytes {
-                    key_id: key_id.to_owned(),
-                    bytes,
-                },
-                &scope.context,
-            )
-        })
-        .map_err(serde::de::Error::custom)?;
-        // The parser's own message could quote the secret.
-        serde_json::from_slice(&clear)
-            .map(Self)
-            .map_err(|_| serde::de::Error::custom("the sealed value has another type"))
     }
+}
+
+/// What is shown in place of a sealed value.
+const SHOWN: &str = "‹sealed›";
+
+fn open<T: DeserializeOwned, E: serde::de::Error>(wire: &Wire) -> Result<Sealed<T>, E> {
+    let clear = in_scope(|scope| {
+        let (key_id, text) = wire.sealed.rsplit_once(':').ok_or(SealError::Malformed)?;
+        let bytes = STANDARD_NO_PAD.decode(text).map_err(|_| SealError::Malformed)?;
+        scope.sealer.open(
+            &SealedBytes {
+                key_id: key_id.to_owned(),
+                bytes,
+            },
+            &scope.context,
+        )
+    })
+    .map_err(E::custom)?;
+    // The parser's own message could quote the secret.
+    serde_json::from_slice(&clear)
+        .map(Sealed)
+        .map_err(|_| E::custom("the sealed value has another type"))
 }
 
 #[cfg(test)]

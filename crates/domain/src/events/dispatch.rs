@@ -1,9 +1,10 @@
 //! What a route answers: the tasks that follow from one event, and how each is published.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::contract::{
     Cause, DispatchKey, EncodeError, EnvelopeFactory, InvalidName, OrderKey, TaskEnvelope, TaskName, TopicName,
@@ -18,6 +19,7 @@ pub struct Dispatch {
     pub(super) key: Option<DispatchKey>,
     options: TaskOptions,
     pub(super) problem: Option<InvalidName>,
+    is_best_effort: bool,
     task: Box<dyn EnvelopedTask>,
 }
 
@@ -25,6 +27,11 @@ impl Dispatch {
     /// Where it goes.
     pub const fn target(&self) -> &DispatchTarget {
         &self.target
+    }
+
+    /// Whether the rest goes on without it when it cannot be published at the first try.
+    pub const fn is_best_effort(&self) -> bool {
+        self.is_best_effort
     }
 
     /// Its envelope, sealed anew for this id.
@@ -39,7 +46,7 @@ impl Dispatch {
 }
 
 /// What a dispatch leads to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DispatchTarget {
     /// The topic.
     pub topic: TopicName,
@@ -50,6 +57,21 @@ pub struct DispatchTarget {
 impl fmt::Display for DispatchTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.topic, self.task)
+    }
+}
+
+impl FromStr for DispatchTarget {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let (topic, task) = text.split_once('/').ok_or(InvalidName {
+            kind: "a route",
+            expected: "a topic and a task, such as receipts/send",
+        })?;
+        Ok(Self {
+            topic: TopicName::new(topic.to_owned())?,
+            task: TaskName::new(task.to_owned())?,
+        })
     }
 }
 
@@ -71,6 +93,7 @@ pub fn publish<T: Task>(task: T) -> Publish<T> {
         key: None,
         options: TaskOptions::default(),
         problem: None,
+        is_best_effort: false,
     }
 }
 
@@ -80,9 +103,18 @@ pub struct Publish<T> {
     key: Option<DispatchKey>,
     options: TaskOptions,
     problem: Option<InvalidName>,
+    is_best_effort: bool,
 }
 
 impl<T: Task> Publish<T> {
+    /// Publishes it once, together with the others: when that fails it is dropped, logged and counted, and neither delays
+    /// the rest nor makes it fail. For what may be missing now and then, such as analytics. Once published, it is a task like
+    /// any other.
+    pub const fn best_effort(mut self) -> Self {
+        self.is_best_effort = true;
+        self
+    }
+
     /// Tells it apart from another dispatch of the same event to the same task. Needed where their order may change,
     /// for example one task for each of a list of ids.
     pub fn key(mut self, key: impl fmt::Display) -> Self {
@@ -150,6 +182,7 @@ impl<T: Task> IntoDispatches for Publish<T> {
             key: self.key,
             options: self.options,
             problem: self.problem,
+            is_best_effort: self.is_best_effort,
             task: Box::new(self.task),
         }]
     }

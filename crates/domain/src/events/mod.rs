@@ -7,6 +7,7 @@ mod event_log;
 mod feed;
 mod outbox;
 mod publisher;
+mod replay;
 mod routes;
 mod transfer;
 
@@ -23,5 +24,6 @@ pub use outbox::{
 pub use publisher::{
     DISPATCH_TASK, DOMAIN_EVENTS_TOPIC, EventsPublisher, EventsPublisherExt, create_events_publisher, dispatch_envelope,
 };
+pub use replay::{EventCursor, EventSelection, MOST_LISTED_EVENTS};
 pub use routes::{Route, RouteEffect, RouteError, Routes, RoutesError};
 pub use transfer::OutboxTransfer;

@@ -11,7 +11,7 @@ use crate::contract::{
 };
 use crate::events::DomainEvent;
 use crate::ids::MessageId;
-use crate::tasks::{PublishError, QueuePublisher};
+use crate::tasks::{PublishError, QueuePublisher, TaskContext};
 
 /// The topic every event goes through, ordered by aggregate.
 pub const DOMAIN_EVENTS_TOPIC: TopicName = TopicName::constant("domain-events");
@@ -40,6 +40,32 @@ pub trait EventsPublisherExt: EventsPublisher {
         cause: &Cause,
     ) -> Result<MessageId, PublishError> {
         let id = envelopes.new_id();
+        self.publish_as(envelopes, id, event, cause).await
+    }
+
+    /// Publishes one event from within a handler, under an id that comes from the task's id, the event's name and `key`: a
+    /// task that comes again publishes the same event and not another one. `key` tells apart events of one name; it must be
+    /// the same in every run, so it is something of the event and never a counter of what was done so far.
+    async fn publish_from_task<E: DomainEvent>(
+        &self,
+        envelopes: &EnvelopeFactory,
+        event: E,
+        key: &str,
+        ctx: &TaskContext,
+    ) -> Result<MessageId, PublishError> {
+        let id = ctx.task_id().derive(&format!("{}\u{1f}{key}", E::NAME));
+        self.publish_as(envelopes, id, event, ctx.cause()).await
+    }
+
+    /// Publishes one event under this id.
+    #[doc(hidden)]
+    async fn publish_as<E: DomainEvent>(
+        &self,
+        envelopes: &EnvelopeFactory,
+        id: MessageId,
+        event: E,
+        cause: &Cause,
+    ) -> Result<MessageId, PublishError> {
         let envelope = envelopes.event(id, &event, cause).map_err(PublishError::from_encode)?;
         self.publish(vec![envelope])
             .await

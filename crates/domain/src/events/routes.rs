@@ -112,6 +112,26 @@ impl Routes {
 
     /// The dispatches of an event, each with the id every redelivery gives it.
     pub fn dispatch(&self, event: &EventEnvelope, codec: &Codec) -> Result<Vec<(MessageId, Dispatch)>, RouteError> {
+        self.decided(event, codec, None)
+    }
+
+    /// The dispatches of a replay of an event: others than those it had, so that nobody takes them for the ones that are
+    /// done; asked for again under the same replay id they are the same.
+    pub fn replay(
+        &self,
+        event: &EventEnvelope,
+        codec: &Codec,
+        replay_id: MessageId,
+    ) -> Result<Vec<(MessageId, Dispatch)>, RouteError> {
+        self.decided(event, codec, Some(replay_id))
+    }
+
+    fn decided(
+        &self,
+        event: &EventEnvelope,
+        codec: &Codec,
+        replay_id: Option<MessageId>,
+    ) -> Result<Vec<(MessageId, Dispatch)>, RouteError> {
         let route = self
             .routes
             .iter()
@@ -140,7 +160,12 @@ impl Routes {
                 .as_ref()
                 .map_or_else(|| format!("#{ordinal}"), |key| format!("={key}"));
             *ordinal += 1;
-            let id = event.id.derive(&format!("{}\u{1f}{key}", dispatch.target));
+            let what = format!("{}\u{1f}{key}", dispatch.target);
+            let id = match replay_id {
+                None => event.id.derive(&what),
+                // Keys hold no control characters, so no key of a first dispatch is read like this.
+                Some(replay_id) => event.id.derive(&format!("{what}\u{1f}{replay_id}")),
+            };
             if dispatches.iter().any(|(other, _)| *other == id) {
                 return Err(RouteError::Duplicate {
                     event: event.name.clone(),

@@ -12,6 +12,7 @@ use crate::reference::projects::{
     CheckFirstRecord, FirstRecordReceived, ProjectCreated, ProjectDeleted, ProvisionProject,
 };
 use crate::reference::records::{PurgeRecords, RecordsIngested};
+use crate::reference::usage::RecordUsage;
 use crate::tasks::TaskDescriptor;
 
 /// The events of the product.
@@ -42,5 +43,6 @@ pub fn tasks() -> Vec<TaskDescriptor> {
         TaskDescriptor::of::<ProvisionProject>(),
         TaskDescriptor::of::<CheckFirstRecord>(),
         TaskDescriptor::of::<PurgeRecords>(),
+        TaskDescriptor::of::<RecordUsage>(),
     ]
 }

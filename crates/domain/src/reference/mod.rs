@@ -24,6 +24,7 @@ pub mod organizations;
 pub mod projects;
 pub mod records;
 pub mod requests;
+pub mod usage;
 
 pub use catalogue::{catalogue, tasks};
 pub use context::{Caller, RequestContext};

@@ -12,6 +12,7 @@ use crate::reference::projects::{
     CheckFirstRecord, FirstRecordReceived, ProjectCreated, ProjectDeleted, ProvisionProject,
 };
 use crate::reference::records::{PurgeRecords, RecordsIngested};
+use crate::reference::usage::RecordUsage;
 
 /// What follows from each event of the product.
 pub fn routes() -> Routes {
@@ -27,7 +28,12 @@ pub fn routes() -> Routes {
         .on(|event: &InvitationEmailRequested| publish(SendInvitationEmail::from(event)))
         .none::<InvitationExpired>("the expiry was recorded where it was decided")
         .on(|event: &MagicLinkEmailRequested| publish(SendMagicLinkEmail::from(event)).deadline(event.expires_at))
-        .on(|event: &RecordsIngested| publish(CheckFirstRecord::from(event)))
+        .on(|event: &RecordsIngested| {
+            (
+                publish(CheckFirstRecord::from(event)),
+                publish(RecordUsage::from(event)),
+            )
+        })
         .none::<FirstRecordReceived>("kept for the event log; the project was marked with it")
 }
 

@@ -9,6 +9,7 @@ use crate::reference::organizations::OrganizationRepository;
 use crate::reference::projects::ProjectRepository;
 use crate::reference::records::RecordRepository;
 use crate::reference::requests::RequestRepository;
+use crate::reference::usage::UsageRepository;
 use crate::unit_of_work::{StoreError, UnitOfWork};
 
 /// One transaction over the product's repositories and the outbox.
@@ -33,6 +34,8 @@ pub trait ReferenceUnitOfWork: UnitOfWork {
     fn invitations(&mut self) -> Box<dyn InvitationRepository + '_>;
     /// Records of its projects.
     fn records(&mut self) -> Box<dyn RecordRepository + '_>;
+    /// What its projects used.
+    fn usage(&mut self) -> Box<dyn UsageRepository + '_>;
     /// Requests that carried an `Idempotency-Key`.
     fn requests(&mut self) -> Box<dyn RequestRepository + '_>;
 }

@@ -2,6 +2,7 @@
 
 mod broker;
 mod dead_letter;
+mod dead_letter_operations;
 mod handler;
 mod held;
 mod history;
@@ -15,7 +16,11 @@ mod task;
 
 pub use aftercommit_domain_macros::Task;
 pub use broker::{Broker, BrokerError, BrokerPart, BrokerPartKind};
-pub use dead_letter::{DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError};
+pub use dead_letter::{DEAD_LETTER_RETENTION, DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError};
+pub use dead_letter_operations::{
+    DEAD_LETTER_ACTIONS_RETENTION, DeadLetterAct, DeadLetterAction, DeadLetterBatch, DeadLetterGroup,
+    DeadLetterOperations, Fate,
+};
 pub use handler::{
     CancellationSignal, Retryable, TaskContext, TaskContextParts, TaskHandler, TaskResult, completed, skipped,
 };

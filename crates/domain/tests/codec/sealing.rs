@@ -216,3 +216,41 @@ impl<'de> Deserialize<'de> for Fuse {
         Ok(Self)
     }
 }
+
+#[test]
+fn in_a_corrected_payload_a_secret_is_kept_as_it_was_or_given_in_clear() {
+    let (codec, task) = (codec(), send_magic_link(Channel::Mail));
+    let stored = codec.encode(&task, id(1)).unwrap();
+    let corrected = |key: &str, value: Value| {
+        let input = edited(&stored, |payload| payload[key] = value);
+        codec.read_correction::<SendMagicLink>(&input, &task.tenant(), id(1))
+    };
+    let kept = corrected("user_id", json!(9)).unwrap();
+    assert_eq!((kept.user_id, kept.link.expose().as_str()), (9, SECRET));
+    let given = corrected("link", json!("https://other")).unwrap();
+    assert_eq!(given.link.expose(), "https://other");
+    // Neither what stands for it when it is shown, nor another's ciphertext, nor another type.
+    let refusals = [
+        (json!("‹sealed›"), "payload.malformed"),
+        (json!({"sealed": "nothing of ours"}), "crypto.malformed"),
+        (json!(7), "payload.malformed"),
+    ];
+    for (link, code) in refusals {
+        let error = corrected("link", link.clone()).unwrap_err();
+        assert_eq!(error.code(), code, "{link}: {error}");
+    }
+    let moved = codec.read_correction::<SendMagicLink>(&stored, &task.tenant(), id(2));
+    assert_eq!(moved.unwrap_err().code(), "crypto.does_not_open");
+    assert!(!is_scope_active());
+}
+
+#[test]
+fn a_corrected_payload_stays_its_tenants() {
+    let (codec, task) = (codec(), send_magic_link(Channel::Mail));
+    let stored = codec.encode(&task, id(1)).unwrap();
+    let input = edited(&stored, |payload| payload["organization_id"] = json!("77"));
+    // The secret is sealed for the tenant it was, so that it is given anew.
+    let input = edited(&input, |payload| payload["link"] = json!("https://other"));
+    let error = codec.read_correction::<SendMagicLink>(&input, &task.tenant(), id(1));
+    assert_eq!(error.unwrap_err().code(), "tenant.mismatch");
+}

@@ -28,6 +28,7 @@ use aftercommit_domain::reference::projects::{
     CheckFirstRecord, FirstRecordReceived, ProjectCreated, ProjectDeleted, ProvisionProject,
 };
 use aftercommit_domain::reference::records::{PurgeRecords, RecordsIngested};
+use aftercommit_domain::reference::usage::RecordUsage;
 use aftercommit_domain::reference::{catalogue, tasks};
 use aftercommit_domain::time::Timestamp;
 
@@ -141,6 +142,13 @@ fn every_task_decodes() {
     check(1, &of_project!(ProvisionProject {}));
     check(1, &of_project!(CheckFirstRecord {}));
     check(1, &of_project!(PurgeRecords {}));
+    check(
+        1,
+        &of_project!(RecordUsage {
+            batch: StorageKey::new("records/a/b/c").unwrap(),
+            records: 3,
+        }),
+    );
     let send = SendInvitationEmail {
         organization_id: organization_id(),
         invitation_id: id(3),

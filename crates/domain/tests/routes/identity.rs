@@ -2,7 +2,9 @@
 
 use aftercommit_domain::events::{RouteError, Routes, publish};
 
-use crate::{InvoicePaid, NotifyWatcher, SendReceipt, dispatched, enveloped, enveloped_as, ids, notify_each, paid};
+use crate::{
+    InvoicePaid, NotifyWatcher, SendReceipt, dispatched, enveloped, enveloped_as, factory, ids, notify_each, paid,
+};
 
 #[test]
 fn a_redelivered_event_gives_the_same_ids_in_any_process_and_release() {
@@ -17,6 +19,32 @@ fn a_redelivered_event_gives_the_same_ids_in_any_process_and_release() {
         "efc55adb-36da-51cc-ba09-832858cc8656",
     ];
     assert_eq!(first, expected.map(String::from));
+}
+
+#[test]
+fn a_replay_gives_ids_of_its_own_the_same_ones_in_any_process_and_release() {
+    let routes = Routes::new().on(|event: &InvoicePaid| (publish(SendReceipt::from(event)), notify_each(event)));
+    let event = enveloped(&paid(&[1, 2]));
+    let replayed = |replay: &str| -> Vec<String> {
+        let dispatches = routes
+            .replay(&event, factory().codec(), replay.parse().unwrap())
+            .unwrap();
+        dispatches.iter().map(|(id, _)| id.to_string()).collect()
+    };
+    let (one, other) = (
+        "0192f0c1-7a3b-7c4d-8e5f-0123456789ab",
+        "0192f0c1-7a3b-7c4d-8e5f-0123456789ac",
+    );
+    // Written down: other ids under the same replay id would run it a second time after a deploy.
+    let expected = [
+        "b88672ef-9e1d-5fe6-ab64-49007cfb0322",
+        "92a82c19-bc5c-57db-b3c5-6340b2b1d541",
+        "ca0bc29a-2945-541b-aef9-28d5f009464c",
+    ];
+    assert_eq!(replayed(one), expected.map(String::from));
+    let all = [replayed(one), replayed(other), ids(&routes, &event)].concat();
+    let distinct: std::collections::BTreeSet<&String> = all.iter().collect();
+    assert_eq!(distinct.len(), 9, "no id twice");
 }
 
 #[test]

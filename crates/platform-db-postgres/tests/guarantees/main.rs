@@ -8,6 +8,7 @@ mod contention;
 mod days;
 mod half_open_links;
 mod handing_over;
+mod inbox;
 mod pgbouncer;
 mod processes;
 mod refusals;

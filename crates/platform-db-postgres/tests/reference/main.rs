@@ -4,6 +4,7 @@
 
 mod acts;
 mod grants;
+mod inbox;
 mod isolation;
 mod rig;
 mod side;

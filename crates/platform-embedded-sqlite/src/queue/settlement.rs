@@ -10,6 +10,7 @@ use sqlx::SqliteConnection;
 use tokio::sync::oneshot;
 
 use crate::columns::{json_list, micros};
+use crate::dead_letters::{AGAIN, died_before};
 use crate::options::RecordSuccesses;
 use crate::queue::consumer::Consumer;
 use crate::queue::insertion::promote;
@@ -251,25 +252,22 @@ pub(crate) async fn end(connection: &mut SqliteConnection, endings: &[Ending], n
 
 /// Keeps those of `endings` that were given up.
 async fn keep(connection: &mut SqliteConnection, endings: &str, now: i64) -> Result<(), sqlx::Error> {
-    sqlx::query(
+    let sql = format!(
         "INSERT INTO aftercommit_dead_letters (id, topic, task, organization_id, project_id, order_scope, attempts, \
-           code, fingerprint, failure, enqueued_at, died_at, correlation_id, causation_id, body) \
+           code, fingerprint, failure, enqueued_at, died_at, correlation_id, causation_id, body, deaths, first_died_at) \
          SELECT t.id, t.topic, t.task, t.organization_id, t.project_id, t.order_scope, t.attempts + 1, \
            e.value ->> 'code', e.value ->> 'fingerprint', e.value ->> 'failure', t.enqueued_at, ?2, t.correlation_id, \
-           t.causation_id, t.body \
+           t.causation_id, t.body, {} \
          FROM json_each(?1) e CROSS JOIN aftercommit_tasks t ON t.seq = e.value ->> 'seq' \
          WHERE e.value ->> 'outcome' = 'dead' \
-         ON CONFLICT (id) DO UPDATE SET entry = (SELECT max(entry) + 1 FROM aftercommit_dead_letters), \
-           topic = excluded.topic, task = excluded.task, organization_id = excluded.organization_id, \
-           project_id = excluded.project_id, order_scope = excluded.order_scope, attempts = excluded.attempts, \
-           code = excluded.code, fingerprint = excluded.fingerprint, failure = excluded.failure, \
-           enqueued_at = excluded.enqueued_at, died_at = excluded.died_at, correlation_id = excluded.correlation_id, \
-           causation_id = excluded.causation_id, body = excluded.body",
-    )
-    .bind(endings)
-    .bind(now)
-    .execute(connection)
-    .await?;
+         ON CONFLICT (id) DO UPDATE SET {AGAIN}",
+        died_before("t.id", "?2")
+    );
+    sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(endings)
+        .bind(now)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod rows;
 mod sealed_email;
 mod sign_in_links;
 mod unit_of_work;
+mod usage;
 mod users;
 
 use std::sync::Arc;

@@ -12,6 +12,7 @@ use aftercommit_domain::reference::organizations::OrganizationRepository;
 use aftercommit_domain::reference::projects::ProjectRepository;
 use aftercommit_domain::reference::records::RecordRepository;
 use aftercommit_domain::reference::requests::RequestRepository;
+use aftercommit_domain::reference::usage::UsageRepository;
 use aftercommit_domain::reference::{ReferenceUnitOfWork, ReferenceUnitOfWorkFactory};
 use aftercommit_domain::tasks::Inbox;
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork};
@@ -97,6 +98,10 @@ impl ReferenceUnitOfWork for SqliteReferenceUnitOfWork {
     }
 
     fn records(&mut self) -> Box<dyn RecordRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn usage(&mut self) -> Box<dyn UsageRepository + '_> {
         Box::new(self.rows())
     }
 

@@ -58,6 +58,33 @@ async fn a_write_that_cannot_be_done_fails_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_cannot_be_done_and_is_alone_is_not_answered_as_done() {
+    let rig = Rig::new();
+    let database = rig.open().await;
+    publish(&database, rig.messages().tasks(1)).await;
+    let mut deliveries = consume(&database, 1).await;
+    let held = take(&mut deliveries, 1).await.remove(0);
+    let mut transaction = database.begin().await.unwrap();
+    for (event, table) in [("INSERT", "aftercommit_tasks"), ("DELETE", "aftercommit_tasks")] {
+        sqlx::query(sqlx::AssertSqlSafe(format!(
+            "CREATE TRIGGER refuse_{event} BEFORE {event} ON {table} BEGIN SELECT RAISE(ABORT, 'not now'); END"
+        )))
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    }
+    transaction.commit().await.unwrap();
+    let published = soon(database.queue().publish(rig.messages().tasks(1))).await;
+    assert!(
+        matches!(published[0], Err(PublishError::Refused { .. })),
+        "{published:?}"
+    );
+    let acked = soon(held.ack(&Outcome::Completed)).await;
+    assert!(acked.is_err(), "{acked:?}");
+    database.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tasks_with_one_id_in_one_group_are_one_task() {
     let rig = Rig::new();
     let database = rig.open().await;

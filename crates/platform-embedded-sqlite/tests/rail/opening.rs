@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use aftercommit_platform_embedded_sqlite::{OpenError, SqliteDatabase, SqliteOptions};
+use aftercommit_platform_embedded_sqlite::{OpenError, SqliteDatabase, SqliteOptions, Synchronous};
 use aftercommit_testkit::test_services;
 
 use crate::rig::{Rig, child, publish, runtime, services};
@@ -172,4 +172,24 @@ async fn closing_ends_although_someone_keeps_a_reading_connection() {
     let closed = tokio::time::timeout(std::time::Duration::from_secs(20), database.close()).await;
     assert!(closed.expect("closing ends").is_err(), "and says that it was not clean");
     drop(kept);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_waits_for_the_disk_unless_it_is_told_otherwise() {
+    for (told, level) in [(None, 2), (Some(Synchronous::Normal), 1)] {
+        let rig = Rig::new();
+        let mut options = rig.options();
+        if let Some(told) = told {
+            options.synchronous = told;
+        }
+        let database = rig.open_with(options).await.unwrap();
+        let mut transaction = database.begin().await.unwrap();
+        let found: i64 = sqlx::query_scalar("PRAGMA synchronous")
+            .fetch_one(&mut *transaction)
+            .await
+            .unwrap();
+        assert_eq!(found, level, "2 is FULL: the log is flushed with every commit");
+        drop(transaction);
+        database.close().await.unwrap();
+    }
 }

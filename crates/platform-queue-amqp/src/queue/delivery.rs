@@ -235,15 +235,15 @@ impl Delivery for AmqpDelivery {
     async fn dead_letter(mut self: Box<Self>, failure: &Failure) -> Result<(), SettleError> {
         let attempts = self.attempt();
         let envelope = self.live()?;
-        let letter = DeadLetter {
-            id: self.id(envelope.as_ref()),
-            topic: self.task.topic.clone(),
-            task: envelope,
-            body: self.task.body.to_vec(),
+        let letter = DeadLetter::new(
+            self.id(envelope.as_ref()),
+            self.task.topic.clone(),
+            envelope,
+            self.task.body.to_vec(),
             attempts,
-            failure: failure.clone(),
-            died_at: self.inner.services.clock.now(),
-        };
+            failure.clone(),
+            self.inner.services.clock.now(),
+        );
         let add = || self.inner.stores.dead_letters.add(letter.clone());
         patiently(self.epoch.lost(), add)
             .await

@@ -93,15 +93,15 @@ impl Inner {
     async fn keep(&self, arrival: &Arrival, key: &str, failure: &Failure) -> Result<(), ConsumeError> {
         let envelope = arrival.envelope(&self.services.limits);
         let RawTask { topic, body, .. } = arrival.task.clone();
-        let letter = DeadLetter {
-            id: arrival.id(envelope.as_ref()),
+        let letter = DeadLetter::new(
+            arrival.id(envelope.as_ref()),
             topic,
-            task: envelope,
-            body: body.to_vec(),
-            attempts: arrival.attempts,
-            failure: failure.clone(),
-            died_at: self.services.clock.now(),
-        };
+            envelope,
+            body.to_vec(),
+            arrival.attempts,
+            failure.clone(),
+            self.services.clock.now(),
+        );
         tracing::warn!(topic = %letter.topic, id = %letter.id, routing_key = key.escape_debug().to_string(), code = %failure.code, "a message became a dead letter");
         let dead_letters = Arc::clone(&self.stores.dead_letters);
         let added = dead_letters.add(letter).await;

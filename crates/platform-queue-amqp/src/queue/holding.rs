@@ -88,15 +88,15 @@ impl Inner {
         };
         let Waiting { arrival, task } = &one.waiting;
         tracing::warn!(id = %task.id, topic = %task.topic, error = %refusal, "a task that cannot be held becomes a dead letter");
-        let letter = DeadLetter {
-            id: task.id,
-            topic: task.topic.clone(),
-            task: Some(task.clone()),
-            body: arrival.task.body.to_vec(),
-            attempts: arrival.attempts,
-            failure: Failure::new(refusal.code(), refusal.class(), refusal.to_string()),
-            died_at: self.services.clock.now(),
-        };
+        let letter = DeadLetter::new(
+            task.id,
+            task.topic.clone(),
+            Some(task.clone()),
+            arrival.task.body.to_vec(),
+            arrival.attempts,
+            Failure::new(refusal.code(), refusal.class(), refusal.to_string()),
+            self.services.clock.now(),
+        );
         let buried = self.stores.dead_letters.add(letter).await;
         buried.map_err(|error| error.to_string())
     }

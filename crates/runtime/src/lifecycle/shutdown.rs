@@ -1,6 +1,7 @@
 //! The stages of a stop: no new work, time to finish, cancelled, dropped.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::tasks::CancellationSignal;
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::health::Health;
+use crate::lifecycle::Spawner;
 
 /// Tells every part of a process which stage of its stop it is in, and waits for what it started. Cheap to clone.
 #[derive(Clone, Default)]
@@ -24,6 +26,8 @@ pub struct Shutdown {
     loops: TaskTracker,
     /// Attempts; they may take until stage 3.
     attempts: TaskTracker,
+    /// What runs them; `None` for the runtime it is called in.
+    spawner: Option<Arc<dyn Spawner>>,
 }
 
 /// How long a stop takes at most.
@@ -64,6 +68,14 @@ impl Shutdown {
         Self::default()
     }
 
+    /// Nothing is stopping, and everything is started by `spawner`.
+    pub fn with_spawner(spawner: Arc<dyn Spawner>) -> Self {
+        Self {
+            spawner: Some(spawner),
+            ..Self::default()
+        }
+    }
+
     /// Cancelled when no new work may be taken.
     pub const fn stop_token(&self) -> &CancellationToken {
         &self.stop
@@ -81,12 +93,21 @@ impl Shutdown {
 
     /// Starts a loop, which a stop waits for.
     pub fn spawn_loop(&self, future: impl Future<Output = ()> + Send + 'static) {
-        self.loops.spawn(future);
+        self.spawn(&self.loops, future);
     }
 
     /// Starts an attempt, which a stop waits for.
     pub fn spawn_attempt(&self, future: impl Future<Output = ()> + Send + 'static) {
-        self.attempts.spawn(future);
+        self.spawn(&self.attempts, future);
+    }
+
+    fn spawn(&self, tracker: &TaskTracker, future: impl Future<Output = ()> + Send + 'static) {
+        match &self.spawner {
+            None => {
+                tracker.spawn(future);
+            }
+            Some(spawner) => spawner.spawn(Box::pin(tracker.track_future(future))),
+        }
     }
 
     /// Goes through the stages. Readiness goes off first.

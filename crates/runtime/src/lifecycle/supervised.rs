@@ -79,6 +79,7 @@ where
             "a loop failed and tries again"
         );
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = tokio::time::sleep(wait) => {}
         }

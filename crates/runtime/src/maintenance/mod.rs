@@ -1,11 +1,14 @@
-//! What keeps the stores tidy: lost leases are freed, old outcomes, events and claims forgotten.
+//! What keeps the stores tidy: lost leases are freed, old outcomes, events, claims and records forgotten.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::failure::Failure;
-use aftercommit_domain::tasks::{InboxMaintenance, QueueMaintenance};
+use aftercommit_domain::tasks::{
+    DEAD_LETTER_ACTIONS_RETENTION, DeadLetterOperations, InboxMaintenance, QueueMaintenance,
+};
 use aftercommit_domain::time::{self, Clock};
 use metrics::{counter, describe_counter};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +35,10 @@ pub struct RescuerPorts {
     pub event_log: Arc<dyn EventLog>,
     /// Its old claims.
     pub inbox: Arc<dyn InboxMaintenance>,
+    /// Its old records of what was done to dead letters.
+    pub dead_letters: Arc<dyn DeadLetterOperations>,
+    /// Its old runs.
+    pub bulk_runs: Arc<dyn BulkRuns>,
     /// What tells how old they are.
     pub clock: Arc<dyn Clock>,
 }
@@ -77,6 +84,8 @@ impl Rescuer {
             queue,
             event_log,
             inbox,
+            dead_letters,
+            bulk_runs,
             clock,
         } = &self.ports;
         let rows = outbox.rescue_expired().await;
@@ -92,13 +101,19 @@ impl Rescuer {
         let events = in_steps(stop, || event_log.prune(before, PRUNE_BATCH)).await;
         let claimed_before = time::before(clock.now(), self.options.keep_claims);
         let claims = in_steps(stop, || inbox.prune(claimed_before, PRUNE_BATCH)).await;
+        let done_before = time::before(clock.now(), DEAD_LETTER_ACTIONS_RETENTION);
+        let actions = in_steps(stop, || dead_letters.prune_actions(done_before, PRUNE_BATCH)).await;
+        let runs = in_steps(stop, || bulk_runs.prune(done_before, PRUNE_BATCH)).await;
         rows.map_err(|error| Failure::of(&error))?;
         tasks.map_err(|error| Failure::of(&error))?;
         outcomes.map_err(|error| Failure::of(&error))?;
         events.map_err(|error| Failure::of(&error))?;
         claims.map_err(|error| Failure::of(&error))?;
+        actions.map_err(|error| Failure::of(&error))?;
+        runs.map_err(|error| Failure::of(&error))?;
         health.succeeded();
         tokio::select! {
+            biased;
             () = stop.cancelled() => Ok(Round::Over),
             () = tokio::time::sleep(self.options.every) => Ok(Round::Again),
         }

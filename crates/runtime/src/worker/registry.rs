@@ -10,7 +10,7 @@ use aftercommit_domain::contract::{
 use aftercommit_domain::events::{ReadInputError, RouteEffect, Routes};
 use aftercommit_domain::tasks::{RetryPolicy, TaskDescriptor, TaskOptions};
 
-use crate::worker::topic::{ReadTask, Registration};
+use crate::worker::topic::{CorrectTask, ReadTask, Registration};
 use crate::worker::{EnvelopeHandler, Topic, TopicOverrides};
 
 /// Which handler runs which task.
@@ -31,6 +31,7 @@ pub(crate) struct RegisteredHandler {
     pub(crate) retry: RetryPolicy,
     descriptor: Option<TaskDescriptor>,
     read_input: Option<ReadTask>,
+    correct: Option<CorrectTask>,
 }
 
 /// What holds for a topic that does not say.
@@ -128,10 +129,13 @@ impl Registry {
     /// The contracts a person may publish as JSON.
     pub(crate) fn task_inputs(&self) -> TaskInputs {
         let readers = self.topics.iter().flat_map(|topic| {
-            topic
-                .handlers
-                .iter()
-                .filter_map(|(task, handler)| Some(((topic.name.clone(), task.clone()), handler.read_input?)))
+            topic.handlers.iter().filter_map(|(task, handler)| {
+                let readers = Readers {
+                    read: handler.read_input?,
+                    correct: handler.correct?,
+                };
+                Some(((topic.name.clone(), task.clone()), readers))
+            })
         });
         TaskInputs {
             readers: readers.collect(),
@@ -195,6 +199,7 @@ impl RegisteredTopic {
             retry: overridden.apply(registration.retry),
             descriptor: registration.descriptor,
             read_input: registration.read_input,
+            correct: registration.correct,
         };
         if handler.timeout.is_zero() {
             problems.push(format!(
@@ -210,7 +215,13 @@ impl RegisteredTopic {
 /// Reads tasks that a person wrote as JSON. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct TaskInputs {
-    readers: HashMap<(TopicName, TaskName), ReadTask>,
+    readers: HashMap<(TopicName, TaskName), Readers>,
+}
+
+#[derive(Clone, Copy)]
+struct Readers {
+    read: ReadTask,
+    correct: CorrectTask,
 }
 
 impl TaskInputs {
@@ -227,13 +238,33 @@ impl TaskInputs {
         cause: &Cause,
     ) -> Result<TaskEnvelope, ReadInputError> {
         match self.readers.get(&(topic.clone(), task.clone())) {
-            Some(read) => read(input, envelopes, options, cause),
-            None => Err(DecodeError::Unknown {
-                contract: format!("the task {topic}/{task}"),
-            }
-            .into()),
+            Some(readers) => (readers.read)(input, envelopes, options, cause),
+            None => Err(unknown(topic, task)),
         }
     }
+
+    /// `original` with the payload that a person made of its own: secrets stand in it in clear, or sealed as they were.
+    ///
+    /// # Errors
+    /// No handler here runs such a task, the JSON is not its payload, or it is another tenant's.
+    pub fn correct(
+        &self,
+        original: &TaskEnvelope,
+        input: &Json,
+        envelopes: &EnvelopeFactory,
+    ) -> Result<TaskEnvelope, ReadInputError> {
+        match self.readers.get(&(original.topic.clone(), original.task.clone())) {
+            Some(readers) => (readers.correct)(original, input, envelopes),
+            None => Err(unknown(&original.topic, &original.task)),
+        }
+    }
+}
+
+fn unknown(topic: &TopicName, task: &TaskName) -> ReadInputError {
+    DecodeError::Unknown {
+        contract: format!("the task {topic}/{task}"),
+    }
+    .into()
 }
 
 impl TopicOverrides {

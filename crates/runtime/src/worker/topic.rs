@@ -28,10 +28,14 @@ pub(crate) struct Registration {
     pub(crate) retry: RetryPolicy,
     pub(crate) make: Box<dyn FnOnce(Codec) -> Arc<dyn EnvelopeHandler> + Send>,
     pub(crate) read_input: Option<ReadTask>,
+    pub(crate) correct: Option<CorrectTask>,
 }
 
 /// Makes the envelope of a task a person wrote as JSON.
 pub(crate) type ReadTask = fn(&Json, &EnvelopeFactory, &TaskOptions, &Cause) -> Result<TaskEnvelope, ReadInputError>;
+
+/// Makes the envelope of a task that a person corrected.
+pub(crate) type CorrectTask = fn(&TaskEnvelope, &Json, &EnvelopeFactory) -> Result<TaskEnvelope, ReadInputError>;
 
 /// Runs a task whose type is forgotten.
 #[async_trait]
@@ -90,6 +94,11 @@ impl Topic {
                 let task: T = envelopes.codec().read_input(input)?;
                 Ok(envelopes.task(envelopes.new_id(), &task, options, cause)?)
             }),
+            correct: Some(|original, input, envelopes| {
+                let codec = envelopes.codec();
+                let task: T = codec.read_correction(input, &original.tenant, original.id)?;
+                Ok(envelopes.corrected(original, &task)?)
+            }),
         });
         self
     }
@@ -109,6 +118,7 @@ impl Topic {
             retry: RetryPolicy::default(),
             make: Box::new(|_| handler),
             read_input: None,
+            correct: None,
         });
         self
     }

@@ -6,6 +6,7 @@
 )]
 
 mod bad_enqueues;
+mod bulk;
 mod dispatcher;
 mod lifecycle;
 mod limits;

@@ -21,6 +21,7 @@ macro_rules! event_log_conformance {
                 a_relayed_event_that_is_recorded_again_is_kept_once,
                 events_are_listed_newest_first,
                 a_filter_answers_only_what_fits,
+                one_page_after_another_answers_each_event_once_in_the_order_of_publishing,
                 old_events_are_forgotten_in_steps_and_new_ones_kept,
             ]
         );
@@ -28,7 +29,7 @@ macro_rules! event_log_conformance {
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 6;
+pub const SCENARIOS: usize = 7;
 
 async fn list(log: &dyn EventLog, filter: &EventFilter) -> Vec<MessageId> {
     let events = ok("events to be listed", log.list(filter)).await;
@@ -150,6 +151,13 @@ pub async fn a_filter_answers_only_what_fits<P: Provider>(provider: &P) {
         ),
         (
             EventFilter {
+                until: Some(early.occurred_at),
+                ..none.clone()
+            },
+            vec![early.id],
+        ),
+        (
+            EventFilter {
                 name: written,
                 organization_id: first,
                 since: Some(since),
@@ -163,6 +171,46 @@ pub async fn a_filter_answers_only_what_fits<P: Provider>(provider: &P) {
         listed.sort();
         expected.sort();
         assert_eq!(listed, expected, "{filter:?}");
+    }
+}
+
+/// One page after another answers each event that fits once, in the order of publishing: those of the outbox as they left
+/// it, also when many were published at one time.
+pub async fn one_page_after_another_answers_each_event_once_in_the_order_of_publishing<P: Provider>(provider: &P) {
+    let (messages, log, outbox) = (
+        Messages::new(provider.services()),
+        provider.event_log(),
+        provider.outbox(),
+    );
+    let mut expected = Vec::new();
+    for _ in 0..3 {
+        let rows: Vec<EventEnvelope> = (0..4).map(|_| messages.event("a")).collect();
+        expected.extend(rows.iter().map(|event| event.id));
+        commit(provider, rows.into_iter().map(OutboxMessage::Event).collect()).await;
+        let claims: Vec<_> = claim(&*outbox, 10).await.iter().map(|row| row.claim).collect();
+        ok("rows to be marked", outbox.mark_published(&claims)).await;
+        provider.advance(seconds(1)).await;
+        let direct = messages.event("a");
+        expected.push(direct.id);
+        let other = messages.event_named("LetterBurned", "a");
+        ok("an event to be recorded", log.record(&[direct])).await;
+        ok("another to be recorded", log.record(&[other])).await;
+        provider.advance(seconds(1)).await;
+    }
+    let filter = EventFilter {
+        name: Some(EventName::constant("LetterWritten")),
+        ..EventFilter::default()
+    };
+    for limit in [1, 2, 7, 1000] {
+        let (mut paged, mut after) = (Vec::new(), None);
+        loop {
+            let page = ok("a page", log.page(&filter, after.as_ref(), limit)).await;
+            assert!(page.len() <= limit as usize, "at most {limit}");
+            let Some(last) = page.last() else { break };
+            after = Some(last.cursor());
+            paged.extend(page.iter().map(|logged| logged.event.id));
+        }
+        assert_eq!(paged, expected, "pages of {limit}");
     }
 }
 

@@ -328,15 +328,9 @@ pub async fn the_claim_of_a_dead_letter_is_not_forgotten<P: Provider>(provider: 
         assert_eq!(claim(provider, message).await, InboxClaim::First);
     }
     let id: MessageId = task.id;
-    let letter = DeadLetter {
-        id,
-        topic: task.topic.clone(),
-        body: task.encode().into_bytes(),
-        task: Some(task),
-        attempts: 3,
-        failure: failure(),
-        died_at: provider.services().clock_port().now(),
-    };
+    let (topic, body) = (task.topic.clone(), task.encode().into_bytes());
+    let now = provider.services().clock_port().now();
+    let letter = DeadLetter::new(id, topic, Some(task), body, 3, failure(), now);
     let letters = provider.dead_letters();
     ok("a letter to be kept", letters.add(letter)).await;
     provider.advance(hours(1)).await;

@@ -12,6 +12,7 @@
 //! aftercommit_testkit::queue_conformance!(SqliteProvider);
 //! aftercommit_testkit::event_log_conformance!(SqliteProvider);
 //! aftercommit_testkit::dead_letters_conformance!(SqliteProvider);
+//! aftercommit_testkit::bulk_runs_conformance!(SqliteProvider);
 //! aftercommit_testkit::task_inspector_conformance!(SqliteProvider);
 //! // Only where outbox and queue share a database and the provider offers it:
 //! aftercommit_testkit::transfer_conformance!(SqliteProvider);
@@ -32,6 +33,7 @@
     reason = "a scenario is a test: it panics with what it found"
 )]
 
+pub mod bulk_runs;
 pub mod dead_letters;
 pub mod event_log;
 pub mod held_tasks;
@@ -59,6 +61,7 @@ pub const SCENARIOS: usize = outbox::SCENARIOS
     + queue::SCENARIOS
     + event_log::SCENARIOS
     + dead_letters::SCENARIOS
+    + bulk_runs::SCENARIOS
     + task_inspector::SCENARIOS
     + transfer::SCENARIOS
     + held_tasks::SCENARIOS

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::tasks::{
-    DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskHistory,
-    TaskInspector,
+    DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
+    TaskHistory, TaskInspector,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 
@@ -67,6 +68,14 @@ pub trait Provider: Sized + Sync + 'static {
 
     /// The dead letters.
     fn dead_letters(&self) -> Arc<dyn DeadLetters>;
+
+    /// What operators do with dead letters.
+    fn dead_letter_operations(&self) -> Arc<dyn DeadLetterOperations>;
+
+    /// Keeps what operators order for many. `None` where the provider offers none.
+    fn bulk_runs(&self) -> Option<Arc<dyn BulkRuns>> {
+        None
+    }
 
     /// Looks at tasks.
     fn task_inspector(&self) -> Arc<dyn TaskInspector>;

@@ -3,6 +3,10 @@
 mod delivery;
 mod outbox;
 mod queue;
+mod unit_of_work;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::future::pending;
@@ -34,14 +38,19 @@ pub struct Faulty<P> {
 pub enum Fault {
     /// Goes through.
     Pass,
-    /// Fails as unavailable (a publish: as unknown); nothing was done.
+    /// Fails as unavailable (a publish: as unknown; a commit: as rolled back); nothing was done.
     Fail,
-    /// Is done, but the caller hears that the store is unavailable: the reply was lost.
+    /// Is done, but the caller hears that the store is unavailable (a publish, a commit: that it is not known): the reply
+    /// was lost.
     LoseReply,
     /// Takes this long before it goes through.
     Delay(Duration),
+    /// Is done, but takes this long to answer. A call that is dropped meanwhile was done.
+    DelayReply(Duration),
     /// Waits until [`Faulty::let_go`], then goes through. A call that is dropped while held did nothing.
     Hold,
+    /// Is done, then waits until [`Faulty::let_go`] before it answers. A call that is dropped while held was done.
+    HoldReply,
     /// Never answers; nothing was done.
     Hang,
     /// Panics; nothing was done.
@@ -59,10 +68,26 @@ pub enum Operation {
     Release,
     /// `Outbox::rescue_expired`.
     RescueRows,
+    /// `Outbox::stats`.
+    OutboxStats,
+    /// `Outbox::quarantined`.
+    Quarantined,
     /// `OutboxTransfer::transfer`. A message that is refused refuses the whole call.
     Transfer,
+    /// `UnitOfWorkFactory::begin`.
+    Begin,
+    /// `OutboxWriter::append`.
+    Append,
+    /// `Inbox::claim`.
+    ClaimMessage,
+    /// `UnitOfWork::commit`.
+    Commit,
     /// `EventLog::record`.
     Record,
+    /// `EventLog::list`.
+    ListEvents,
+    /// `EventLog::find`.
+    FindEvent,
     /// `EventLog::prune`.
     PruneEvents,
     /// `QueuePublisher::publish`, the whole call. For single messages see [`Faulty::refuse`].
@@ -89,6 +114,14 @@ pub enum Operation {
     PruneClaims,
     /// `DeadLetters::add`.
     Bury,
+    /// `DeadLetters::list`.
+    ListLetters,
+    /// `DeadLetters::find`.
+    FindLetter,
+    /// `DeadLetters::replay`.
+    ReplayLetters,
+    /// `DeadLetters::discard`.
+    DiscardLetters,
 }
 
 type Refusal = Arc<dyn Fn(&TaskEnvelope) -> Option<PublishError> + Send + Sync>;
@@ -181,19 +214,40 @@ impl Script {
         &self,
         operation: Operation,
         effect: impl Future<Output = Result<T, E>>,
-        error: impl FnOnce() -> E,
+        error: impl Fn() -> E,
+    ) -> Result<T, E> {
+        self.around_either(operation, effect, &error, &error).await
+    }
+
+    /// The same for a port that tells what was not done from what may have been.
+    async fn around_either<T, E>(
+        &self,
+        operation: Operation,
+        effect: impl Future<Output = Result<T, E>>,
+        failed: impl FnOnce() -> E,
+        lost: impl FnOnce() -> E,
     ) -> Result<T, E> {
         match self.next(operation) {
             Fault::Pass => effect.await,
-            Fault::Fail => Err(error()),
-            Fault::LoseReply => effect.await.and_then(|_| Err(error())),
+            Fault::Fail => Err(failed()),
+            Fault::LoseReply => effect.await.and_then(|_| Err(lost())),
             Fault::Delay(time) => {
                 tokio::time::sleep(time).await;
                 effect.await
             }
+            Fault::DelayReply(time) => {
+                let answer = effect.await;
+                tokio::time::sleep(time).await;
+                answer
+            }
             Fault::Hold => {
                 self.hold().await;
                 effect.await
+            }
+            Fault::HoldReply => {
+                let answer = effect.await;
+                self.hold().await;
+                answer
             }
             Fault::Hang => pending().await,
             Fault::Panic => panic!("{operation:?} panics because {REASON}"),
@@ -235,92 +289,5 @@ impl<'a> Held<'a> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         self.0.send_modify(|held| *held -= 1);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use aftercommit_domain::contract::{Cause, Json, Limits, Tenant};
-    use aftercommit_domain::tasks::{Published, QueuePublisher};
-    use futures::FutureExt;
-
-    use super::*;
-    use crate::{InMemory, TestServices, test_services};
-
-    fn task(services: &TestServices, order_key: Option<&str>) -> TaskEnvelope {
-        TaskEnvelope {
-            id: services.envelopes.new_id(),
-            topic: "letters".parse().unwrap(),
-            task: "send".parse().unwrap(),
-            version: 1,
-            tenant: Tenant::System,
-            attempt: 1,
-            enqueued_at: services.envelopes.now(),
-            first_enqueued_at: services.envelopes.now(),
-            not_before: None,
-            deadline: None,
-            order_key: order_key.map(|key| key.parse().unwrap()),
-            cause: Cause::root(),
-            payload: Json::parse("{}", &Limits::default()).unwrap(),
-        }
-    }
-
-    #[tokio::test]
-    async fn what_fails_was_not_done_and_what_lost_its_reply_was() {
-        let services = test_services();
-        let store = Faulty::new(InMemory::for_tests(&services));
-        store.script(Operation::Publish, [Fault::Fail, Fault::LoseReply]);
-        let (failed, lost) = (task(&services, None), task(&services, None));
-        for task in [&failed, &lost] {
-            let answers = store.publish(vec![task.clone()]).await;
-            assert!(
-                matches!(answers[..], [Err(PublishError::Unknown { .. })]),
-                "{answers:?}"
-            );
-        }
-        let answers = store.publish(vec![failed, lost]).await;
-        assert!(
-            matches!(
-                answers[..],
-                [Ok(Published::Enqueued(_)), Ok(Published::AlreadyThere(_))]
-            ),
-            "{answers:?}"
-        );
-        assert_eq!(store.calls(Operation::Publish), 3);
-    }
-
-    #[tokio::test]
-    async fn a_refused_message_holds_back_what_follows_it_in_its_order_and_nothing_else() {
-        let services = test_services();
-        let store = Faulty::new(InMemory::for_tests(&services));
-        let tasks = [Some("a"), Some("a"), Some("b"), None].map(|key| task(&services, key));
-        let refused = tasks[0].id;
-        store.refuse(move |task| (task.id == refused).then(|| PublishError::Refused { reason: "full".into() }));
-        let answers = store.publish(tasks.into()).await;
-        assert!(
-            matches!(
-                answers[..],
-                [
-                    Err(PublishError::Refused { .. }),
-                    Err(PublishError::Blocked),
-                    Ok(_),
-                    Ok(_)
-                ]
-            ),
-            "{answers:?}"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_held_call_goes_on_when_it_is_let_go_and_a_hanging_one_never() {
-        let services = test_services();
-        let store = Faulty::new(InMemory::for_tests(&services));
-        store.script(Operation::Publish, [Fault::Hold, Fault::Hang]);
-        let (answers, ()) = futures::join!(store.publish(vec![task(&services, None)]), async {
-            store.wait_for_held(1).await;
-            store.let_go(1);
-        });
-        assert!(matches!(answers[..], [Ok(_)]), "{answers:?}");
-        assert!(store.publish(vec![task(&services, None)]).now_or_never().is_none());
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::{EventEnvelope, TaskEnvelope};
 use aftercommit_domain::events::{
-    Claim, Claimed, EventFilter, EventLog, EventLogError, LoggedEvent, Marked, Outbox, OutboxError, OutboxStats,
-    OutboxTransfer, QuarantinedRow, Release,
+    Claim, Claimed, EventCursor, EventFilter, EventLog, EventLogError, LoggedEvent, Marked, Outbox, OutboxError,
+    OutboxStats, OutboxTransfer, QuarantinedRow, Release,
 };
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
@@ -46,11 +46,16 @@ impl<P: Outbox> Outbox for Faulty<P> {
     }
 
     async fn stats(&self) -> Result<OutboxStats, OutboxError> {
-        self.inner.stats().await
+        let stats = self.inner.stats();
+        self.script
+            .around(Operation::OutboxStats, stats, outbox_away("stats"))
+            .await
     }
 
     async fn quarantined(&self, limit: u32) -> Result<Vec<QuarantinedRow>, OutboxError> {
-        self.inner.quarantined(limit).await
+        let quarantined = self.inner.quarantined(limit);
+        let away = outbox_away("quarantined");
+        self.script.around(Operation::Quarantined, quarantined, away).await
     }
 }
 
@@ -76,29 +81,36 @@ impl<P: OutboxTransfer> OutboxTransfer for Faulty<P> {
 #[async_trait]
 impl<P: EventLog> EventLog for Faulty<P> {
     async fn record(&self, events: &[EventEnvelope]) -> Result<(), EventLogError> {
-        let away = || EventLogError::Unavailable {
-            operation: "record",
-            reason: REASON.into(),
-        };
+        let away = event_log_away("record");
         let record = self.inner.record(events);
         self.script.around(Operation::Record, record, away).await
     }
 
     async fn list(&self, filter: &EventFilter) -> Result<Vec<LoggedEvent>, EventLogError> {
-        self.inner.list(filter).await
+        let list = self.inner.list(filter);
+        let away = event_log_away("list");
+        self.script.around(Operation::ListEvents, list, away).await
+    }
+
+    async fn page(
+        &self,
+        filter: &EventFilter,
+        after: Option<&EventCursor>,
+        limit: u32,
+    ) -> Result<Vec<LoggedEvent>, EventLogError> {
+        self.inner.page(filter, after, limit).await
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, EventLogError> {
-        let away = || EventLogError::Unavailable {
-            operation: "prune",
-            reason: REASON.into(),
-        };
+        let away = event_log_away("prune");
         let prune = self.inner.prune(before, limit);
         self.script.around(Operation::PruneEvents, prune, away).await
     }
 
     async fn find(&self, id: MessageId) -> Result<Option<LoggedEvent>, EventLogError> {
-        self.inner.find(id).await
+        let find = self.inner.find(id);
+        let away = event_log_away("find");
+        self.script.around(Operation::FindEvent, find, away).await
     }
 }
 
@@ -117,33 +129,52 @@ impl<P: InboxMaintenance> InboxMaintenance for Faulty<P> {
 #[async_trait]
 impl<P: DeadLetters> DeadLetters for Faulty<P> {
     async fn add(&self, letter: DeadLetter) -> Result<(), DeadLettersError> {
-        let away = || DeadLettersError::Unavailable {
-            operation: "add",
-            reason: REASON.into(),
-        };
+        let away = letters_away("add");
         let add = self.inner.add(letter);
         self.script.around(Operation::Bury, add, away).await
     }
 
     async fn list(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, DeadLettersError> {
-        self.inner.list(filter).await
+        let list = self.inner.list(filter);
+        let away = letters_away("list");
+        self.script.around(Operation::ListLetters, list, away).await
     }
 
     async fn find(&self, id: MessageId) -> Result<Option<DeadLetter>, DeadLettersError> {
-        self.inner.find(id).await
+        let find = self.inner.find(id);
+        let away = letters_away("find");
+        self.script.around(Operation::FindLetter, find, away).await
     }
 
     async fn replay(&self, ids: &[MessageId], actor: &str) -> Result<Vec<MessageId>, DeadLettersError> {
-        self.inner.replay(ids, actor).await
+        let replay = self.inner.replay(ids, actor);
+        let away = letters_away("replay");
+        self.script.around(Operation::ReplayLetters, replay, away).await
     }
 
     async fn discard(&self, ids: &[MessageId], actor: &str) -> Result<Vec<MessageId>, DeadLettersError> {
-        self.inner.discard(ids, actor).await
+        let discard = self.inner.discard(ids, actor);
+        let away = letters_away("discard");
+        self.script.around(Operation::DiscardLetters, discard, away).await
     }
 }
 
-const fn outbox_away(operation: &'static str) -> impl FnOnce() -> OutboxError {
+const fn outbox_away(operation: &'static str) -> impl Fn() -> OutboxError {
     move || OutboxError::Unavailable {
+        operation,
+        reason: REASON.into(),
+    }
+}
+
+const fn event_log_away(operation: &'static str) -> impl Fn() -> EventLogError {
+    move || EventLogError::Unavailable {
+        operation,
+        reason: REASON.into(),
+    }
+}
+
+const fn letters_away(operation: &'static str) -> impl Fn() -> DeadLettersError {
+    move || DeadLettersError::Unavailable {
         operation,
         reason: REASON.into(),
     }

@@ -110,7 +110,7 @@ impl<P: QueueMaintenance> QueueMaintenance for Faulty<P> {
     }
 }
 
-const fn queue_away(operation: &'static str) -> impl FnOnce() -> ConsumeError {
+const fn queue_away(operation: &'static str) -> impl Fn() -> ConsumeError {
     move || ConsumeError::Unavailable {
         operation,
         reason: REASON.into(),

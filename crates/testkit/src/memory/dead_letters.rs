@@ -1,49 +1,58 @@
-//! The dead letters, and who acted on them.
+//! The dead letters.
 
 use std::sync::Arc;
 
 use aftercommit_domain::contract::{Limits, TaskEnvelope};
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::{DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError};
+use aftercommit_domain::tasks::{
+    DeadLetter, DeadLetterAct, DeadLetterAction, DeadLetterFilter, DeadLetters, DeadLettersError,
+};
 use aftercommit_domain::time::Timestamp;
 use async_trait::async_trait;
 
 use super::tasks::Row;
-use super::{InMemory, list_limit};
+use super::{InMemory, State, list_limit};
 
-/// The letters, oldest first.
+/// The letters and what was done to them, oldest first.
 #[derive(Default)]
 pub(super) struct Letters {
     pub(super) letters: Vec<DeadLetter>,
-    actions: Vec<DeadLetterAction>,
+    pub(super) records: Vec<Record>,
 }
 
-/// What someone did with dead letters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetterAction {
-    /// What was done.
-    pub kind: DeadLetterActionKind,
-    /// Who asked.
-    pub actor: String,
-    /// When.
-    pub at: Timestamp,
-    /// The letters it was done to.
-    pub ids: Vec<MessageId>,
+/// What was done to a letter, and how often it had died.
+pub(super) struct Record {
+    pub(super) action: DeadLetterAction,
+    pub(super) deaths: u32,
+    pub(super) first_died_at: Timestamp,
 }
 
-/// What can be done with dead letters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DeadLetterActionKind {
-    /// Put back on their topics.
-    Replay,
-    /// Removed for good.
-    Discard,
+/// Who does what, and in which bulk run.
+#[derive(Clone, Copy)]
+pub(super) struct By<'a> {
+    pub(super) act: DeadLetterAct,
+    pub(super) actor: &'a str,
+    pub(super) bulk_run: Option<MessageId>,
+    pub(super) at: Timestamp,
 }
 
 impl Letters {
+    /// Keeps a letter; one that died before tells how often and since when.
     pub(super) fn add(&mut self, letter: DeadLetter) {
-        self.take(letter.id);
-        self.letters.push(letter);
+        let here = self.take(letter.id).map(|old| (old.deaths, old.first_died_at));
+        let replayed = || {
+            self.records
+                .iter()
+                .rev()
+                .find(|record| record.action.letter == letter.id)
+        };
+        let before = here.or_else(|| replayed().map(|record| (record.deaths, record.first_died_at)));
+        let (deaths, first_died_at) = before.unwrap_or((0, letter.died_at));
+        self.letters.push(DeadLetter {
+            deaths: deaths.saturating_add(1),
+            first_died_at,
+            ..letter
+        });
     }
 
     pub(super) fn find(&self, id: MessageId) -> Option<&DeadLetter> {
@@ -54,22 +63,63 @@ impl Letters {
         let place = self.letters.iter().position(|letter| letter.id == id)?;
         Some(self.letters.remove(place))
     }
+
+    fn record(&mut self, letter: &DeadLetter, by: By<'_>) {
+        self.records.push(Record {
+            action: DeadLetterAction {
+                act: by.act,
+                actor: by.actor.to_owned(),
+                at: by.at,
+                letter: letter.id,
+                topic: Some(letter.topic.clone()),
+                fingerprint: Some(letter.failure.fingerprint()),
+                died_at: Some(letter.died_at),
+                replaced: (by.act == DeadLetterAct::Correct).then(|| letter.body.clone()),
+                bulk_run: by.bulk_run,
+            },
+            deaths: letter.deaths,
+            first_died_at: letter.first_died_at,
+        });
+    }
+}
+
+impl State {
+    /// Does it to the letter, if it is there; `corrected` is what takes its place.
+    pub(super) fn act(
+        &mut self,
+        id: MessageId,
+        by: By<'_>,
+        corrected: Option<&TaskEnvelope>,
+        limits: &Limits,
+    ) -> Option<MessageId> {
+        let goes_back = by.act != DeadLetterAct::Discard;
+        // A task that waits or runs again already keeps its letter until it is over.
+        if goes_back && self.tasks.contains(id) {
+            return None;
+        }
+        let letter = self.dead.take(id)?;
+        self.dead.record(&letter, by);
+        if goes_back {
+            self.tasks.add(revived(letter, corrected, limits, by.at));
+        }
+        Some(id)
+    }
 }
 
 impl InMemory {
-    /// Who replayed and discarded dead letters, oldest first.
-    pub fn dead_letter_actions(&self) -> Vec<DeadLetterAction> {
-        self.lock().dead.actions.clone()
-    }
-
-    fn remember(&self, kind: DeadLetterActionKind, actor: &str, ids: &[MessageId]) {
-        let action = DeadLetterAction {
-            kind,
-            actor: actor.to_owned(),
+    fn act(&self, act: DeadLetterAct, ids: &[MessageId], actor: &str) -> Vec<MessageId> {
+        let by = By {
+            act,
+            actor,
+            bulk_run: None,
             at: self.now(),
-            ids: ids.to_vec(),
         };
-        self.lock().dead.actions.push(action);
+        let mut state = self.lock();
+        let acted = ids.iter().filter_map(|id| state.act(*id, by, None, self.limits()));
+        let acted = acted.collect();
+        drop(state);
+        self.shared.queue_changed.notify_waiters();
+        acted
     }
 }
 
@@ -81,14 +131,8 @@ impl DeadLetters for InMemory {
     }
 
     async fn list(&self, filter: &DeadLetterFilter) -> Result<Vec<DeadLetter>, DeadLettersError> {
-        let fits = |letter: &&DeadLetter| {
-            let organization = letter.task.as_ref().and_then(|task| task.tenant.organization_id());
-            filter.topic.as_ref().is_none_or(|topic| *topic == letter.topic)
-                && (filter.organization_id.is_none() || filter.organization_id.as_ref() == organization)
-                && filter.code.as_ref().is_none_or(|code| *code == letter.failure.code)
-        };
         let state = self.lock();
-        let newest_first = state.dead.letters.iter().rev().filter(fits);
+        let newest_first = state.dead.letters.iter().rev().filter(|letter| filter.fits(letter));
         Ok(newest_first.take(list_limit(filter.limit)).cloned().collect())
     }
 
@@ -97,42 +141,17 @@ impl DeadLetters for InMemory {
     }
 
     async fn replay(&self, ids: &[MessageId], actor: &str) -> Result<Vec<MessageId>, DeadLettersError> {
-        let now = self.now();
-        let mut replayed = Vec::new();
-        {
-            let mut state = self.lock();
-            for id in ids {
-                // A task that waits or runs again already keeps its letter until it is over.
-                if state.tasks.contains(*id) {
-                    continue;
-                }
-                if let Some(letter) = state.dead.take(*id) {
-                    state.tasks.add(revived(letter, self.limits(), now));
-                    replayed.push(*id);
-                }
-            }
-        }
-        self.remember(DeadLetterActionKind::Replay, actor, &replayed);
-        self.shared.queue_changed.notify_waiters();
-        Ok(replayed)
+        Ok(self.act(DeadLetterAct::Replay, ids, actor))
     }
 
     async fn discard(&self, ids: &[MessageId], actor: &str) -> Result<Vec<MessageId>, DeadLettersError> {
-        let discarded: Vec<MessageId> = {
-            let mut state = self.lock();
-            ids.iter()
-                .copied()
-                .filter(|id| state.dead.take(*id).is_some())
-                .collect()
-        };
-        self.remember(DeadLetterActionKind::Discard, actor, &discarded);
-        Ok(discarded)
+        Ok(self.act(DeadLetterAct::Discard, ids, actor))
     }
 }
 
-/// The task of a letter with a new series of attempts; bytes that are no task go back as they are.
-fn revived(letter: DeadLetter, limits: &Limits, now: Timestamp) -> Row {
-    let body = match letter.task {
+/// The task of a letter, or what takes its place, with a new series of attempts; bytes that are no task go back as they are.
+fn revived(letter: DeadLetter, corrected: Option<&TaskEnvelope>, limits: &Limits, now: Timestamp) -> Row {
+    let body = match corrected.cloned().or(letter.task) {
         Some(task) => TaskEnvelope {
             attempt: 1,
             enqueued_at: now,

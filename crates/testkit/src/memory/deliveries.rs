@@ -39,7 +39,7 @@ struct MemoryDelivery {
 #[async_trait]
 impl QueueConsumer for InMemory {
     async fn consume(&self, topic: &TopicName, options: ConsumeOptions) -> Result<Box<dyn Deliveries>, ConsumeError> {
-        let consumer = self.lock().tasks.new_consumer();
+        let consumer = self.lock().tasks.new_consumer(self.process);
         Ok(Box::new(MemoryDeliveries {
             provider: self.clone(),
             topic: topic.clone(),
@@ -77,6 +77,7 @@ impl Deliveries for MemoryDeliveries {
             };
             let wait = due.map_or(LONGEST_WAIT, |due| until(now, due).min(LONGEST_WAIT));
             tokio::select! {
+                biased;
                 () = changed => {}
                 () = tokio::time::sleep(wait) => {}
             }
@@ -176,15 +177,15 @@ impl Delivery for MemoryDelivery {
                 envelope,
                 ..
             } = all.tasks.finish(lease)?;
-            all.dead.add(DeadLetter {
+            all.dead.add(DeadLetter::new(
                 id,
                 topic,
-                task: envelope,
-                body: body.to_vec(),
+                envelope,
+                body.to_vec(),
                 attempts,
-                failure: failure.clone(),
+                failure.clone(),
                 died_at,
-            });
+            ));
             Some(())
         })
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aftercommit_domain::contract::EventEnvelope;
-use aftercommit_domain::events::{EventFilter, EventLog, EventLogError, LoggedEvent};
+use aftercommit_domain::events::{EventCursor, EventFilter, EventLog, EventLogError, LoggedEvent};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::time::Timestamp;
 use async_trait::async_trait;
@@ -38,15 +38,18 @@ impl Events {
     }
 
     fn list(&self, filter: &EventFilter) -> Vec<LoggedEvent> {
-        let fits = |logged: &&LoggedEvent| {
-            let event = &logged.event;
-            filter.name.as_ref().is_none_or(|name| *name == event.name)
-                && (filter.organization_id.is_none()
-                    || filter.organization_id.as_ref() == event.tenant.organization_id())
-                && filter.since.is_none_or(|since| since <= event.occurred_at)
-        };
-        let newest_first = self.events.iter().rev().filter(fits);
+        let newest_first = self.events.iter().rev().filter(|logged| filter.fits(&logged.event));
         newest_first.take(list_limit(filter.limit)).cloned().collect()
+    }
+
+    fn page(&self, filter: &EventFilter, after: Option<&EventCursor>, limit: u32) -> Vec<LoggedEvent> {
+        let mut fitting: Vec<&LoggedEvent> = self
+            .events
+            .iter()
+            .filter(|logged| filter.fits(&logged.event) && after.is_none_or(|after| *after < logged.cursor()))
+            .collect();
+        fitting.sort_by_key(|logged| logged.cursor());
+        fitting.into_iter().take(list_limit(Some(limit))).cloned().collect()
     }
 }
 
@@ -63,6 +66,15 @@ impl EventLog for InMemory {
 
     async fn list(&self, filter: &EventFilter) -> Result<Vec<LoggedEvent>, EventLogError> {
         Ok(self.lock().events.list(filter))
+    }
+
+    async fn page(
+        &self,
+        filter: &EventFilter,
+        after: Option<&EventCursor>,
+        limit: u32,
+    ) -> Result<Vec<LoggedEvent>, EventLogError> {
+        Ok(self.lock().events.page(filter, after, limit))
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, EventLogError> {

@@ -3,6 +3,9 @@
 //! It passes the same conformance suites as the durable providers, so that a test against it says something about them.
 //! What it holds is gone with the process.
 
+mod bulk_runs;
+mod consumers;
+mod dead_letter_operations;
 mod dead_letters;
 mod deliveries;
 mod event_log;
@@ -11,11 +14,13 @@ mod history;
 mod inbox;
 mod outbox;
 mod queue;
+mod rest;
 mod task_inspector;
 mod tasks;
 mod transfer;
 mod unit_of_work;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aftercommit_domain::contract::{EnvelopeFactory, Limits};
@@ -25,7 +30,7 @@ use tokio::sync::Notify;
 
 use crate::fakes::TestServices;
 
-pub use dead_letters::{DeadLetterAction, DeadLetterActionKind};
+pub use rest::UnpublishedMessage;
 
 /// A provider in memory. Implements every port; clones share what it holds.
 ///
@@ -38,6 +43,7 @@ pub use dead_letters::{DeadLetterAction, DeadLetterActionKind};
 #[derive(Clone)]
 pub struct InMemory {
     shared: Arc<Shared>,
+    process: u64,
 }
 
 struct Shared {
@@ -47,6 +53,7 @@ struct Shared {
     state: Mutex<State>,
     outbox_changed: Notify,
     queue_changed: Notify,
+    processes: AtomicU64,
 }
 
 /// Everything it holds, behind one lock: whatever happens under it is atomic.
@@ -56,6 +63,7 @@ struct State {
     tasks: tasks::Tasks,
     events: event_log::Events,
     dead: dead_letters::Letters,
+    bulk: bulk_runs::Runs,
     inbox: inbox::Claims,
 }
 
@@ -74,8 +82,31 @@ impl InMemory {
                 state: Mutex::default(),
                 outbox_changed: Notify::new(),
                 queue_changed: Notify::new(),
+                processes: AtomicU64::new(0),
             }),
+            process: 0,
         }
+    }
+
+    /// The same provider as a process of its own sees it: its consumers stand still together, and go on together.
+    pub fn new_process(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            process: self.shared.processes.fetch_add(1, Ordering::Relaxed) + 1,
+        }
+    }
+
+    /// This process stands still from now on, as one that was stopped or whose machine hangs: what its consumers hold is
+    /// theirs only until the leases end. Whoever calls this lets the process do nothing until [`resume`](Self::resume).
+    pub fn suspend(&self) {
+        self.lock().tasks.suspend(self.process, self.now());
+        self.shared.queue_changed.notify_waiters();
+    }
+
+    /// This process goes on. What it lost meanwhile it does not get back.
+    pub fn resume(&self) {
+        self.lock().tasks.resume(self.process, self.now());
+        self.shared.queue_changed.notify_waiters();
     }
 
     /// An empty provider of these services that hears when their clock moves.

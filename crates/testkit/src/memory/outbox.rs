@@ -12,7 +12,7 @@ use aftercommit_domain::failure::Failure;
 use aftercommit_domain::time::{Timestamp, after};
 use async_trait::async_trait;
 
-use super::{InMemory, until};
+use super::{InMemory, UnpublishedMessage, until};
 
 /// The rows that were not published yet, by position.
 #[derive(Default)]
@@ -168,13 +168,29 @@ impl Rows {
 
     /// When a row that cannot be claimed at `now` may become so by time alone. One that is due already waits behind
     /// another, whose time it is that counts.
-    fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(super) fn next_due(&self, now: Timestamp) -> Option<Timestamp> {
         let due = |row: &Row| match &row.state {
             RowState::Waiting { not_before } => not_before.filter(|time| *time > now),
             RowState::Claimed { until, .. } => Some(*until),
             RowState::Quarantined { .. } => None,
         };
         self.by_position.values().filter_map(due).min()
+    }
+
+    pub(super) fn unpublished(&self) -> Vec<UnpublishedMessage> {
+        let unpublished = |row: &Row| UnpublishedMessage {
+            message: row.new.message.clone(),
+            quarantined: match &row.state {
+                RowState::Quarantined { failure } => Some(failure.to_string()),
+                RowState::Waiting { .. } | RowState::Claimed { .. } => None,
+            },
+        };
+        self.by_position.values().map(unpublished).collect()
+    }
+
+    pub(super) fn is_at_rest(&self, now: Timestamp) -> bool {
+        let is_claimed = |row: &Row| matches!(row.state, RowState::Claimed { .. });
+        self.claimable(now, 1).is_empty() && !self.by_position.values().any(is_claimed)
     }
 
     fn quarantined(&self, limit: u32) -> Vec<QuarantinedRow> {
@@ -279,6 +295,7 @@ impl Outbox for InMemory {
         };
         let wait = due.map_or(idle, |due| until(now, due).min(idle));
         tokio::select! {
+            biased;
             () = changed => {}
             () = tokio::time::sleep(wait) => {}
         }

@@ -10,6 +10,8 @@ use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{HeldTask, TaskState, TaskSummary};
 use aftercommit_domain::time::{Timestamp, after};
 
+use super::consumers::Consumers;
+
 /// Tasks by their place: the number each got when it was published.
 #[derive(Default)]
 pub(super) struct Tasks {
@@ -19,8 +21,7 @@ pub(super) struct Tasks {
     running: BTreeSet<u64>,
     pub(super) ended: BTreeMap<u64, Ended>,
     ended_places: HashMap<MessageId, u64>,
-    /// Consumers that are alive: what they hold stays theirs.
-    pub(super) consumers: HashSet<u64>,
+    consumers: Consumers,
     numbers: u64,
 }
 
@@ -162,16 +163,28 @@ impl Tasks {
         self.rows.insert(place, row);
     }
 
-    pub(super) fn new_consumer(&mut self) -> u64 {
+    pub(super) fn new_consumer(&mut self, process: u64) -> u64 {
         let consumer = self.number();
-        self.consumers.insert(consumer);
+        self.consumers.add(consumer, process);
         consumer
+    }
+
+    /// The process stands still: what its consumers hold is theirs only until the leases end.
+    pub(super) fn suspend(&mut self, process: u64, now: Timestamp) {
+        self.renew(now);
+        self.consumers.suspend(process);
+    }
+
+    /// The process goes on. What it lost meanwhile it does not get back.
+    pub(super) fn resume(&mut self, process: u64, now: Timestamp) {
+        self.free_expired(now);
+        self.consumers.resume(process);
     }
 
     /// The consumer is gone: what it holds is its own only until the leases end.
     pub(super) fn remove_consumer(&mut self, consumer: u64, now: Timestamp) {
         self.renew(now);
-        self.consumers.remove(&consumer);
+        self.consumers.remove(consumer);
     }
 
     /// Takes the first task of `topic` that may run.
@@ -225,19 +238,30 @@ impl Tasks {
         self.topics.get(topic)?.iter().filter_map(due).min()
     }
 
+    /// Whether nothing runs, and nothing of `topics` may.
+    pub(super) fn is_at_rest(&self, topics: &BTreeSet<TopicName>, now: Timestamp) -> bool {
+        self.running.is_empty() && topics.iter().all(|topic| self.first_runnable(topic, now).is_none())
+    }
+
     fn is_alive(&self, run: &Run) -> bool {
-        run.held && self.consumers.contains(&run.consumer)
+        run.held && self.consumers.show_life(run.consumer)
     }
 
     /// A live consumer renews its leases all the time; here that is done whenever someone looks.
     fn renew(&mut self, now: Timestamp) {
-        for place in &self.running {
+        let Self {
+            rows,
+            running,
+            consumers,
+            ..
+        } = self;
+        for place in &*running {
             if let Some(Row {
                 state: RowState::Running(run),
                 ..
-            }) = self.rows.get_mut(place)
+            }) = rows.get_mut(place)
                 && run.held
-                && self.consumers.contains(&run.consumer)
+                && consumers.show_life(run.consumer)
             {
                 run.until = run.until.max(after(now, run.lease));
             }

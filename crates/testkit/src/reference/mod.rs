@@ -8,6 +8,7 @@ mod project_rows;
 mod request_rows;
 mod store;
 mod tables;
+mod usage_rows;
 
 pub use harness::ReferenceHarness;
 pub use store::MemoryReference;

@@ -13,6 +13,7 @@ use aftercommit_domain::reference::organizations::OrganizationRepository;
 use aftercommit_domain::reference::projects::ProjectRepository;
 use aftercommit_domain::reference::records::RecordRepository;
 use aftercommit_domain::reference::requests::RequestRepository;
+use aftercommit_domain::reference::usage::UsageRepository;
 use aftercommit_domain::reference::{
     Digest, InvitationId, ReferenceReader, ReferenceUnitOfWork, ReferenceUnitOfWorkFactory,
 };
@@ -70,6 +71,7 @@ impl MemoryReference {
             + tables.invitations.len()
             + tokens
             + tables.records.len()
+            + tables.usage.len()
             + tables.requests.len()
     }
 
@@ -170,6 +172,10 @@ impl ReferenceUnitOfWork for MemoryReferenceUnitOfWork {
     }
 
     fn records(&mut self) -> Box<dyn RecordRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn usage(&mut self) -> Box<dyn UsageRepository + '_> {
         Box::new(self.rows())
     }
 

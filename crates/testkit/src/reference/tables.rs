@@ -9,8 +9,10 @@ use aftercommit_domain::reference::invitations::Invitation;
 use aftercommit_domain::reference::organizations::Organization;
 use aftercommit_domain::reference::projects::Project;
 use aftercommit_domain::reference::requests::KeptAnswer;
+use aftercommit_domain::reference::usage::UsagePeriod;
 use aftercommit_domain::reference::{ApiKeyId, Digest, InvitationId, RecordId, RequestId, SignInLinkId, UserId};
 use aftercommit_domain::time::Timestamp;
+use chrono::NaiveDate;
 
 /// Everything that is stored. A unit of work changes a copy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +25,7 @@ pub(super) struct Tables {
     pub(super) sign_in_links: BTreeMap<SignInLinkId, SignInLink>,
     pub(super) invitations: BTreeMap<(OrganizationId, InvitationId), InvitationRow>,
     pub(super) records: BTreeMap<(OrganizationId, ProjectId, String), RecordRow>,
+    pub(super) usage: BTreeMap<(OrganizationId, ProjectId, NaiveDate), UsagePeriod>,
     pub(super) requests: BTreeMap<(Option<OrganizationId>, String, String), RequestRow>,
 }
 

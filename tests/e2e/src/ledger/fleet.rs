@@ -86,6 +86,14 @@ impl Fleet {
         self.push(name, arguments.collect(), false);
     }
 
+    /// A process that runs handlers which take this long.
+    pub fn add_slow(&mut self, name: &str, loops: Loops, takes: Duration) {
+        let (lease, takes) = (self.lease.as_millis().to_string(), takes.as_millis().to_string());
+        let arguments = ["work", "--name", name, "--lease", &lease, "--takes", &takes];
+        let arguments = arguments.iter().chain(loops.arguments()).map(|&word| word.to_owned());
+        self.push(name, arguments.collect(), false);
+    }
+
     /// A process that commits events and ends.
     pub fn add_producer(&mut self, name: &str, production: Production) {
         let mut arguments = vec!["produce".to_owned()];

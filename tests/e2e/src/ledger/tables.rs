@@ -13,11 +13,11 @@ pub async fn create_tables(url: &str, aggregates: u32) {
             event_id uuid PRIMARY KEY, aggregate bigint NOT NULL, seq bigint NOT NULL,
             at timestamptz NOT NULL DEFAULT clock_timestamp(), UNIQUE (aggregate, seq)
         );
-        -- What followed.
+        -- What followed. No key: what happens twice is to be seen.
         CREATE TABLE effects (
             entry bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, event_id uuid NOT NULL, handler text NOT NULL,
             aggregate bigint NOT NULL, seq bigint NOT NULL, worker text NOT NULL,
-            at timestamptz NOT NULL DEFAULT clock_timestamp(), UNIQUE (event_id, handler)
+            at timestamptz NOT NULL DEFAULT clock_timestamp()
         );
         -- How often a handler was run.
         CREATE TABLE deliveries (

@@ -1,6 +1,6 @@
 //! Events as operators see and emit them.
 
-use aftercommit_domain::contract::{Cause, EventName, Json as RawJson, OrganizationId};
+use aftercommit_domain::contract::{Cause, Json as RawJson};
 use aftercommit_domain::events::{EventFilter, LoggedEvent, OutboxMessage};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::time::Timestamp;
@@ -37,30 +37,10 @@ pub(super) struct Emitted {
     event_id: MessageId,
 }
 
-#[derive(Deserialize)]
-pub(super) struct Filter {
-    name: Option<EventName>,
-    organization_id: Option<OrganizationId>,
-    since: Option<Timestamp>,
-    limit: Option<u32>,
-}
-
 pub(super) async fn list(
     State(operations): State<Operations>,
-    Query(filter): Query<Filter>,
+    Query(filter): Query<EventFilter>,
 ) -> Result<Json<EventsAnswer>, Problem> {
-    let Filter {
-        name,
-        organization_id,
-        since,
-        limit,
-    } = filter;
-    let filter = EventFilter {
-        name,
-        organization_id,
-        since,
-        limit,
-    };
     let events = operations
         .event_log()
         .list(&filter)

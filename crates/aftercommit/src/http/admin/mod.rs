@@ -1,5 +1,7 @@
 //! `/admin/v1`: what operators ask and order. The command line is its client.
 
+mod actor;
+mod bulk_runs;
 mod dead_letters;
 mod events;
 mod outbox;
@@ -35,7 +37,13 @@ pub(super) fn router(operations: Operations, token: SecretString) -> Router {
         .route("/admin/v1/events/{id}", get(events::show))
         .route("/admin/v1/tasks", get(tasks::list).post(tasks::publish))
         .route("/admin/v1/tasks/{id}", get(tasks::show))
+        .route("/admin/v1/events/replay-preview", post(bulk_runs::preview))
+        .route("/admin/v1/bulk-runs", get(bulk_runs::list).post(bulk_runs::begin))
+        .route("/admin/v1/bulk-runs/{id}", get(bulk_runs::show))
+        .route("/admin/v1/bulk-runs/{id}/step", post(bulk_runs::step))
         .route("/admin/v1/dead-letters", get(dead_letters::list))
+        .route("/admin/v1/dead-letters/groups", get(dead_letters::groups))
+        .route("/admin/v1/dead-letters/actions", get(dead_letters::actions))
         .route(
             "/admin/v1/dead-letters/{id}",
             get(dead_letters::show).delete(dead_letters::discard),

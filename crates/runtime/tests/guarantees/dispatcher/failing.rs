@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aftercommit_domain::tasks::{PublishError, TaskState, completed};
+use aftercommit_domain::tasks::{DeadLetters, PublishError, TaskState, completed};
 use aftercommit_runtime::worker::Topic;
 use aftercommit_testkit::faults::{Fault, Operation};
 
 use super::dispatch_id;
-use crate::support::contracts::{Deliver, parcel_sent};
+use crate::support::contracts::{Deliver, ParcelFound, parcel_sent};
 use crate::support::handlers::{Handler, Seen};
+use crate::support::log::CapturedLog;
 use crate::support::rig::{Rig, dispatcher};
 
 /// Refuses what goes to `letters` with this error, and notes which topic each publish was for.
@@ -113,6 +114,61 @@ async fn a_dispatch_that_can_never_be_published_becomes_a_dead_letter_alone() {
         ("envelope.too_large", 1)
     );
     assert_eq!(letter.task.unwrap().cause.causation, Some(event));
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dispatch_of_best_effort_that_fails_neither_delays_nor_fails_the_rest_and_is_told_of() {
+    let log = CapturedLog::start();
+    let invalid = PublishError::Invalid {
+        code: "envelope.too_large",
+        reason: "too large".into(),
+    };
+    for error in [unavailable(), invalid] {
+        let rig = Rig::new();
+        let published = refuse_letters(&rig, error);
+        let engine = rig.start_with_events(dispatcher(), Vec::new());
+        let found = ParcelFound {
+            organization_id: 1.into(),
+            project_id: 10.into(),
+            parcel_id: 1,
+        };
+        let before = rig.now();
+        let event = rig.publish_event(rig.event(&found)).await;
+        rig.until_state(event, TaskState::Completed).await;
+        assert!(rig.now() - before < chrono::Duration::seconds(1), "at the first try");
+        assert_eq!(count(&published)["letters"], 1);
+        let delivery = dispatch_id(event, "deliveries/deliver");
+        assert_eq!(rig.state(delivery).await, TaskState::Available);
+        let dropped = dispatch_id(event, "letters/announce");
+        assert!(DeadLetters::find(rig.store.inner(), dropped).await.unwrap().is_none());
+        let lines = log.lines_with("a dispatch of best effort was dropped");
+        assert!(
+            lines.iter().any(|line| line.contains(&dropped.to_string())),
+            "{lines:?}"
+        );
+        engine.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dispatch_of_best_effort_that_is_published_is_a_task_like_any_other() {
+    let rig = Rig::new();
+    let engine = rig.start_with_events(dispatcher(), Vec::new());
+    let found = ParcelFound {
+        organization_id: 1.into(),
+        project_id: 10.into(),
+        parcel_id: 1,
+    };
+    let event = rig.publish_event(rig.event(&found)).await;
+    rig.until_state(event, TaskState::Completed).await;
+    for target in ["deliveries/deliver", "letters/announce"] {
+        assert_eq!(
+            rig.state(dispatch_id(event, target)).await,
+            TaskState::Available,
+            "{target}"
+        );
+    }
     engine.stop().await;
 }
 

@@ -51,6 +51,16 @@ pub(crate) struct PinIssued {
     pub(crate) pin: Sealed<String>,
 }
 
+/// Leads to a delivery, and to a letter that may be missing.
+#[derive(Debug, Serialize, Deserialize, DomainEvent)]
+#[event(name = "ParcelFound", version = 1, aggregate = "parcel")]
+pub(crate) struct ParcelFound {
+    pub(crate) organization_id: OrganizationId,
+    pub(crate) project_id: ProjectId,
+    #[aggregate_id]
+    pub(crate) parcel_id: i64,
+}
+
 /// Delivers a parcel, in the order of its events; three attempts.
 #[derive(Debug, Serialize, Deserialize, Task)]
 #[task(topic = "deliveries", name = "deliver", version = 1, order_key = parcel_id, max_attempts = 3)]
@@ -79,7 +89,7 @@ pub(crate) struct SendPin {
 }
 
 pub(crate) fn catalogue() -> EventCatalogue {
-    catalogue![ParcelSent, ParcelSeen, PinIssued]
+    catalogue![ParcelSent, ParcelSeen, ParcelFound, PinIssued]
 }
 
 pub(crate) fn routes() -> Routes {
@@ -106,6 +116,12 @@ pub(crate) fn routes() -> Routes {
                 parcel_id: event.parcel_id,
                 pin: Sealed::new(event.pin.expose().clone()),
             })
+        })
+        .on(|event: &ParcelFound| {
+            (
+                publish(announce(event.parcel_id)).best_effort(),
+                publish(deliver(event.parcel_id)),
+            )
         })
         .none::<ParcelSeen>("kept for the event log only")
 }

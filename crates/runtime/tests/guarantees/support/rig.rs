@@ -16,6 +16,7 @@ use aftercommit_domain::tasks::{
 };
 use aftercommit_domain::time::{Clock, Timestamp};
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
+use aftercommit_runtime::bulk::{BulkPorts, BulkRunner};
 use aftercommit_runtime::relay::{Relay, RelayOptions, RelayPorts};
 use aftercommit_runtime::worker::Topic;
 use aftercommit_runtime::{Engine, EngineOptions, EnginePorts, Health, LoopReport, Roles, RunningEngine};
@@ -64,10 +65,24 @@ impl Rig {
             event_feed: None,
             inbox: Arc::new(self.store.clone()),
             dead_letters: Arc::new(self.store.clone()),
+            dead_letter_operations: Arc::new(self.store.inner().clone()),
+            bulk_runs: Arc::new(self.store.inner().clone()),
             envelopes: self.envelopes.clone(),
             clock: Arc::clone(&self.clock),
             randomness: Arc::clone(&self.randomness),
         }
+    }
+
+    /// Carries bulk runs out; the queue is the faulty one.
+    pub(crate) fn bulk_runner(&self) -> BulkRunner {
+        BulkRunner::new(BulkPorts {
+            runs: Arc::new(self.store.inner().clone()),
+            dead_letters: Arc::new(self.store.inner().clone()),
+            event_log: Arc::new(self.store.inner().clone()),
+            routes: Arc::new(contracts::routes()),
+            envelopes: self.envelopes.clone(),
+            queue: Arc::new(self.store.clone()),
+        })
     }
 
     /// A relay without its loop.

@@ -1,15 +1,18 @@
-//! Effects of a handler that claims its task in the inbox.
+//! Effects of a handler whose task comes again.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::events::OutboxWriterExt;
+use aftercommit_domain::contract::Limits;
+use aftercommit_domain::events::{EventsPublisherExt, OutboxWriterExt, create_events_publisher};
+use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{TaskContext, TaskOptions, TaskResult, TaskState, completed};
 use aftercommit_domain::unit_of_work::{CommitError, UnitOfWorkFactory};
 use aftercommit_runtime::worker::Topic;
 use aftercommit_testkit::faults::{Fault, Operation};
 
-use crate::support::contracts::{Deliver, deliver, deliveries};
+use crate::support::contracts::{Deliver, deliver, deliveries, parcel_sent};
 use crate::support::handlers::{Handler, Seen};
 use crate::support::rig::{Rig, workers};
 
@@ -137,5 +140,34 @@ async fn another_task_under_the_id_of_one_that_is_done_is_dead_and_says_so() {
         letter.failure
     );
     assert_eq!(rig.outbox_stats().await.waiting, 1);
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_a_handler_publishes_directly_have_the_same_ids_in_every_run() {
+    let rig = Rig::new();
+    rig.store.script(Operation::Ack, [Fault::Fail, Fault::Fail]);
+    let publisher = create_events_publisher(Arc::new(rig.store.inner().clone()), Limits::default());
+    let (envelopes, ids) = (rig.envelopes.clone(), Seen::nothing());
+    let noted = ids.clone();
+    let handler = Handler(move |task: Deliver, ctx: TaskContext| {
+        let (publisher, envelopes, noted) = (Arc::clone(&publisher), envelopes.clone(), noted.clone());
+        async move {
+            for key in ["sent", "sent again"] {
+                let event = parcel_sent(task.parcel_id, 1);
+                noted.add(publisher.publish_from_task(&envelopes, event, key, &ctx).await?);
+            }
+            completed()
+        }
+    });
+    let engine = rig.start(workers(), vec![deliveries(handler)]);
+    let tasks = [rig.enqueue(&deliver(1)).await, rig.enqueue(&deliver(2)).await];
+    for id in tasks {
+        rig.until_state(id, TaskState::Completed).await;
+    }
+    let all = ids.all();
+    let different: HashSet<MessageId> = all.iter().copied().collect();
+    assert!(all.len() >= 8, "some ran again: {}", all.len());
+    assert_eq!(different.len(), 4, "two events of each task");
     engine.stop().await;
 }

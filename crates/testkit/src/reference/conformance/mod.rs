@@ -12,6 +12,7 @@ mod invitations;
 mod projects;
 mod requests;
 mod tenancy;
+mod usage;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub use invitations::*;
 pub use projects::*;
 pub use requests::*;
 pub use tenancy::*;
+pub use usage::*;
 
 /// The store under test: empty, and one of its own for each scenario.
 #[derive(Clone)]
@@ -57,6 +59,7 @@ macro_rules! reference_store_conformance {
             a_record_under_a_known_key_replaces_the_first_and_keeps_its_id,
             projects_do_not_share_keys,
             a_purge_takes_one_projects_records_and_at_most_its_limit,
+            usage_adds_up_by_project_and_month_the_newest_first,
             an_address_belongs_to_one_person_whatever_its_case,
             someone_is_a_member_once_and_keeps_their_role,
             an_api_key_is_found_by_its_digest_even_when_it_was_revoked,

@@ -15,7 +15,11 @@ use crate::{Failed, Working, contract, recorder};
 
 pub(crate) async fn run(kit: &Kit, working: &Working, lease: Duration) -> Result<(), Failed> {
     let mut terminate = signal(SignalKind::terminate())?;
-    let topics = vec![recorder::topic(kit, &working.name)?];
+    let topics = vec![recorder::topic(
+        kit,
+        &working.name,
+        Duration::from_millis(working.takes),
+    )?];
     let mut roles = Roles {
         relay: working.relay,
         dispatcher: working.dispatcher,
@@ -67,6 +71,7 @@ fn options(roles: Roles, lease: Duration) -> EngineOptions {
             ..defaults.rescuer
         },
         lease,
+        concurrency: 64,
         topics: topics
             .into_iter()
             .flatten()

@@ -74,6 +74,9 @@ pub(crate) struct Working {
     /// Runs handlers.
     #[arg(long)]
     pub(crate) topics: bool,
+    /// How long a handler takes, in milliseconds.
+    #[arg(long, default_value_t = 2)]
+    pub(crate) takes: u64,
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -98,7 +101,7 @@ async fn run(mode: Mode) -> Result<(), Failed> {
         .source("/ledger-app")
         .events(contract::events())
         .routes(contract::routes())
-        .topics(async |kit| Ok(vec![recorder::topic(&kit, "nobody")?]))
+        .topics(async |kit| Ok(vec![recorder::topic(&kit, "nobody", Duration::ZERO)?]))
         .roles(Roles::none())
         .open(settings)
         .await?;

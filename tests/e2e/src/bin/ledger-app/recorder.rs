@@ -9,17 +9,24 @@ use aftercommit::prelude::*;
 
 use crate::contract::RecordStep;
 
+/// In the transaction, whatever a handler takes.
+const AT_LEAST: Duration = Duration::from_millis(2);
+
 pub(crate) const TOPIC: &str = "steps";
 
 struct Recorder {
+    kit: Kit,
     database: PostgresDatabase,
     worker: String,
+    takes: Duration,
 }
 
-pub(crate) fn topic(kit: &Kit, worker: &str) -> Result<Topic, StartupError> {
+pub(crate) fn topic(kit: &Kit, worker: &str, takes: Duration) -> Result<Topic, StartupError> {
     Ok(Topic::named(TOPIC).handle(Recorder {
+        kit: kit.clone(),
         database: kit.postgres()?.clone(),
         worker: worker.to_owned(),
+        takes,
     }))
 }
 
@@ -37,10 +44,17 @@ impl TaskHandler<RecordStep> for Recorder {
             .execute(&self.database.pools().handlers)
             .await
             .retryable()?;
+        // A real one takes its time: of some aggregates before the transaction, of the others in it.
+        let is_slow_inside = task.aggregate % 4 == 0;
+        if !is_slow_inside {
+            tokio::time::sleep(self.takes).await;
+        }
         let mut transaction = self.database.begin(ctx.tenant()).await?;
+        ctx.claim(&mut self.kit.create_inbox(&mut transaction, ctx.tenant()))
+            .await?;
+        // Nothing but the inbox keeps it from being there twice.
         sqlx::query(
-            "INSERT INTO effects (event_id, handler, aggregate, seq, worker) VALUES ($1, 'record', $2, $3, $4)
-            ON CONFLICT (event_id, handler) DO NOTHING",
+            "INSERT INTO effects (event_id, handler, aggregate, seq, worker) VALUES ($1, 'record', $2, $3, $4)",
         )
         .bind(event.uuid())
         .bind(task.aggregate)
@@ -49,8 +63,8 @@ impl TaskHandler<RecordStep> for Recorder {
         .execute(&mut *transaction)
         .await
         .retryable()?;
-        // A real one takes its time, and a kill should find some between two statements.
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        // A kill should find some between two statements.
+        tokio::time::sleep(if is_slow_inside { self.takes } else { AT_LEAST }).await;
         transaction.commit().await?;
         completed()
     }

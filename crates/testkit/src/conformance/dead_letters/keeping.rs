@@ -1,60 +1,15 @@
-//! Dead letters: kept with everything, replayed or discarded.
+//! Letters are kept with everything, listed, replayed and discarded.
 
-use aftercommit_domain::contract::{OrganizationId, TaskEnvelope, Tenant};
+use aftercommit_domain::contract::{OrganizationId, TaskEnvelope, TaskName, Tenant};
 use aftercommit_domain::failure::{ErrorClass, Failure};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{DeadLetter, DeadLetterFilter, Outcome};
 use aftercommit_domain::time::{Clock, seconds};
 
+use super::{all, kill, letters, replay};
 use crate::conformance::messages::{OTHER_TOPIC, TOPIC};
-use crate::conformance::support::{consume, envelope, failure, next, nothing_comes, ok, publish, soon, task_id};
+use crate::conformance::support::{consume, envelope, failure, next, nothing_comes, ok, publish, task_id};
 use crate::conformance::{Messages, Provider};
-
-/// The scenarios of dead letters: `dead_letters_conformance!(Provider)`.
-#[macro_export]
-macro_rules! dead_letters_conformance {
-    ($provider:ty) => {
-        $crate::conformance_tests!(
-            $provider,
-            dead_letters,
-            [
-                a_dead_task_is_kept_with_its_bytes_its_attempts_and_its_reason,
-                bytes_that_are_no_task_are_kept_and_can_be_replayed,
-                a_task_that_never_reached_its_topic_can_be_added,
-                a_task_that_dies_again_replaces_its_letter,
-                a_replayed_letter_runs_again_under_its_id_with_a_new_series_of_attempts,
-                a_discarded_letter_is_gone,
-                letters_are_listed_newest_first_and_only_those_that_fit,
-            ]
-        );
-    };
-}
-
-/// How many scenarios this suite has.
-pub const SCENARIOS: usize = 7;
-
-async fn letters<P: Provider>(provider: &P, filter: &DeadLetterFilter) -> Vec<DeadLetter> {
-    ok("dead letters to be listed", provider.dead_letters().list(filter)).await
-}
-
-async fn all<P: Provider>(provider: &P) -> Vec<DeadLetter> {
-    letters(provider, &DeadLetterFilter::default()).await
-}
-
-async fn replay<P: Provider>(provider: &P, ids: &[MessageId]) -> Vec<MessageId> {
-    ok("letters to be replayed", provider.dead_letters().replay(ids, "ada")).await
-}
-
-/// Publishes a task and lets it die with `why`.
-async fn kill<P: Provider>(provider: &P, task: TaskEnvelope, why: &Failure) -> MessageId {
-    let topic = task.topic.clone();
-    let ids = publish(provider, vec![task]).await;
-    let mut deliveries = consume(provider, &topic, 1).await;
-    let delivery = next(&mut deliveries, "the task").await;
-    ok("a dead letter", delivery.dead_letter(why)).await;
-    soon("the consumer to stop", deliveries.stop()).await;
-    ids[0]
-}
 
 /// A dead task is kept with its envelope, its bytes, its attempts and its reason, and is not delivered any more.
 pub async fn a_dead_task_is_kept_with_its_bytes_its_attempts_and_its_reason<P: Provider>(provider: &P) {
@@ -104,15 +59,8 @@ pub async fn bytes_that_are_no_task_are_kept_and_can_be_replayed<P: Provider>(pr
 /// A task that never reached its topic can be added, and is replayed to its topic.
 pub async fn a_task_that_never_reached_its_topic_can_be_added<P: Provider>(provider: &P) {
     let task = Messages::new(provider.services()).task();
-    let letter = DeadLetter {
-        id: task.id,
-        topic: TOPIC,
-        body: task.encode().into_bytes(),
-        task: Some(task.clone()),
-        attempts: 0,
-        failure: failure(),
-        died_at: provider.services().clock.now(),
-    };
+    let (body, now) = (task.encode().into_bytes(), provider.services().clock.now());
+    let letter = DeadLetter::new(task.id, TOPIC, Some(task.clone()), body, 0, failure(), now);
     ok("a letter to be added", provider.dead_letters().add(letter.clone())).await;
     assert_eq!(all(provider).await, std::slice::from_ref(&letter));
     assert_eq!(replay(provider, &[task.id]).await, [task.id]);
@@ -182,18 +130,27 @@ pub async fn letters_are_listed_newest_first_and_only_those_that_fit<P: Provider
         topic: OTHER_TOPIC,
         ..own.task()
     };
+    let stamped = TaskEnvelope {
+        task: TaskName::constant("stamp"),
+        ..own.task()
+    };
     let other = Failure::new("test.other", ErrorClass::Permanent, "another reason");
     let mut ids = Vec::new();
     for (task, why) in [
         (own.task(), failure()),
         (foreign.task(), failure()),
-        (parcel, other),
-        (own.task(), failure()),
+        (parcel, other.clone()),
+        (stamped, failure()),
     ] {
         ids.push(kill(provider, task, &why).await);
-        provider.advance(seconds(1)).await;
+        provider.advance(seconds(10)).await;
     }
     let none = DeadLetterFilter::default();
+    let mut times = Vec::new();
+    for id in &ids {
+        let letter = ok("a letter to be found", provider.dead_letters().find(*id)).await;
+        times.push(letter.expect("it is there").died_at);
+    }
     let table = [
         (none.clone(), vec![ids[3], ids[2], ids[1], ids[0]]),
         (
@@ -216,6 +173,38 @@ pub async fn letters_are_listed_newest_first_and_only_those_that_fit<P: Provider
                 ..none.clone()
             },
             vec![ids[2]],
+        ),
+        (
+            DeadLetterFilter {
+                task: Some(TaskName::constant("stamp")),
+                ..none.clone()
+            },
+            vec![ids[3]],
+        ),
+        (
+            DeadLetterFilter {
+                fingerprint: Some(other.fingerprint()),
+                ..none.clone()
+            },
+            vec![ids[2]],
+        ),
+        (
+            DeadLetterFilter {
+                since: Some(times[1]),
+                until: Some(times[2]),
+                ..none.clone()
+            },
+            vec![ids[2], ids[1]],
+        ),
+        (
+            DeadLetterFilter {
+                topic: Some(TOPIC),
+                organization_id: Some(OrganizationId::from(1_i64)),
+                code: Some("test.failed".into()),
+                until: Some(times[2]),
+                ..none.clone()
+            },
+            vec![ids[0]],
         ),
         (DeadLetterFilter { limit: Some(2), ..none }, vec![ids[3], ids[2]]),
     ];

@@ -2,127 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing test is what a panic is for")]
 
+mod dead_letters;
+mod place;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tempfile::TempDir;
+
+use place::{Place, failure, json, status, text};
 
 const UNKNOWN_ID: &str = "0192f0c1-7a3b-7c4d-8e5f-0123456789ab";
-
-/// A data directory of its own, and the program that uses it.
-struct Place(TempDir);
-
-impl Place {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn data(&self) -> std::path::PathBuf {
-        self.0.path().join("data")
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aftercommit"));
-        command
-            .args(arguments)
-            // Neither the environment nor a file of whoever runs the tests may play a part.
-            .env_clear()
-            .envs(std::env::vars_os().filter(|(name, _)| name == "LLVM_PROFILE_FILE"))
-            .current_dir(self.0.path())
-            .env("AFTERCOMMIT_DATA_DIR", self.data())
-            .env("HTTP_ADDR", "127.0.0.1:0")
-            .stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
-        let mut command = self.command(arguments);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    }
-
-    /// The first dead letter, as soon as there is one.
-    fn wait_for_dead_letter(&self) -> Value {
-        let started = Instant::now();
-        while started.elapsed() < Duration::from_secs(20) {
-            let list = json(&self.run(&["dead-letters", "list", "--json"]));
-            if let Some(first) = list["dead_letters"].as_array().unwrap().first() {
-                return first.clone();
-            }
-        }
-        panic!("no dead letter within 20 s");
-    }
-
-    /// Starts a process and waits for its first screen.
-    fn start(&self) -> Running {
-        let mut child = self
-            .command(&[])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut screen = String::new();
-        let mut out = BufReader::new(child.stdout.take().unwrap());
-        while !screen.contains("Stop with Ctrl-C") {
-            assert_ne!(out.read_line(&mut screen).unwrap(), 0, "it ended early: {screen}");
-        }
-        Running { child, screen }
-    }
-}
-
-struct Running {
-    child: Child,
-    screen: String,
-}
-
-impl Running {
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn status(output: &Output) -> i32 {
-    output.status.code().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
-/// The answer of a command that must succeed.
-fn json(output: &Output) -> Value {
-    assert_eq!(status(output), 0, "{}", text(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// Standard error of a command that must fail with `code` and print nothing else.
-fn failure(output: &Output, code: i32) -> &str {
-    assert_eq!(status(output), code, "{}", text(&output.stderr));
-    assert_eq!(text(&output.stdout), "");
-    text(&output.stderr)
-}
 
 #[test]
 fn an_unknown_key_is_refused_in_one_line_with_status_78() {
