@@ -5,6 +5,7 @@ mod cli;
 mod command_error;
 mod commands;
 mod confirmation;
+mod demo;
 #[cfg(test)]
 mod fuzz;
 mod indented_json;

@@ -21,6 +21,7 @@ pub mod effects;
 pub mod events;
 pub mod failure;
 pub mod ids;
+pub mod lineage;
 pub mod randomness;
 mod redaction;
 pub mod tasks;

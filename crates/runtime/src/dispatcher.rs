@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aftercommit_domain::contract::{DecodeError, EnvelopeFactory, EventEnvelope, TaskEnvelope};
-use aftercommit_domain::events::{Dispatch, EventFeed, EventLog, RouteError, Routes};
+use aftercommit_domain::events::{Dispatch, EventFeed, EventLog, RouteEffect, RouteError, Routes};
 use aftercommit_domain::failure::{Classified, ErrorClass, Failure};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::randomness::Randomness;
@@ -73,6 +73,13 @@ impl Dispatcher {
             "aftercommit_best_effort_dropped_total",
             "Dispatches of best effort that were dropped because they could not be published at the first try"
         );
+        let targets = routes.entries().iter().filter_map(|route| match &route.effect {
+            RouteEffect::Dispatches(targets) => Some(targets),
+            RouteEffect::None(_) => None,
+        });
+        for target in targets.flatten() {
+            counter!("aftercommit_best_effort_dropped_total", "topic" => target.topic.to_string()).increment(0);
+        }
         Self {
             routes,
             envelopes,

@@ -107,6 +107,9 @@ fn engine_ports(world: &World, ports: &Ports, clock: &Arc<MachineClock>) -> Engi
         event_feed: None,
         inbox: shared(),
         dead_letters: shared(),
+        // Operators are not part of the world.
+        dead_letter_operations: Arc::new(ports.store.clone()),
+        bulk_runs: Arc::new(ports.store.clone()),
         envelopes: EnvelopeFactory::new(
             world.codec.clone(),
             Arc::clone(&world.ids),

@@ -14,3 +14,4 @@ mod roles;
 mod routes;
 mod start;
 mod tasks;
+mod trees;

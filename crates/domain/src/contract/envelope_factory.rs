@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::contract::{Cause, Codec, EncodeError, EventEnvelope, InvalidName, OrderKey, TaskEnvelope};
+use crate::contract::{Cause, Codec, EncodeError, EventEnvelope, InvalidName, OrderKey, TaskEnvelope, TraceContext};
 use crate::events::DomainEvent;
 use crate::ids::{Ids, MessageId};
 use crate::tasks::{Task, TaskOptions};
@@ -115,9 +115,10 @@ impl EnvelopeFactory {
     }
 }
 
-/// The root of a tree names it.
+/// The root of a tree names it, and its trace.
 fn rooted(cause: &Cause, id: MessageId) -> Cause {
     let mut cause = cause.clone();
     cause.correlation.get_or_insert_with(|| id.into());
+    cause.trace.get_or_insert_with(|| TraceContext::of_message(id));
     cause
 }

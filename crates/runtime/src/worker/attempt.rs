@@ -73,6 +73,14 @@ pub(super) fn span(task: &TaskEnvelope, attempt: u32) -> Span {
         project_id = task.tenant.project_id().map(ProjectId::as_str),
         trace_id = task.cause.trace.as_ref().map(TraceContext::trace_id),
         correlation_id = task.cause.correlation.as_ref().map(CorrelationId::as_str),
+        // For OpenTelemetry, by its conventions of messaging; the log leaves them out.
+        otel.kind = "consumer",
+        messaging.system = "aftercommit",
+        messaging.operation.name = task.task.as_str(),
+        messaging.operation.type = "process",
+        messaging.destination.name = task.topic.as_str(),
+        messaging.message.id = %task.id,
+        messaging.message.conversation_id = task.cause.correlation.as_ref().map(CorrelationId::as_str),
     )
 }
 

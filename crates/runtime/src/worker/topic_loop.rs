@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::contract::{Limits, OrganizationId, ProjectId, TaskEnvelope, TaskName, TopicName, WorkerName};
+use aftercommit_domain::contract::{Limits, TaskEnvelope, TaskName, TopicName, WorkerName};
 use aftercommit_domain::failure::{ErrorClass, Failure};
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
@@ -219,7 +219,7 @@ impl Shared {
         self.metrics.run_seconds.record(started.elapsed().as_secs_f64());
         let verdict = settle(end, attempt, &handler.retry, self.randomness.unit());
         ended.count(&verdict);
-        self.log(&verdict, Some(&task), attempt);
+        span.in_scope(|| Self::log(&verdict));
         // The handler is free for the next task while this one is being settled; prefetch bounds how many are.
         drop(permit);
         carry_out(delivery, &verdict, &span, &self.metrics.settle_failures).await;
@@ -236,12 +236,12 @@ impl Shared {
         let attempt = delivery.attempt();
         let verdict = settle(end, attempt, &RetryPolicy::default(), self.randomness.unit());
         self.metrics.unknown.count(&verdict);
-        self.log(&verdict, task, attempt);
-        drop(permit);
         let span = task.map_or_else(
             || tracing::error_span!("task.run", topic = self.topic.as_str(), attempt),
             |task| attempt::span(task, attempt),
         );
+        span.in_scope(|| Self::log(&verdict));
+        drop(permit);
         carry_out(delivery, &verdict, &span, &self.metrics.settle_failures).await;
     }
 
@@ -257,25 +257,17 @@ impl Shared {
         self.metrics.wait_seconds.record(wait.as_secs_f64());
     }
 
-    /// One line for each attempt that did not simply succeed, at the level of the attention it needs.
-    fn log(&self, verdict: &Verdict, task: Option<&TaskEnvelope>, attempt: u32) {
-        let topic = &self.topic;
-        let name = task.map(|task| task.task.as_str());
-        let task_id = task.map(|task| tracing::field::display(task.id));
-        let organization_id = task
-            .and_then(|task| task.tenant.organization_id())
-            .map(OrganizationId::as_str);
-        let project_id = task.and_then(|task| task.tenant.project_id()).map(ProjectId::as_str);
+    /// One line for each attempt that did not simply succeed, at the level of the attention it needs. Within the attempt's
+    /// span, which says whose it was.
+    fn log(verdict: &Verdict) {
         let outcome = word(verdict);
         match verdict {
-            Verdict::Finish(Outcome::Completed) => {
-                tracing::debug!(%topic, task = name, task_id, organization_id, project_id, attempt, "task completed");
-            }
+            Verdict::Finish(Outcome::Completed) => tracing::debug!("task completed"),
             Verdict::Finish(Outcome::Skipped(reason) | Outcome::Cancelled(reason)) => {
-                tracing::info!(%topic, task = name, task_id, organization_id, project_id, attempt, %reason, "task {outcome}");
+                tracing::info!(%reason, "task {outcome}");
             }
             Verdict::Finish(Outcome::Snoozed(_)) | Verdict::Retry { failure: None, .. } | Verdict::GiveBack => {
-                tracing::debug!(%topic, task = name, task_id, organization_id, project_id, attempt, "task {outcome}");
+                tracing::debug!("task {outcome}");
             }
             Verdict::Retry {
                 failure: Some(failure),
@@ -283,10 +275,10 @@ impl Shared {
                 counted,
             } => {
                 let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-                tracing::warn!(%topic, task = name, task_id, organization_id, project_id, attempt, counted, after_ms, code = %failure.code, error = %failure, "task failed and will be tried again");
+                tracing::warn!(counted, after_ms, code = %failure.code, error = %failure, "task failed and will be tried again");
             }
             Verdict::DeadLetter(failure) => {
-                tracing::error!(%topic, task = name, task_id, organization_id, project_id, attempt, code = %failure.code, error = %failure, "task is dead");
+                tracing::error!(code = %failure.code, error = %failure, "task is dead");
             }
         }
     }

@@ -307,6 +307,8 @@ impl TestApplication {
             event_feed: None,
             inbox: Arc::new(store.clone()),
             dead_letters: Arc::new(store.clone()),
+            dead_letter_operations: Arc::new(store.clone()),
+            bulk_runs: Arc::new(store.clone()),
             envelopes: services.envelopes.clone(),
             clock: services.clock_port(),
             randomness: services.randomness_port(),

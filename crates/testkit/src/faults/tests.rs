@@ -80,15 +80,16 @@ impl Fixture {
 
     fn letter(&self) -> DeadLetter {
         let task = self.task(None);
-        DeadLetter {
-            id: task.id,
-            topic: task.topic.clone(),
-            body: task.encode().into_bytes(),
-            task: Some(task),
-            attempts: 1,
-            failure: Failure::new("test", ErrorClass::Permanent, "the test says so"),
-            died_at: self.services.envelopes.now(),
-        }
+        let failure = Failure::new("test", ErrorClass::Permanent, "the test says so");
+        DeadLetter::new(
+            task.id,
+            task.topic.clone(),
+            Some(task.clone()),
+            task.encode().into_bytes(),
+            1,
+            failure,
+            self.services.envelopes.now(),
+        )
     }
 }
 

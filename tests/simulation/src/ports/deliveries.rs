@@ -277,15 +277,15 @@ impl Delivery for Echo {
             return Ok(());
         };
         let id: MessageId = task.id;
-        let letter = DeadLetter {
+        let letter = DeadLetter::new(
             id,
-            topic: self.task.topic.clone(),
-            task: Some(task),
-            body: self.task.body.to_vec(),
-            attempts: self.attempt,
-            failure: failure.clone(),
-            died_at: MachineClock::new(self.ports.link.world.started).now(),
-        };
+            self.task.topic.clone(),
+            Some(task),
+            self.task.body.to_vec(),
+            self.attempt,
+            failure.clone(),
+            MachineClock::new(self.ports.link.world.started).now(),
+        );
         let lost = |_| SettleError::Unavailable { reason: REASON.into() };
         self.ports.store.add(letter).await.map_err(lost)
     }

@@ -1,7 +1,7 @@
 //! The event log, the dead letters and the upkeep as a process reaches them.
 
 use aftercommit_domain::contract::EventEnvelope;
-use aftercommit_domain::events::{EventFilter, EventLog, EventLogError, LoggedEvent};
+use aftercommit_domain::events::{EventCursor, EventFilter, EventLog, EventLogError, LoggedEvent};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
     ConsumeError, DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError, InboxError, InboxMaintenance,
@@ -26,6 +26,15 @@ impl EventLog for Ports {
 
     async fn list(&self, filter: &EventFilter) -> Result<Vec<LoggedEvent>, EventLogError> {
         EventLog::list(&self.store, filter).await
+    }
+
+    async fn page(
+        &self,
+        filter: &EventFilter,
+        after: Option<&EventCursor>,
+        limit: u32,
+    ) -> Result<Vec<LoggedEvent>, EventLogError> {
+        self.store.page(filter, after, limit).await
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, EventLogError> {

@@ -8,6 +8,7 @@ mod outbox;
 mod routes;
 mod tasks;
 mod topics;
+mod trees;
 
 use aftercommit_domain::ids::MessageId;
 use axum::Router;
@@ -52,6 +53,7 @@ pub(super) fn router(operations: Operations, token: SecretString) -> Router {
         .route("/admin/v1/routes", get(routes::list))
         .route("/admin/v1/topics", get(topics::list))
         .route("/admin/v1/", any(super::not_found))
+        .route("/admin/v1/trees/{id}", get(trees::show))
         .route("/admin/v1/{*unknown}", any(super::not_found))
         .with_state(operations)
         .method_not_allowed_fallback(method_not_allowed)
