@@ -50,6 +50,7 @@ impl Pass {
     /// In the order they run.
     pub(crate) const ALL: [Self; 7] = [
         Self::Workspace,
+        Self::Fuzz,
         Self::Simulation,
         Self::Fuzz,
         Self::Interop,
