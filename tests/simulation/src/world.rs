@@ -31,6 +31,7 @@ pub(crate) struct World {
     /// Those that live, by number.
     processes: Mutex<Vec<Option<Arc<Process>>>>,
     healed: AtomicBool,
+    mended: AtomicBool,
     /// The queue takes nothing before this millisecond.
     full_until: AtomicU64,
     /// Publishes that are still on their way although nobody waits for them.
@@ -61,6 +62,7 @@ impl World {
             fences: Fences::default(),
             timeline: Timeline::start(keeps_steps),
             healed: AtomicBool::new(false),
+            mended: AtomicBool::new(false),
             full_until: AtomicU64::new(0),
             on_the_way: AtomicUsize::new(0),
             running: Arc::default(),
@@ -70,6 +72,17 @@ impl World {
     /// From now on nothing goes wrong any more.
     pub(crate) fn heal(&self) {
         self.healed.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on what always failed succeeds: somebody mended it.
+    pub(crate) fn mend(&self) {
+        self.mended.store(true, Ordering::Relaxed);
+        let mut books = self.ledger.books();
+        books.in_order = Some(books.effects.len());
+    }
+
+    pub(crate) fn is_mended(&self) -> bool {
+        self.mended.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_healed(&self) -> bool {

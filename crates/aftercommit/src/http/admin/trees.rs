@@ -1,10 +1,11 @@
 //! Trees of causes and consequences as operators see them.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 
 use crate::http::Problem;
+use crate::http::admin::Path;
 use crate::kit::Operations;
 use crate::message_tree::{MessageTree, tree_of};
 
