@@ -200,7 +200,7 @@ mod tests {
              │ 0192f0c1-7a3b-7c4d-8e5f-0123456789ab  invitation/7\n   \
              ├─ task invitations/expire  waits until 2026-11-30T10:00:00.000Z\n   \
              │    0192f0c1-7a3b-7c4d-8e5f-0123456789ac\n   \
-             └─ task invitation-email/send  DEAD after 1000.0 ms, attempt 3: 550 no such user (smtp.refused)\n      \
+             └─ task invitation-email/send  DEAD after 1000.0 ms, attempt 3: 550 no such user (smtp.refused)\n     \x20  \
                0192f0c1-7a3b-7c4d-8e5f-0123456789ad\n\n\
              1 event and 2 tasks: 1 not over yet, 1 given up.\n\
              Not everything is shown: there is more.\n"
