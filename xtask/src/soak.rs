@@ -1,6 +1,7 @@
 //! `cargo xtask soak`: the fault tests with their full counts.
 //!
-//! `cargo xtask test` runs the same tests shortened. This takes about half an hour and wants the machine for itself. With
+//! `cargo xtask test` runs the same tests shortened. This takes about two hours, and the fuzz targets (`--part fuzz`) an hour
+//! for each of them; it wants the machine for itself. With
 //! `--record FILE` the result is written down, with everything the tests printed.
 
 use std::fmt::Write as _;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
+use crate::fuzz;
 use crate::postgres;
 use crate::rabbitmq;
 use crate::step::{Problem, Step, heading};
@@ -47,6 +49,8 @@ pub(crate) enum Part {
     Queue,
     /// The runtime in worlds of a million seeds.
     Simulation,
+    /// The fuzz targets, an hour each.
+    Fuzz,
 }
 
 /// How a part is run.
@@ -71,7 +75,8 @@ struct Report {
 }
 
 impl Part {
-    fn run(self) -> Run {
+    /// `None` for the fuzz targets, which are in many packages.
+    fn run(self) -> Option<Run> {
         let e2e = |test, counts| Run {
             package: "aftercommit-e2e",
             test,
@@ -79,7 +84,7 @@ impl Part {
             ignored: false,
             profile: "dev",
         };
-        match self {
+        Some(match self {
             Self::Kills => e2e(
                 "postgres_kills",
                 &[
@@ -143,7 +148,8 @@ impl Part {
                 profile: "simulation",
                 ..e2e("simulation", &[("AFTERCOMMIT_SIM_SEEDS", "1000000")])
             },
-        }
+            Self::Fuzz => return None,
+        })
     }
 
     fn name(self) -> String {
@@ -171,7 +177,9 @@ pub(crate) fn run(parts: &[Part], seed: u64, record: Option<&Path>) -> Result<bo
 }
 
 fn report(part: Part, seed: u64) -> Result<Report, Problem> {
-    let run = part.run();
+    let Some(run) = part.run() else {
+        return fuzzed(part);
+    };
     let seed = seed.to_string();
     let mut arguments = vec![
         "test",
@@ -212,6 +220,18 @@ fn report(part: Part, seed: u64) -> Result<Report, Problem> {
         command,
         verdict,
         took,
+        lines,
+    })
+}
+
+fn fuzzed(part: Part) -> Result<Report, Problem> {
+    let (started, mut lines) = (Instant::now(), Vec::new());
+    let tally = fuzz::run(fuzz::IN_SOAK, |line| lines.extend(said(line)))?;
+    Ok(Report {
+        part,
+        command: format!("cargo xtask soak --part {}", part.name()),
+        verdict: verdict(&tally),
+        took: started.elapsed(),
         lines,
     })
 }
@@ -263,7 +283,7 @@ fn document(reports: &[Report], seed: u64) -> Result<String, Problem> {
     let commit = String::from_utf8(commit.stdout)?;
     let cores = std::thread::available_parallelism()?;
     let mut text = format!(
-        "# Faults\n\n`cargo xtask soak --seed {seed}` at commit {} on {cores} cores, debug build.\n\n{}",
+        "# Faults\n\n`cargo xtask soak --seed {seed}` at commit {} on {cores} cores, debug build but for the simulation.\n\n{}",
         commit.trim(),
         table(reports)
     );

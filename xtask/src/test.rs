@@ -9,6 +9,7 @@ use serde::Deserialize;
 use crate::adopt;
 use crate::example;
 use crate::expected::ExpectedTests;
+use crate::fuzz;
 use crate::guides;
 use crate::interop;
 use crate::kit::Workspace;
@@ -29,6 +30,8 @@ pub(crate) enum Pass {
     Workspace,
     /// The runtime in worlds of 10 000 seeds.
     Simulation,
+    /// The fuzz targets, a minute each.
+    Fuzz,
     /// Python and Node beside the processes of the product.
     Interop,
     /// What the kit is without the feature `reference`, and the programs on it.
@@ -45,9 +48,10 @@ pub(crate) enum Pass {
 
 impl Pass {
     /// In the order they run.
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Workspace,
         Self::Simulation,
+        Self::Fuzz,
         Self::Interop,
         Self::Kit,
         Self::Guides,
@@ -60,6 +64,7 @@ impl fmt::Display for Pass {
         f.write_str(match self {
             Self::Workspace => "workspace",
             Self::Simulation => "simulation",
+            Self::Fuzz => "fuzz",
             Self::Interop => "interop",
             Self::Guides => "guides",
             Self::Kit => "kit",
@@ -124,6 +129,7 @@ fn run_pass(pass: Pass, workspace: &Workspace) -> Result<Tally, Problem> {
         )
         .env("AFTERCOMMIT_SIM_SEEDS", "10000")
         .run_tests(),
+        Pass::Fuzz => fuzz::run(fuzz::IN_TESTS, |_| {}),
         Pass::Interop => interop::run(workspace),
         Pass::Guides => guides::run(workspace),
         Pass::Kit => cargo_test(

@@ -1,14 +1,16 @@
 //! What the command line accepts.
 
 mod dead_letters;
+mod demo;
 mod events;
 mod migrate;
+mod no_command;
+mod show;
 
 use std::ffi::OsString;
 use std::time::Duration;
 
 use aftercommit::domain::contract::{OrganizationId, TaskName, TopicName};
-use aftercommit::domain::ids::MessageId;
 use aftercommit::domain::tasks::TaskState;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
@@ -20,8 +22,11 @@ use crate::time_arguments::delay;
 pub(crate) use dead_letters::{
     ActOnDeadLetters, DeadLetterActions, DeadLetters, LetterFilter, ListDeadLetters, ReplayDeadLetters,
 };
+pub(crate) use demo::Demo;
 pub(crate) use events::{EmitEvent, Events, ListEvents, ReplayEvents};
 pub(crate) use migrate::{Migrate, MigrateQuestion};
+pub(crate) use no_command::NoCommand;
+pub(crate) use show::{Show, ShowInTree, TreeId};
 
 /// The asynchronous backbone of a multi-tenant SaaS. Commit. The rest follows.
 #[derive(Debug, Parser)]
@@ -32,13 +37,28 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
-    /// Reads what was typed. `Err` is to be printed as it is: help, the version, or what is wrong and the usage.
-    pub(crate) fn read(arguments: &[OsString]) -> Result<Self, clap::Error> {
-        Self::try_parse_from(arguments).map_err(|mut error| {
+    /// Reads what was typed. `Err` is to be printed: help, the version, or what is wrong and the usage.
+    pub(crate) fn read(arguments: &[OsString]) -> Result<Self, NoCommand> {
+        let read = Self::try_parse_from(arguments).map_err(|mut error| {
             // Of a value that is refused, clap says only to ask for help.
             if error.use_stderr() && error.get(ContextKind::Usage).is_none() {
                 error.insert(ContextKind::Usage, ContextValue::StyledStr(usage(arguments)));
             }
+            NoCommand(error)
+        })?;
+        read.check(arguments).map_err(NoCommand)?;
+        Ok(read)
+    }
+
+    /// Checks what only the whole command line tells.
+    fn check(&self, arguments: &[OsString]) -> Result<(), clap::Error> {
+        let show = match &self.command {
+            Some(Command::Events(Events::Show(show)) | Command::Tasks(Tasks::Show(show))) => show,
+            Some(_) | None => return Ok(()),
+        };
+        show.message_id().map(drop).map_err(|problem| {
+            let mut error = Self::command().error(clap::error::ErrorKind::ValueValidation, problem);
+            error.insert(ContextKind::Usage, ContextValue::StyledStr(usage(arguments)));
             error
         })
     }
@@ -59,6 +79,7 @@ fn usage(arguments: &[OsString]) -> StyledStr {
 
 const EXAMPLES: &str = "\
 Examples:
+  aftercommit demo                               see it at work for half a minute
   aftercommit                                    run everything in one process
   aftercommit tasks list --state dead            what was given up
   aftercommit dead-letters list --group          which trouble there is most of
@@ -78,6 +99,9 @@ Examples:
   aftercommit run
   HTTP_ADDR=127.0.0.1:8080 AFTERCOMMIT_DATA_DIR=/srv/aftercommit aftercommit run")]
     Run,
+    /// See it at work: drive the reference product with lifelike traffic, and see what becomes of everything.
+    #[command(after_help = demo::EXAMPLES)]
+    Demo(Demo),
     /// Emit events through the outbox, and look at those that were published.
     #[command(subcommand)]
     Events(Events),
@@ -117,6 +141,14 @@ Exit status: 0 everything works, 1 something does not, 78 the configuration is w
     Config(Config),
 }
 
+const SHOW_EXAMPLES: &str = "\
+With --tree the id may be that of an event, a task or a request (X-Request-Id), or any other correlation id.
+
+Examples:
+  aftercommit events show 0192f0c1-7a3b-7c4d-8e5f-0123456789ab
+  aftercommit events show --tree 0192f0c1-7a3b-7c4d-8e5f-0123456789ab
+  aftercommit tasks show --tree --json checkout-7731";
+
 /// How an answer is printed.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Output {
@@ -131,14 +163,6 @@ pub(crate) struct Limit {
     /// At most this many, newest first.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) limit: u32,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Show {
-    /// Its id, as a list prints it.
-    pub(crate) id: MessageId,
-    #[command(flatten)]
-    pub(crate) output: Output,
 }
 
 #[derive(Debug, Subcommand)]
@@ -156,7 +180,8 @@ Examples:
   aftercommit tasks list --topic invitation-email --state skipped")]
     List(ListTasks),
     /// Print everything that is kept of one task: state, attempts, reason, times, tenant and cause.
-    Show(Show),
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show(ShowInTree),
 }
 
 #[derive(Debug, Args)]
@@ -283,10 +308,19 @@ mod tests {
     }
 
     #[test]
+    fn a_tree_is_asked_for_by_any_correlation_id() {
+        let arguments = ["aftercommit", "tasks", "show", "--tree", "order 7731"].map(OsString::from);
+        Cli::read(&arguments).unwrap();
+    }
+
+    #[test]
     fn an_id_that_is_none_is_wrong_usage() {
         for arguments in [
             &["aftercommit", "tasks", "show", "1"][..],
+            &["aftercommit", "tasks", "show", "--tree", ""],
             &["aftercommit", "events", "show", "0192F0C1-7A3B-7C4D-8E5F-0123456789AB"],
+            &["aftercommit", "demo", "--rate", "0"],
+            &["aftercommit", "demo", "--for", "0s"],
             &["aftercommit", "dead-letters", "replay", "x"],
             &["aftercommit", "dead-letters", "replay", "--rate", "fast"],
             &["aftercommit", "dead-letters", "replay", "--rate", "0/s", "--all"],
@@ -305,11 +339,8 @@ mod tests {
             &["aftercommit", "tasks", "list", "--topic", "No Topic"],
             &["aftercommit", "tasks", "list", "--nope"],
         ] {
-            assert_eq!(
-                Cli::try_parse_from(arguments).unwrap_err().exit_code(),
-                2,
-                "{arguments:?}"
-            );
+            let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
+            assert_eq!(Cli::read(&arguments).unwrap_err().exit_code(), 2, "{arguments:?}");
         }
     }
 }

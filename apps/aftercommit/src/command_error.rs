@@ -26,6 +26,9 @@ pub(crate) enum CommandError {
     Bulk(String),
     #[error("cannot write the answer: {0}")]
     Output(std::io::Error),
+    /// A file that is written on the way.
+    #[error("cannot write {0}")]
+    Unwritten(String),
     #[error("{0}")]
     RunFile(#[from] RunFileError),
     #[error("{0}")]
@@ -63,6 +66,7 @@ impl CommandError {
             | Self::NotConfirmed
             | Self::Bulk(_)
             | Self::Output(_)
+            | Self::Unwritten(_)
             | Self::RunFile(_)
             | Self::NoAnswer { .. }
             | Self::BrokenOff { .. }

@@ -5,6 +5,9 @@ mod cli;
 mod command_error;
 mod commands;
 mod confirmation;
+mod demo;
+#[cfg(test)]
+mod fuzz;
 mod indented_json;
 mod opened_file;
 mod payload;
@@ -23,10 +26,9 @@ async fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     match cli::Cli::read(&arguments) {
         Ok(cli) => commands::execute(cli).await,
-        Err(error) => {
-            // A closed pipe has seen enough.
-            let _ = error.print();
-            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        Err(no_command) => {
+            no_command.print();
+            ExitCode::from(no_command.exit_code())
         }
     }
 }

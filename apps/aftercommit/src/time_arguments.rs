@@ -42,6 +42,10 @@ impl FromStr for Since {
 /// A duration as it is typed. The same forms as in the configuration: `M` for months would be mistaken for minutes.
 pub(crate) fn delay(text: &str) -> Result<Duration, &'static str> {
     let expected = "expected a duration such as 500ms, 30s, 5m, 1h 30m or 7d";
+    // Neither a sign nor a fraction: half a unit is a whole number of a smaller one.
+    if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b' ') {
+        return Err(expected);
+    }
     let units = text
         .split(|character: char| !character.is_ascii_alphabetic())
         .filter(|unit| !unit.is_empty());
@@ -62,7 +66,7 @@ mod tests {
         assert_eq!("1h 30m".parse(), Ok(Since::Ago(Duration::from_mins(90))));
         let time = "2026-11-23T10:00:00Z".parse().unwrap();
         assert_eq!("2026-11-23T11:00:00+01:00".parse(), Ok(Since::At(time)));
-        for wrong in ["", "yesterday", "1", "1M", "-1h", "1y", "2026-11-23"] {
+        for wrong in ["", "yesterday", "1", "1M", "-1h", "1.5h", "1y", "2026-11-23"] {
             assert!(wrong.parse::<Since>().is_err(), "{wrong}");
         }
     }

@@ -23,9 +23,9 @@ impl FromRequestParts<ApiState> for Authenticated {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, key)| key.trim())
             .ok_or_else(Problem::unauthorized)?;
-        authenticate(&state.reference, presented)
-            .await?
-            .map(Self)
-            .ok_or_else(Problem::unauthorized)
+        let caller = authenticate(&state.reference, presented).await?;
+        let caller = caller.ok_or_else(Problem::unauthorized)?;
+        tracing::Span::current().record("organization_id", caller.organization_id.as_str());
+        Ok(Self(caller))
     }
 }

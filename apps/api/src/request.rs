@@ -11,6 +11,7 @@ use axum::http::header::{HeaderMap, HeaderName, HeaderValue};
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tracing::Instrument as _;
 
 use crate::{ApiState, Problem, problem};
 
@@ -76,24 +77,32 @@ pub(crate) async fn follow(State(state): State<ApiState>, mut request: Request, 
     let method = request.method().clone();
     let route = matched_path(request.extensions().get()).to_owned();
     request.extensions_mut().insert(cause.clone());
-
-    let answered = tokio::time::timeout(state.request_timeout, next.run(request)).await;
-    let mut response = answered.unwrap_or_else(|_| problem::timed_out().into_response());
-
     let request_id = cause.correlation.as_ref().map_or("", CorrelationId::as_str);
+    // What the lines within a request have in common. At the highest level, so that no filter takes the tenant away, which is
+    // known once the key was looked up.
+    let span = tracing::error_span!(
+        "http.request",
+        %method,
+        route,
+        request_id,
+        correlation_id = request_id,
+        trace_id = cause.trace.as_ref().map_or("", TraceContext::trace_id),
+        organization_id = tracing::field::Empty,
+        otel.kind = "server",
+    );
+    let running = tokio::time::timeout(state.request_timeout, next.run(request));
+    let answered = running.instrument(span.clone()).await;
+    let mut response = answered.unwrap_or_else(|_| problem::timed_out().into_response());
+    let status = response.status().as_u16();
+
     if let Ok(value) = HeaderValue::from_str(request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     // The route and not the path, which may hold ids of any number; never the query or a header.
-    tracing::info!(
-        %method,
-        route,
-        status = response.status().as_u16(),
-        duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
-        request_id,
-        trace_id = cause.trace.as_ref().map_or("", TraceContext::trace_id),
-        "request answered"
-    );
+    span.in_scope(|| {
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(status, duration_ms, "request answered");
+    });
     response
 }
 

@@ -6,20 +6,23 @@ use std::sync::Arc;
 use aftercommit_domain::contract::{EnvelopeFactory, TopicName};
 use aftercommit_domain::events::{DOMAIN_EVENTS_TOPIC, EventCatalogue, Routes};
 use aftercommit_platform_config::Settings;
-use aftercommit_platform_telemetry::{LogFormat, LogOptions};
+use aftercommit_platform_telemetry::{LogFormat, LogOptions, MetricsHandle};
 use aftercommit_runtime::worker::Topic;
 use aftercommit_runtime::{Engine, Health, Roles};
 use axum::Router;
 use futures::future::BoxFuture;
+use tokio::net::TcpListener;
 
 use crate::data_directory;
 use crate::engine_options::engine_options;
 use crate::http;
+use crate::http::readiness::SeenSince;
 use crate::kit::{Kit, KitParts, Operations};
 use crate::opened::Opened;
 use crate::providers::{self, Providers, Purpose, System};
 use crate::roles::{ShownRoles, configured_roles};
 use crate::serve;
+use crate::served::Served;
 use crate::startup::{StartupError, report};
 
 type StartHook =
@@ -134,7 +137,7 @@ impl Aftercommit {
     ///
     /// # Errors
     /// Why it cannot start. What was opened is closed again.
-    pub async fn run_with(self, mut settings: Settings) -> Result<ExitCode, StartupError> {
+    pub async fn run_with(self, settings: Settings) -> Result<ExitCode, StartupError> {
         let format = match settings.log.format {
             aftercommit_platform_config::LogFormat::Pretty => LogFormat::Pretty,
             aftercommit_platform_config::LogFormat::Json => LogFormat::Json,
@@ -146,6 +149,21 @@ impl Aftercommit {
         for warning in &settings.warnings {
             tracing::warn!("{warning}");
         }
+        let (opened, listener) = self.open_listening(settings).await?;
+        serve::until_stopped(opened, listener, metrics).await
+    }
+
+    /// Runs with these settings inside a program with a `main` of its own, which keeps its logs, metrics and signals. The
+    /// runtime this is called on runs the loops; call [`Served::stop`] before it ends.
+    ///
+    /// # Errors
+    /// Why it cannot start. What was opened is closed again.
+    pub async fn serve(self, settings: Settings, metrics: MetricsHandle) -> Result<Served, StartupError> {
+        let (opened, listener) = self.open_listening(settings).await?;
+        Served::start(opened, listener, metrics).await
+    }
+
+    async fn open_listening(self, mut settings: Settings) -> Result<(Opened, TcpListener), StartupError> {
         let foundation = Foundation::lay(&settings, Arc::clone(&self.source), Purpose::Run).await?;
         // The database comes first, because "in use by another process" says more than a taken address. The address
         // comes before the application, because links in e-mails begin with it and port 0 is known only now.
@@ -159,8 +177,7 @@ impl Aftercommit {
                 return Err(error);
             }
         };
-        let opened = self.build(settings, foundation, Purpose::Run).await?;
-        serve::until_stopped(opened, listener, metrics).await
+        Ok((self.build(settings, foundation, Purpose::Run).await?, listener))
     }
 
     /// Opens the database and checks the declaration. Nothing runs yet.
@@ -240,7 +257,7 @@ impl Aftercommit {
             (None, Purpose::Operate) => Roles::none(),
         };
         let shown_roles = ShownRoles::of(&roles);
-        let works_on_the_queue = roles != Roles::none();
+        let (works_on_the_queue, relays) = (roles != Roles::none(), roles.relay);
         let options = engine_options(kit.settings(), roles, &known);
         let engine = Engine::new(kit.engine_ports(), options, &self.catalogue, self.routes, topics)?;
         if let Some(broker) = &kit.inner.providers.broker
@@ -250,6 +267,8 @@ impl Aftercommit {
         }
         let operations = Operations {
             works_on_the_queue,
+            relays,
+            seen_since: SeenSince::default(),
             kit: kit.clone(),
             catalogue: self.catalogue,
             routes: Arc::clone(engine.routes()),

@@ -1,6 +1,7 @@
 //! From the configuration to the engine's options.
 
 use aftercommit_domain::contract::TopicName;
+use aftercommit_domain::tasks::Patience;
 use aftercommit_platform_config::Settings;
 use aftercommit_runtime::lifecycle::ShutdownGrace;
 use aftercommit_runtime::maintenance::RescuerOptions;
@@ -40,6 +41,9 @@ pub(crate) fn engine_options(settings: &Settings, roles: Roles, known: &[TopicNa
         concurrency: settings.worker.concurrency,
         prefetch_factor: settings.worker.prefetch_factor,
         timeout: settings.worker.timeout,
+        unknown: Patience {
+            whole: settings.worker.unknown_patience,
+        },
         topics: known.iter().map(|name| (name.clone(), overrides(name))).collect(),
         grace: ShutdownGrace {
             finish: settings.shutdown.grace,

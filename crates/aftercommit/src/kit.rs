@@ -11,6 +11,7 @@ use aftercommit_domain::events::{
     create_events_publisher,
 };
 use aftercommit_domain::ids::Ids;
+use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
     Broker, DeadLetterOperations, DeadLetters, QueuePublisher, TaskDescriptor, TaskInspector,
@@ -23,6 +24,7 @@ use aftercommit_runtime::worker::TaskInputs;
 use aftercommit_runtime::{EnginePorts, Health};
 
 use crate::foreign_transaction::OutboxTransaction;
+use crate::http::readiness::SeenSince;
 use crate::providers::{Providers, Store, System};
 use crate::startup::StartupError;
 
@@ -216,6 +218,10 @@ impl Kit {
 pub struct Operations {
     /// Whether this process takes anything to the queue or from it, besides its own requests.
     pub(crate) works_on_the_queue: bool,
+    /// Whether it moves the outbox.
+    pub(crate) relays: bool,
+    /// Since when `/ready` has seen each trouble.
+    pub(crate) seen_since: SeenSince,
     pub(crate) kit: Kit,
     pub(crate) catalogue: EventCatalogue,
     pub(crate) routes: Arc<Routes>,
@@ -276,6 +282,10 @@ impl Operations {
             envelopes: self.kit.envelopes().clone(),
             queue: self.kit.queue_publisher(),
         })
+    }
+
+    pub(crate) fn lineage(&self) -> &dyn Lineage {
+        &*self.kit.inner.providers.lineage
     }
 
     pub(crate) fn inspector(&self) -> &dyn TaskInspector {

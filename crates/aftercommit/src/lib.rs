@@ -57,6 +57,7 @@ mod engine_options;
 mod foreign_transaction;
 mod idle;
 mod kit;
+mod message_tree;
 mod opened;
 mod providers;
 mod roles;
@@ -64,6 +65,7 @@ mod run_file;
 #[cfg(feature = "postgres")]
 pub mod schema;
 mod serve;
+mod served;
 mod startup;
 
 pub use aftercommit_domain as domain;
@@ -75,8 +77,10 @@ pub use application::Aftercommit;
 pub use foreign_transaction::OutboxTransaction;
 pub use idle::{Backlog, StillBusy};
 pub use kit::{Kit, Operations};
+pub use message_tree::{MessageTree, NodeKind, NodeState, TreeNode};
 pub use opened::{Opened, Running};
 pub use run_file::{RunFile, RunFileError};
+pub use served::Served;
 pub use startup::{StartupError, report};
 
 #[cfg(feature = "amqp")]

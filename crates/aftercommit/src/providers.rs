@@ -15,6 +15,7 @@ use aftercommit_domain::contract::{Codec, EnvelopeFactory, Limits, Sealer, Topic
 use aftercommit_domain::events::{EventFeed, EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::failure::{Classified as _, ErrorClass};
 use aftercommit_domain::ids::Ids;
+use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
     Broker, DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
@@ -61,6 +62,7 @@ pub(crate) struct Providers {
     pub(crate) dead_letter_operations: Arc<dyn DeadLetterOperations>,
     pub(crate) bulk_runs: Arc<dyn BulkRuns>,
     pub(crate) inspector: Arc<dyn TaskInspector>,
+    pub(crate) lineage: Arc<dyn Lineage>,
     /// The broker behind the queue, if it is on one.
     pub(crate) broker: Option<Arc<dyn Broker>>,
     #[cfg(feature = "amqp")]
@@ -283,6 +285,10 @@ pub(crate) async fn reference_ports(kit: &crate::Kit) -> Result<ReferencePorts, 
         clock: kit.clock(),
         ids: kit.ids(),
         randomness: kit.randomness(),
-        settings: Arc::new(ProductSettings::at(kit.public_url())),
+        settings: Arc::new(ProductSettings {
+            invitation_ttl: kit.settings().reference.invitation_ttl,
+            sign_in_link_ttl: kit.settings().reference.sign_in_link_ttl,
+            ..ProductSettings::at(kit.public_url())
+        }),
     })
 }

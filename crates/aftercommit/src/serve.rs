@@ -56,12 +56,12 @@ pub(crate) async fn until_stopped(
 }
 
 /// How the command line finds this process.
-struct Announced {
-    token: SecretString,
+pub(crate) struct Announced {
+    pub(crate) token: SecretString,
     run_file: RemovedAtEnd,
 }
 
-fn announce(kit: &Kit) -> Result<Announced, StartupError> {
+pub(crate) fn announce(kit: &Kit) -> Result<Announced, StartupError> {
     let token = admin_token(kit);
     let path = kit.settings().data_dir.run_file();
     let run_file = RunFile {

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::redaction::redacted;
+
 /// The longest text a failure keeps of one error, in bytes.
 pub const MAX_FAILURE_TEXT: usize = 8 * 1024;
 
@@ -38,8 +40,8 @@ pub trait Classified: Error + Send + Sync + 'static {
     }
 }
 
-/// What is kept of an error: enough for a person to understand it, bounded, and without control characters that could
-/// garble a terminal or a log.
+/// What is kept of an error: enough for a person to understand it, bounded, without control characters that could garble
+/// a terminal or a log, and without the secrets that stand in usual places.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The stable code.
@@ -70,7 +72,7 @@ impl Failure {
             code: Cow::Borrowed(error.code()),
             class: error.class(),
             message: bounded_text(&error.to_string()),
-            chain: source_chain(error.source()),
+            chain: source_chain(error.to_string(), error.source()),
         }
     }
 
@@ -80,7 +82,7 @@ impl Failure {
             code: Cow::Borrowed(code),
             class,
             message: bounded_text(&error.to_string()),
-            chain: source_chain(error.source()),
+            chain: source_chain(error.to_string(), error.source()),
         }
     }
 
@@ -129,29 +131,38 @@ impl std::fmt::Display for Failure {
     }
 }
 
-fn source_chain(mut source: Option<&(dyn Error + 'static)>) -> Vec<String> {
-    let mut chain = Vec::new();
+/// The words of the sources. An error that has said what its source says is not followed by it.
+fn source_chain(said: String, mut source: Option<&(dyn Error + 'static)>) -> Vec<String> {
+    let (mut chain, mut said) = (Vec::new(), said);
     while let Some(error) = source {
         // A chain can be made longer than anyone reads; eight is deeper than any library here goes.
         if chain.len() == 8 {
             break;
         }
-        chain.push(bounded_text(&error.to_string()));
+        let text = error.to_string();
+        if !said.ends_with(&text) {
+            chain.push(bounded_text(&text));
+        }
+        said = text;
         source = error.source();
     }
     chain
 }
 
-/// Cuts to [`MAX_FAILURE_TEXT`] at a character boundary and replaces control characters by spaces.
+/// Cuts to [`MAX_FAILURE_TEXT`] at a character boundary, replaces control characters by spaces, and takes out what stands in
+/// the usual places of secrets: `postgres://me:…@host`, `password=…`, `Bearer …`.
 pub fn bounded_text(text: &str) -> String {
-    let mut end = text.len().min(MAX_FAILURE_TEXT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let kept = text.get(..end).unwrap_or_default();
-    kept.chars()
+    let cleared: String = cut(text)
+        .chars()
         .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
-        .collect()
+        .collect();
+    let redacted = redacted(&cleared);
+    cut(&redacted).to_owned()
+}
+
+fn cut(text: &str) -> &str {
+    let end = text.floor_char_boundary(MAX_FAILURE_TEXT);
+    text.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -163,6 +174,24 @@ mod tests {
         let failure = Failure::new("x", ErrorClass::Retryable, "é\0\u{1b}[31m".repeat(10_000));
         assert!(failure.message.len() <= MAX_FAILURE_TEXT);
         assert!(!failure.message.contains(['\0', '\u{1b}']));
+    }
+
+    #[test]
+    fn what_an_error_has_said_of_its_source_is_not_said_twice() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{said}")]
+        struct Outer {
+            said: &'static str,
+            source: std::num::ParseIntError,
+        }
+        let source = || "x".parse::<u8>().map(drop).unwrap_err();
+        for (said, chain) in [
+            ("the port: invalid digit found in string", 0),
+            ("the port is no number", 1),
+        ] {
+            let failure = Failure::of_foreign(&Outer { said, source: source() }, "x", ErrorClass::Permanent);
+            assert_eq!((failure.message.as_str(), failure.chain.len()), (said, chain));
+        }
     }
 
     #[test]

@@ -7,7 +7,11 @@ use crate::{
     postgres_url::{self, GivenUrl},
     reading::Reading,
 };
-use std::path::{Component, PathBuf};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use std::path::{Component, Path, PathBuf};
+
+/// What the URL of a file begins with.
+pub(crate) const SQLITE: &str = "sqlite://";
 
 /// The database that the URL's scheme picks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +36,7 @@ pub(crate) static KEYS: [Key; 1] = [Key::new(
          password percent-encoded",
     ),
     Preset::InDataDir {
-        prefix: "sqlite://",
+        prefix: SQLITE,
         name: DATABASE_FILE,
     },
     "The database of events, tasks and everything else durable.",
@@ -45,7 +49,7 @@ impl DatabaseUrl {
     pub(crate) fn read(reading: &mut Reading<'_>) -> Option<Self> {
         let [key] = &KEYS;
         reading.parsed(key, parse, |url| match url {
-            Self::Sqlite(path) => format!("sqlite://{}", path.display()),
+            Self::Sqlite(path) => sqlite_url(path),
             Self::Postgres(url) => url.shown(),
         })
     }
@@ -91,6 +95,14 @@ impl Database {
             Self::Postgres(settings) => settings.warnings(),
         }
     }
+}
+
+/// The URL that is read as this file.
+pub(crate) fn sqlite_url(path: &Path) -> String {
+    /// What would be read as something else.
+    const SPECIAL: AsciiSet = CONTROLS.add(b'%').add(b'?').add(b'#').add(b'@');
+    let path = path.to_string_lossy();
+    format!("{SQLITE}{}", utf8_percent_encode(&path, &SPECIAL))
 }
 
 fn parse(text: &str) -> Result<DatabaseUrl, String> {

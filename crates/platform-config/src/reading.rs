@@ -1,6 +1,7 @@
 //! Reads typed values, collects every problem on the way, and remembers what holds.
 
 use crate::{
+    database::{SQLITE, sqlite_url},
     duration::{self, Written},
     effective::EffectiveValue,
     error::{ConfigError, ConfigErrors},
@@ -200,7 +201,11 @@ impl<'a> Reading<'a> {
             None => match key.preset {
                 Preset::Value(text) => (text.to_owned(), None),
                 Preset::InDataDir { prefix, name: file } => {
-                    let shown = format!("{prefix}{}", self.data_dir.join(file).display());
+                    let path = self.data_dir.join(file);
+                    let shown = match prefix {
+                        SQLITE => sqlite_url(&path),
+                        prefix => format!("{prefix}{}", path.display()),
+                    };
                     self.effective.push(EffectiveValue::new(&name, Some(shown), None));
                     return None;
                 }

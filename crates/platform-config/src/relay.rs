@@ -17,9 +17,11 @@ pub struct RelaySettings {
     pub idle_poll: Duration,
     /// Failed attempts after which a row is quarantined. Defaults to 20.
     pub max_attempts: u32,
+    /// How old the oldest unpublished row may become before `/ready` tells of it. Defaults to 1 min.
+    pub max_lag: Duration,
 }
 
-pub(crate) static KEYS: [Key; 4] = [
+pub(crate) static KEYS: [Key; 5] = [
     Key::new(
         "relay.batch_size",
         Form::Count { min: 1, max: 10_000 },
@@ -47,16 +49,23 @@ pub(crate) static KEYS: [Key; 4] = [
         Preset::Value("20"),
         "Failed attempts after which an outbox row is quarantined.",
     ),
+    Key::new(
+        "relay.max_lag",
+        Form::seconds(1, 86_400),
+        Preset::Value("1m"),
+        "How old the oldest unpublished row may become before /ready tells of it with 503.",
+    ),
 ];
 
 impl RelaySettings {
     pub(crate) fn read(reading: &mut Reading<'_>) -> Self {
-        let [batch_size, lease, idle_poll, max_attempts] = &KEYS;
+        let [batch_size, lease, idle_poll, max_attempts, max_lag] = &KEYS;
         Self {
             batch_size: reading.count(batch_size),
             lease: reading.span(lease),
             idle_poll: reading.span(idle_poll),
             max_attempts: reading.count(max_attempts),
+            max_lag: reading.span(max_lag),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use crate::{
     AdminSettings, AmqpServer, AmqpSettings, ConfigErrors, DataDir, Database, EffectiveValue, HistorySettings,
-    LogSettings, MailSettings, RelaySettings, Rendering, SealingSettings, ShutdownSettings, SqliteSettings,
-    TopicsSettings, WorkerSettings, database::DatabaseUrl, effective, http, layers::Layers, reading::Reading,
-    unsupported,
+    LogSettings, MailSettings, ReferenceSettings, RelaySettings, Rendering, SealingSettings, ShutdownSettings,
+    SqliteSettings, TopicsSettings, WorkerSettings, database::DatabaseUrl, effective, http, layers::Layers,
+    reading::Reading, unsupported,
 };
 use std::{net::SocketAddr, path::Path};
 
@@ -35,6 +35,8 @@ pub struct Settings {
     pub shutdown: ShutdownSettings,
     /// What is kept of finished work.
     pub history: HistorySettings,
+    /// The reference product.
+    pub reference: ReferenceSettings,
     /// The keys of sealed values.
     pub sealing: SealingSettings,
     /// The log.
@@ -75,6 +77,7 @@ impl Settings {
             topics: TopicsSettings::read(&mut reading),
             shutdown: ShutdownSettings::read(&mut reading),
             history: HistorySettings::read(&mut reading),
+            reference: ReferenceSettings::read(&mut reading),
             sealing: SealingSettings::read(&mut reading, &data_dir, amqp_server.is_some()),
             log: LogSettings::read(&mut reading),
             admin: AdminSettings::read(&mut reading),

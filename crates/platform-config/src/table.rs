@@ -1,12 +1,12 @@
 //! The one table of all keys: the reference, the defaults and the check for unknown keys go by it.
 
 use crate::{
-    admin, amqp, amqp_certificates, amqp_url, data_dir, database, history, http, key::Key, log, mail, postgres, relay,
-    sealing, shutdown, sqlite, topics, unsupported, worker,
+    admin, amqp, amqp_certificates, amqp_url, data_dir, database, history, http, key::Key, log, mail, postgres,
+    product, relay, sealing, shutdown, sqlite, topics, unsupported, worker,
 };
 
 /// The keys that have an effect, in the order of the reference.
-static SUPPORTED: [&[Key]; 17] = [
+static SUPPORTED: [&[Key]; 18] = [
     &database::KEYS,
     &amqp_url::KEYS,
     &mail::KEYS,
@@ -17,6 +17,7 @@ static SUPPORTED: [&[Key]; 17] = [
     &topics::KEYS,
     &shutdown::KEYS,
     &history::KEYS,
+    &product::KEYS,
     &sealing::KEYS,
     &log::KEYS,
     &admin::KEYS,

@@ -21,6 +21,8 @@ pub struct WorkerSettings {
     pub timeout: Duration,
     /// Deliveries fetched for each handler that may run at the same time. Defaults to 4.
     pub prefetch_factor: usize,
+    /// How long an event or a task waits that this build does not know, or not in its version. Defaults to 5 min.
+    pub unknown_patience: Duration,
 }
 
 /// The range of a number of handlers, here and per topic.
@@ -31,7 +33,7 @@ pub(crate) const TIMEOUT: Form = Form::Span {
     max: Duration::from_hours(24),
 };
 
-pub(crate) static KEYS: [Key; 5] = [
+pub(crate) static KEYS: [Key; 6] = [
     Key::new(
         "worker.roles",
         Form::List("all, or some of relay, dispatcher, topics and maintenance with commas between them"),
@@ -62,11 +64,28 @@ pub(crate) static KEYS: [Key; 5] = [
         Preset::Value("4"),
         "Deliveries fetched for each handler that may run at the same time.",
     ),
+    Key::new(
+        "worker.unknown_patience",
+        Form::Span {
+            min: Duration::ZERO,
+            max: Duration::from_hours(24),
+        },
+        Preset::Value("5m"),
+        "How long an event or a task waits that this build does not know, or not in its version: while processes are exchanged \
+         one after the other, another one may know it. Then it is a dead letter; 0s makes it one at once.",
+    ),
 ];
 
 impl WorkerSettings {
     pub(crate) fn read(reading: &mut Reading<'_>) -> Self {
-        let [roles_key, topics_key, concurrency, timeout, prefetch_factor] = &KEYS;
+        let [
+            roles_key,
+            topics_key,
+            concurrency,
+            timeout,
+            prefetch_factor,
+            unknown_patience,
+        ] = &KEYS;
         let roles = reading.list(roles_key, roles_of, role::written);
         let topics = reading.list(topics_key, some_topics, |topics| match topics {
             Some(topics) => topic_name::written(topics),
@@ -83,6 +102,7 @@ impl WorkerSettings {
             concurrency: reading.count(concurrency),
             timeout: reading.span(timeout),
             prefetch_factor: reading.count(prefetch_factor),
+            unknown_patience: reading.span(unknown_patience),
         }
     }
 }

@@ -61,7 +61,7 @@ fn the_data_directory_moves_the_defaults() {
     );
     let shown = settings.describe(Rendering::Text);
     assert!(
-        shown.contains("sqlite:///srv/50%20/../data/aftercommit.db  (default)"),
+        shown.contains("sqlite:///srv/50%2520/../data/aftercommit.db  (default)"),
         "{shown}"
     );
 }

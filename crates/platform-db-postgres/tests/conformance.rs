@@ -11,6 +11,7 @@ use std::time::Duration;
 use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
+use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
 };
@@ -85,6 +86,10 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
     }
 
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
+        Arc::new(self.queue.clone())
+    }
+
+    fn lineage(&self) -> Arc<dyn Lineage> {
         Arc::new(self.queue.clone())
     }
 

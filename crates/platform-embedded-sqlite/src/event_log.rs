@@ -20,7 +20,7 @@ pub struct SqliteEventLog {
 }
 
 #[derive(FromRow)]
-struct EventRow {
+pub(crate) struct EventRow {
     published_at: i64,
     sequence: Option<i64>,
     body: Vec<u8>,
@@ -171,7 +171,7 @@ impl EventLog for SqliteEventLog {
 }
 
 impl EventRow {
-    fn into_event(self, limits: &Limits) -> Result<LoggedEvent, EventLogError> {
+    pub(crate) fn into_event(self, limits: &Limits) -> Result<LoggedEvent, EventLogError> {
         let mut event = EventEnvelope::decode(&self.body, limits).map_err(|error| EventLogError::Corrupt {
             reason: error.to_string(),
         })?;

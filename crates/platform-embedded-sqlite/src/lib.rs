@@ -21,6 +21,7 @@ mod event_log;
 mod filesystem;
 mod inbox;
 mod interrupt;
+mod lineage;
 mod lock_file;
 mod migrations;
 mod open_error;

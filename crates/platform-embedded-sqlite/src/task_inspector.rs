@@ -17,8 +17,8 @@ use crate::queue::SqliteQueue;
 
 /// A task as all three tables can show it.
 #[derive(FromRow)]
-struct TaskRow {
-    id: Uuid,
+pub(crate) struct TaskRow {
+    pub(crate) id: Uuid,
     topic: String,
     task: String,
     organization_id: Option<String>,
@@ -107,14 +107,9 @@ impl TaskInspector for SqliteQueue {
         else {
             return Ok(None);
         };
-        let (code, correlation_id) = (row.code.clone(), row.correlation_id.clone());
-        let causation_id = row.causation_id.map(MessageId::from);
         Ok(Some(TaskDetails {
-            summary: row.into_summary()?,
-            code,
-            correlation_id,
-            causation_id,
             payload: body.and_then(|body| self.payload(&body)),
+            ..row.into_details()?
         }))
     }
 
@@ -163,7 +158,7 @@ impl TaskInspector for SqliteQueue {
 
 impl SqliteQueue {
     /// The tasks being run, as a JSON list.
-    fn running(&self) -> String {
+    pub(crate) fn running(&self) -> String {
         json_list(self.database.topics.all().iter().flat_map(|topic| topic.running()))
     }
 
@@ -214,6 +209,19 @@ async fn find_row(
 }
 
 impl TaskRow {
+    /// Everything but the payload.
+    pub(crate) fn into_details(self) -> Result<TaskDetails, InspectionError> {
+        let (code, correlation_id) = (self.code.clone(), self.correlation_id.clone());
+        let causation_id = self.causation_id.map(MessageId::from);
+        Ok(TaskDetails {
+            summary: self.into_summary()?,
+            code,
+            correlation_id,
+            causation_id,
+            payload: None,
+        })
+    }
+
     fn into_summary(self) -> Result<TaskSummary, InspectionError> {
         let corrupt = |error: &dyn std::fmt::Display| unavailable("read", &error);
         let state = state_named(&self.state).ok_or_else(|| corrupt(&format!("{} is no state", self.state)))?;

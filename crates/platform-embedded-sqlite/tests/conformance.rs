@@ -9,6 +9,7 @@ use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::ids::Ids as _;
+use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
 };
@@ -99,6 +100,10 @@ impl Provider for Sqlite {
         Arc::new(self.database.queue())
     }
 
+    fn lineage(&self) -> Arc<dyn Lineage> {
+        Arc::new(self.database.queue())
+    }
+
     async fn publish_raw(&self, topic: &TopicName, body: &[u8]) {
         let mut transaction = self.database.begin().await.unwrap();
         sqlx::query(
@@ -132,3 +137,4 @@ aftercommit_testkit::event_log_conformance!(Sqlite);
 aftercommit_testkit::dead_letters_conformance!(Sqlite);
 aftercommit_testkit::bulk_runs_conformance!(Sqlite);
 aftercommit_testkit::task_inspector_conformance!(Sqlite);
+aftercommit_testkit::lineage_conformance!(Sqlite);

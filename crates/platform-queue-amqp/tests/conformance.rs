@@ -10,6 +10,7 @@ use std::time::Duration;
 use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
+use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
 };
@@ -85,6 +86,10 @@ impl<const PARTITIONED: bool> Provider for RabbitMq<PARTITIONED> {
         Arc::new(self.0.queue.clone())
     }
 
+    fn lineage(&self) -> Arc<dyn Lineage> {
+        Arc::new(self.0.store.clone())
+    }
+
     async fn publish_raw(&self, topic: &TopicName, body: &[u8]) {
         let exchange = self.0.name("tasks");
         self.0
@@ -107,6 +112,7 @@ mod ordered_by_the_database {
     aftercommit_testkit::queue_conformance!(RabbitMq<false>);
     aftercommit_testkit::dead_letters_conformance!(RabbitMq<false>);
     aftercommit_testkit::task_inspector_conformance!(RabbitMq<false>);
+    aftercommit_testkit::lineage_conformance!(RabbitMq<false>);
 }
 
 mod ordered_by_the_broker {
@@ -115,4 +121,5 @@ mod ordered_by_the_broker {
     aftercommit_testkit::queue_conformance!(RabbitMq<true>);
     aftercommit_testkit::dead_letters_conformance!(RabbitMq<true>);
     aftercommit_testkit::task_inspector_conformance!(RabbitMq<true>);
+    aftercommit_testkit::lineage_conformance!(RabbitMq<true>);
 }

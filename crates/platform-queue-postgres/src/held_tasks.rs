@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aftercommit_domain::contract::TopicName;
-use aftercommit_domain::tasks::{HeldKeys, HeldTask, HeldTasks, HoldError};
+use aftercommit_domain::tasks::{HeldKeys, HeldTask, HeldTasks, HoldError, LONGEST_DELAY};
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
@@ -11,7 +11,6 @@ use crate::columns::{micros, small};
 use crate::queue::PostgresQueue;
 use crate::queue::insertion::TRIES;
 use crate::queue::new_tasks::{NewTask, Rows};
-use crate::queue::publisher::LONGEST_DELAY;
 use crate::queue::settlement::without_nul;
 use crate::statement::{Trouble, TroubleKind};
 

@@ -11,6 +11,7 @@ mod hearing;
 mod held_tasks;
 mod history;
 mod leases;
+mod lineage;
 mod options;
 mod queue;
 mod statement;

@@ -23,7 +23,7 @@ const LIST_DEFAULT: u32 = 50;
 
 /// A task as all three tables can show it.
 #[derive(FromRow)]
-struct TaskRow {
+pub(crate) struct TaskRow {
     id: Uuid,
     topic: String,
     task: String,
@@ -128,14 +128,9 @@ impl TaskInspector for PostgresQueue {
         let Some((row, body)) = found else {
             return Ok(None);
         };
-        let (code, correlation_id) = (row.code.clone(), row.correlation_id.clone());
-        let causation_id = row.causation_id.map(MessageId::from);
         Ok(Some(TaskDetails {
-            summary: row.into_summary()?,
-            code,
-            correlation_id,
-            causation_id,
             payload: body.and_then(|body| self.payload(&body)),
+            ..row.into_details()?
         }))
     }
 
@@ -202,6 +197,19 @@ async fn find(connection: &mut PgConnection, id: Uuid) -> Result<Option<(TaskRow
 }
 
 impl TaskRow {
+    /// Everything but the payload.
+    pub(crate) fn into_details(self) -> Result<TaskDetails, InspectionError> {
+        let (code, correlation_id) = (self.code.clone(), self.correlation_id.clone());
+        let causation_id = self.causation_id.map(MessageId::from);
+        Ok(TaskDetails {
+            summary: self.into_summary()?,
+            code,
+            correlation_id,
+            causation_id,
+            payload: None,
+        })
+    }
+
     fn into_summary(self) -> Result<TaskSummary, InspectionError> {
         let corrupt = |error: &dyn Display| unavailable("read", &error);
         let state = state_named(&self.state).ok_or_else(|| corrupt(&format!("{} is no state", self.state)))?;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
+use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
     TaskHistory, TaskInspector,
@@ -110,6 +111,10 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
         Some(Arc::new(self.0.process.queue.clone()))
     }
 
+    fn lineage(&self) -> Arc<dyn Lineage> {
+        Arc::new(self.0.process.queue.clone())
+    }
+
     async fn publish_raw(&self, topic: &TopicName, body: &[u8]) {
         self.0.publish_raw(topic, body).await;
     }
@@ -133,6 +138,7 @@ mod direct {
     aftercommit_testkit::event_log_conformance!(Postgres<false>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<false>);
     aftercommit_testkit::task_inspector_conformance!(Postgres<false>);
+    aftercommit_testkit::lineage_conformance!(Postgres<false>);
     aftercommit_testkit::transfer_conformance!(Postgres<false>);
     aftercommit_testkit::held_tasks_conformance!(Postgres<false>);
     aftercommit_testkit::task_history_conformance!(Postgres<false>);
@@ -145,6 +151,7 @@ mod through_pgbouncer {
     aftercommit_testkit::queue_conformance!(Postgres<true>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<true>);
     aftercommit_testkit::task_inspector_conformance!(Postgres<true>);
+    aftercommit_testkit::lineage_conformance!(Postgres<true>);
     aftercommit_testkit::transfer_conformance!(Postgres<true>);
     aftercommit_testkit::held_tasks_conformance!(Postgres<true>);
     aftercommit_testkit::task_history_conformance!(Postgres<true>);

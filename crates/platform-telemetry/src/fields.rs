@@ -35,11 +35,20 @@ impl Fields {
     }
 
     fn set(&mut self, field: &Field, value: Value) {
+        if is_for_traces(field.name()) {
+            return;
+        }
         match self.0.iter_mut().find(|(name, _)| *name == field.name()) {
             Some((_, old)) => *old = value,
             None => self.0.push((field.name(), value)),
         }
     }
+}
+
+/// Attributes by the conventions of OpenTelemetry say again what the log calls by names of its own: they are for a layer that
+/// exports spans.
+fn is_for_traces(name: &str) -> bool {
+    name.starts_with("messaging.") || name.starts_with("otel.")
 }
 
 impl Visit for Fields {
@@ -62,6 +71,9 @@ impl Visit for Fields {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
+        if is_for_traces(field.name()) {
+            return;
+        }
         self.set(field, bounded(format_args!("{value}")).into());
     }
 
@@ -70,6 +82,9 @@ impl Visit for Fields {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if is_for_traces(field.name()) {
+            return;
+        }
         self.set(field, bounded(format_args!("{value:?}")).into());
     }
 }

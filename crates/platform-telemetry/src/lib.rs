@@ -13,5 +13,5 @@ mod logs;
 mod metrics_handle;
 
 pub use error::TelemetryError;
-pub use logs::{LogFormat, LogOptions, check_filter, init};
+pub use logs::{LogFormat, LogOptions, check_filter, init, init_into};
 pub use metrics_handle::{MetricsHandle, install_metrics};

@@ -1,7 +1,7 @@
 //! Sets up the log of the process.
 
 use crate::{error::TelemetryError, layer::LineLayer};
-use std::io::IsTerminal as _;
+use std::{fs::File, io::IsTerminal as _, sync::Arc};
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// What is logged, and how.
@@ -41,6 +41,19 @@ impl LogOptions {
 /// The filter cannot be read, or the process already has a log; nothing is changed then.
 pub fn init(options: &LogOptions) -> Result<(), TelemetryError> {
     let layer = LineLayer::new(options.format, options.ansi, std::io::stderr);
+    tracing_subscriber::registry()
+        .with(parse_filter(&options.filter)?)
+        .with(layer)
+        .try_init()
+        .map_err(|_| TelemetryError::LogInstalled)
+}
+
+/// The same into a file, for a program whose terminal shows something else.
+///
+/// # Errors
+/// As [`init`].
+pub fn init_into(options: &LogOptions, file: File) -> Result<(), TelemetryError> {
+    let layer = LineLayer::new(options.format, false, Arc::new(file));
     tracing_subscriber::registry()
         .with(parse_filter(&options.filter)?)
         .with(layer)

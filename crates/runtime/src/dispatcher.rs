@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aftercommit_domain::contract::{DecodeError, EnvelopeFactory, EventEnvelope, TaskEnvelope};
-use aftercommit_domain::events::{EventFeed, EventLog, RouteError, Routes};
+use aftercommit_domain::events::{Dispatch, EventFeed, EventLog, RouteEffect, RouteError, Routes};
 use aftercommit_domain::failure::{Classified, ErrorClass, Failure};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::randomness::Randomness;
@@ -73,6 +73,13 @@ impl Dispatcher {
             "aftercommit_best_effort_dropped_total",
             "Dispatches of best effort that were dropped because they could not be published at the first try"
         );
+        let targets = routes.entries().iter().filter_map(|route| match &route.effect {
+            RouteEffect::Dispatches(targets) => Some(targets),
+            RouteEffect::None(_) => None,
+        });
+        for target in targets.flatten() {
+            counter!("aftercommit_best_effort_dropped_total", "topic" => target.topic.to_string()).increment(0);
+        }
         Self {
             routes,
             envelopes,
@@ -85,12 +92,24 @@ impl Dispatcher {
         }
     }
 
-    async fn dispatch(&self, event: &EventEnvelope) -> TaskResult {
+    async fn dispatch(&self, event: &EventEnvelope) -> Result<TaskResult, DecodeError> {
         // An event of the transactional rail was logged when the relay marked its row.
-        if event.sequence.is_none() {
-            self.event_log.record(std::slice::from_ref(event)).await?;
+        if event.sequence.is_none()
+            && let Err(error) = self.event_log.record(std::slice::from_ref(event)).await
+        {
+            return Ok(Err(error.into()));
         }
-        let dispatches = self.routes.dispatch(event, self.envelopes.codec()).map_err(stop_for)?;
+        match self.routes.dispatch(event, self.envelopes.codec()) {
+            Ok(dispatches) => Ok(self.follow(event, dispatches).await),
+            Err(RouteError::Decode(error)) => Err(error),
+            Err(error @ (RouteError::Key { .. } | RouteError::Duplicate { .. })) => Ok(Err(Stop::Failed {
+                failure: Failure::new("route.invalid", ErrorClass::Permanent, error.to_string()),
+                retry_after: None,
+            })),
+        }
+    }
+
+    async fn follow(&self, event: &EventEnvelope, dispatches: Vec<(MessageId, Dispatch)>) -> TaskResult {
         let cause = event.cause_of_next();
         let mut done = self.unfinished.take(event.id);
         let mut unmade = None;
@@ -219,7 +238,7 @@ impl EnvelopeHandler for Dispatcher {
                 payload: event.tenant,
             });
         }
-        Ok(self.dispatch(&event).await)
+        self.dispatch(&event).await
     }
 }
 
@@ -252,25 +271,5 @@ impl Unfinished {
             events.pop_front();
         }
         events.push_back((event, done));
-    }
-}
-
-/// How soon an event is looked at again that this build does not know: during a rolling deploy another process may.
-const UNKNOWN_AGAIN: Duration = Duration::from_secs(15);
-
-fn stop_for(error: RouteError) -> Stop {
-    match error {
-        RouteError::Decode(error) if error.is_of_a_newer_build() => Stop::Failed {
-            failure: Failure {
-                class: ErrorClass::Retryable,
-                ..Failure::of(&error)
-            },
-            retry_after: Some(UNKNOWN_AGAIN),
-        },
-        RouteError::Decode(error) => error.into(),
-        RouteError::Key { .. } | RouteError::Duplicate { .. } => Stop::Failed {
-            failure: Failure::new("route.invalid", ErrorClass::Permanent, error.to_string()),
-            retry_after: None,
-        },
     }
 }

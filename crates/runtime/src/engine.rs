@@ -173,6 +173,7 @@ impl Engine {
                 shutdown: shutdown.clone(),
                 worker: WorkerName::constant("worker"),
                 lease: self.options.lease,
+                patience: self.options.unknown,
             };
             starter.topic(TopicLoop::new(topic, ports));
         }

@@ -9,7 +9,7 @@ use aftercommit_domain::contract::{EnvelopeFactory, TopicName};
 use aftercommit_domain::events::{EventFeed, EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
-    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
+    DeadLetterOperations, DeadLetters, InboxMaintenance, Patience, QueueConsumer, QueueMaintenance, QueuePublisher,
 };
 use aftercommit_domain::time::Clock;
 
@@ -68,6 +68,8 @@ pub struct EngineOptions {
     pub timeout: Duration,
     /// How long a task stays a worker's without a sign of life. Defaults to 30 s.
     pub lease: Duration,
+    /// How long an event or a task waits that this build does not know, or not in its version. Defaults to 5 min.
+    pub unknown: Patience,
     /// What configuration changes about topics.
     pub topics: BTreeMap<TopicName, TopicOverrides>,
     /// How long a stop takes at most.
@@ -84,6 +86,7 @@ impl Default for EngineOptions {
             prefetch_factor: 4,
             timeout: Duration::from_mins(1),
             lease: Duration::from_secs(30),
+            unknown: Patience::default(),
             topics: BTreeMap::new(),
             grace: ShutdownGrace::default(),
         }

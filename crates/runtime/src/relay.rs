@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::health::LoopHealth;
 use crate::lifecycle::Round;
-use crate::relay::batch::{Batch, Relayed, Taken, untouched};
+use crate::relay::batch::{Batch, Origin, Relayed, Taken, untouched};
 use crate::relay::metrics::RelayMetrics;
 use crate::relay::transferring::Transferred;
 
@@ -265,8 +265,8 @@ impl Relay {
             published: Vec::with_capacity(event_count + task_count),
             ..Relayed::default()
         };
-        for (claim, attempts, failure) in unreadable {
-            relayed.releases.push((claim, self.release(failure, attempts)));
+        for (claim, origin, failure) in unreadable {
+            relayed.releases.push((claim, self.release(failure, &origin)));
         }
         if event_count + task_count == 0 {
             return relayed;
@@ -286,7 +286,7 @@ impl Relay {
         .await;
         self.metrics.publish_seconds.record(started.elapsed().as_secs_f64());
         let claims = event_claims.into_iter().chain(task_claims);
-        for ((claim, attempts), result) in claims.zip(event_results.into_iter().chain(task_results)) {
+        for ((claim, origin), result) in claims.zip(event_results.into_iter().chain(task_results)) {
             let error = match result {
                 Ok(()) => {
                     relayed.published.push(claim);
@@ -299,7 +299,7 @@ impl Relay {
                 }
                 Err(error) => error,
             };
-            let release = self.release(Failure::of(&error), attempts);
+            let release = self.release(Failure::of(&error), &origin);
             if let Release::Retry {
                 counted: false,
                 failure,
@@ -334,9 +334,10 @@ impl Relay {
         results
     }
 
-    fn release(&self, failure: Failure, attempts: u32) -> Release {
+    fn release(&self, failure: Failure, origin: &Origin) -> Release {
+        let attempts = origin.attempts;
         let release = release_after(failure, attempts, &self.options.policy, self.randomness.unit());
-        match &release {
+        origin.span().in_scope(|| match &release {
             Release::Retry {
                 after,
                 counted: true,
@@ -353,7 +354,7 @@ impl Relay {
                 tracing::error!(code = %failure.code, error = %failure, attempts, "an outbox row is quarantined");
             }
             Release::Untouched => {}
-        }
+        });
         release
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
+use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
     TaskHistory, TaskInspector,
@@ -77,6 +78,10 @@ impl Provider for Memory {
         Arc::new(self.store.clone())
     }
 
+    fn lineage(&self) -> Arc<dyn Lineage> {
+        Arc::new(self.store.clone())
+    }
+
     fn held_tasks(&self) -> Option<Arc<dyn HeldTasks>> {
         Some(Arc::new(self.store.clone()))
     }
@@ -100,6 +105,7 @@ aftercommit_testkit::event_log_conformance!(Memory);
 aftercommit_testkit::dead_letters_conformance!(Memory);
 aftercommit_testkit::bulk_runs_conformance!(Memory);
 aftercommit_testkit::task_inspector_conformance!(Memory);
+aftercommit_testkit::lineage_conformance!(Memory);
 aftercommit_testkit::transfer_conformance!(Memory);
 aftercommit_testkit::held_tasks_conformance!(Memory);
 aftercommit_testkit::task_history_conformance!(Memory);
@@ -123,7 +129,7 @@ macro_rules! sources {
 
 #[test]
 fn every_scenario_that_is_written_is_in_its_suite() {
-    let suites: [(&[&str], Vec<&str>); 11] = [
+    let suites: [(&[&str], Vec<&str>); 13] = [
         (
             outbox::NAMES,
             sources![
@@ -156,6 +162,7 @@ fn every_scenario_that_is_written_is_in_its_suite() {
         ),
         (bulk_runs::NAMES, sources!["bulk_runs.rs"].to_vec()),
         (task_inspector::NAMES, sources!["task_inspector.rs"].to_vec()),
+        (lineage::NAMES, sources!["lineage.rs"].to_vec()),
         (transfer::NAMES, sources!["transfer.rs"].to_vec()),
         (held_tasks::NAMES, sources!["held_tasks.rs"].to_vec()),
         (task_history::NAMES, sources!["task_history.rs"].to_vec()),

@@ -55,7 +55,9 @@ fn may_depend_on(from: &Member, to: &Member) -> bool {
     match from.kind {
         DomainMacros | Foundation | Tooling => false,
         Domain => to.kind == DomainMacros,
-        Runtime | Adapter | Testkit => to.kind == Domain,
+        Runtime | Adapter => to.kind == Domain,
+        // An application in memory has the loops of a real one.
+        Testkit => matches!(to.kind, Domain | Runtime),
         Facade => matches!(to.kind, Domain | DomainMacros | Runtime | Adapter | Foundation),
         App => matches!(to.kind, Domain | Runtime | Adapter | Foundation | Facade),
         Host => matches!(to.kind, Domain | Runtime | Adapter | Foundation | Facade | App),
@@ -182,5 +184,36 @@ fn the_kit_does_not_turn_on_the_reference_product() {
     none_of(
         by_default.chain(by_dependency),
         "Who adopts the kit does not get the product. Hand the feature on instead: `reference = [\"x/reference\"]`:",
+    );
+}
+
+#[test]
+fn nothing_that_takes_messages_can_decompress_them() {
+    // A few bytes that become gigabytes cost nothing where nobody can make them so: a body that says it is compressed is
+    // refused by what it says.
+    const DECOMPRESSORS: [&str; 8] = [
+        "async-compression",
+        "brotli",
+        "bzip2",
+        "flate2",
+        "lz4_flex",
+        "miniz_oxide",
+        "snap",
+        "zstd",
+    ];
+    let queues = [
+        "aftercommit-platform-queue-amqp",
+        "aftercommit-platform-queue-postgres",
+        "aftercommit-platform-embedded-sqlite",
+        "aftercommit-runtime",
+    ];
+    let wrong = queues.iter().flat_map(|queue| {
+        let below = packages_below(queue, &["--all-features"]);
+        let found = below.into_iter().filter(|name| DECOMPRESSORS.contains(&name.as_str()));
+        found.map(move |name| format!("{queue} compiles {name}"))
+    });
+    none_of(
+        wrong,
+        "A body is taken as it came. Turn the feature off that brings a decompressor in:",
     );
 }

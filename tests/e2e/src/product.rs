@@ -129,9 +129,17 @@ impl Product {
 
     /// What a command of the command line answers, with the environment of the process.
     pub async fn cli(&self, arguments: &[&str]) -> Output {
+        tokio::time::timeout(COMMAND, self.cli_command(arguments).output())
+            .await
+            .unwrap()
+            .unwrap()
+    }
+
+    /// A command of the command line with the environment of the process, to be started by the test.
+    pub fn cli_command(&self, arguments: &[&str]) -> tokio::process::Command {
         let mut command = tokio::process::Command::from(self.command(Program::Everything, arguments));
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        tokio::time::timeout(COMMAND, command.output()).await.unwrap().unwrap()
+        command
     }
 
     /// The JSON document that a command prints with `--json`.

@@ -35,6 +35,7 @@ impl Place {
             .set("AMQP_URL", &amqp_url)
             .set("AFTERCOMMIT_SEALING__KEYS", SEALING_KEYS)
             .set("AFTERCOMMIT_AMQP__PUBLISH_EVENTS", "true")
+            .set("AFTERCOMMIT_WORKER__UNKNOWN_PATIENCE", "2s")
             .set("AFTERCOMMIT_LOG__FILTER", "info,lapin=off");
         // One after the other: the first makes the tables.
         let workers = Product::start_program(Program::Workers, setup.clone()).await;

@@ -74,6 +74,45 @@ async fn an_invitation_is_mailed_and_what_happened_can_be_looked_up_also_after_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payload_of_version_1_in_the_database_is_run_by_this_build() {
+    let mut place = Place::start(Setup::default()).await;
+    let account = Account::sign_up(&place.product.api(), "Acme").await;
+    let (organization, project) = (account.organization_id.as_str(), account.project_id.as_str());
+    // GIVEN a row that an older build left: it listed the records one by one.
+    place.product.terminate().await;
+    let payload = json!({
+        "organization_id": organization, "project_id": project, "batch": "records/1",
+        "record_ids": ["0192f0c1-7a3b-7c4d-8e5f-0123456789ab", "0192f0c1-7a3b-7c4d-8e5f-0123456789ac"],
+    });
+    let row = format!(
+        "SELECT aftercommit.write_event('RecordsIngested', '{organization}', '{project}', 'project', '{project}', \
+         '{payload}', 1)"
+    );
+    place.connection().await.execute(AssertSqlSafe(row)).await.unwrap();
+    // WHEN this build starts, THEN what follows from the event is done.
+    place.product.start_again().await;
+    eventually("its task has ended", AFTER_A_KILL, async || {
+        let tasks = place.product.cli_json(&["tasks", "list", "--topic", "projects"]).await;
+        let tasks = tasks["tasks"].as_array().unwrap().clone();
+        let of_it = tasks.iter().find(|task| task["task"] == "check-first-record")?;
+        (of_it["state"] == "completed").then_some(())
+    })
+    .await;
+    let letters = place.product.cli_json(&["dead-letters", "list"]).await;
+    assert_eq!(letters["dead_letters"], json!([]));
+    let events = place
+        .product
+        .cli_json(&["events", "list", "--name", "RecordsIngested"])
+        .await;
+    let logged = &events["events"][0]["event"];
+    assert_eq!(
+        (&logged["schemaversion"], &logged["data"]),
+        (&json!(1), &payload),
+        "kept as it was written"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_written_in_sql_reaches_its_handler_and_a_bad_one_fails_or_is_set_aside_with_the_reason() {
     let place = Place::start(Setup::default()).await;
     let account = Account::sign_up(&place.product.api(), "Acme").await;

@@ -69,7 +69,10 @@ async fn a_running_handler_may_finish_while_ready_is_off() {
     assert!(server.wait_for_visits(SmtpStage::Message, 1).await);
     product.signal_to_stop();
     let ready = not_ready(&product).await;
-    assert_eq!(ready["causes"], serde_json::json!(["stopping"]));
+    assert_eq!(
+        ready["causes"],
+        serde_json::json!(["stopping: no new work is taken; it ends by itself"])
+    );
     let health = product.api().get("/health").await;
     assert_eq!(health.status, 200, "a process that stops is not dead");
     // The handler's own deadline ends what hangs; the attempt counts.

@@ -6,7 +6,7 @@ use aftercommit::domain::events::DispatchTarget;
 use aftercommit::domain::ids::MessageId;
 use clap::{Args, Subcommand};
 
-use super::{Limit, Output, Show};
+use super::{Limit, Output, SHOW_EXAMPLES, ShowInTree};
 use crate::payload::PayloadSource;
 use crate::time_arguments::Since;
 
@@ -27,8 +27,9 @@ Examples:
   aftercommit events list --name InvitationEmailRequested --since 1h
   aftercommit events list --since 2026-11-23T10:00:00Z --json")]
     List(ListEvents),
-    /// Print one published event.
-    Show(Show),
+    /// Print one published event, or everything that belongs together.
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show(ShowInTree),
     /// Publish again what follows from published events: new tasks, which nobody takes for those that are done.
     #[command(after_help = "\
 Events that happened after the replay began are no part of it. The same replay asked for twice under its --replay-id

@@ -8,9 +8,9 @@ use aftercommit::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::rendered;
+use super::{rendered, tree};
 use crate::admin_client::{AdminClient, Answer};
-use crate::cli::{EmitEvent, Events, ListEvents};
+use crate::cli::{EmitEvent, Events, ListEvents, TreeId};
 use crate::command_error::CommandError;
 use crate::commands::{goes_on, program, shown, with_client};
 use crate::indented_json::indented;
@@ -27,13 +27,16 @@ pub(crate) async fn execute(command: Events) -> Result<String, CommandError> {
         }
         Events::Replay(arguments) => replay::execute(arguments).await,
         Events::List(arguments) => with_client(async |client| list(client, arguments).await).await,
-        Events::Show(arguments) => {
-            with_client(async |client| {
-                let answer = client.get(&format!("/events/{}", arguments.id), &[]).await?;
-                rendered(&answer, arguments.output, describe)
-            })
-            .await
-        }
+        Events::Show(arguments) => match arguments.message_id().map_err(CommandError::Usage)? {
+            TreeId::Tree(id) => tree::show(id, arguments.output).await,
+            TreeId::One(id) => {
+                with_client(async |client| {
+                    let answer = client.get(&format!("/events/{id}"), &[]).await?;
+                    rendered(&answer, arguments.output, describe)
+                })
+                .await
+            }
+        },
     }
 }
 
@@ -60,9 +63,7 @@ async fn emit(client: &AdminClient, arguments: EmitEvent, payload: &RawValue) ->
         let Emitted { event_id } = answer.read()?;
         let program = program();
         Ok(if client.is_process_running() {
-            format!(
-                "{event_id}\n\nIt is in the outbox. See it published, and what followed:\n  {program} events show {event_id}\n  {program} tasks list --limit 5\n"
-            )
+            format!("{event_id}\n\nIt is in the outbox. See what follows:\n  {program} events show --tree {event_id}\n")
         } else {
             format!("{event_id}\n\nIt is in the outbox. {}", goes_on(client))
         })

@@ -3,6 +3,7 @@
 mod bulk;
 mod config;
 mod dead_letters;
+mod demo;
 mod doctor;
 mod events;
 mod migrate;
@@ -11,6 +12,7 @@ mod routes;
 mod run;
 mod tasks;
 mod topics;
+mod tree;
 
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
@@ -26,6 +28,11 @@ use crate::command_error::CommandError;
 pub(crate) async fn execute(cli: Cli) -> ExitCode {
     let result = match cli.command.unwrap_or(Command::Run) {
         Command::Run => return Box::pin(run::run()).await,
+        Command::Demo(arguments) => {
+            return Box::pin(demo::execute(arguments))
+                .await
+                .unwrap_or_else(|error| error.report());
+        }
         Command::Doctor(output) => {
             return Box::pin(doctor::execute(output))
                 .await

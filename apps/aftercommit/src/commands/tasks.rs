@@ -6,9 +6,9 @@ use aftercommit::domain::tasks::{TaskDetails, TaskState, TaskSummary};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::rendered;
+use super::{rendered, tree};
 use crate::admin_client::{AdminClient, Answer};
-use crate::cli::{ListTasks, PublishTask, Tasks};
+use crate::cli::{ListTasks, PublishTask, Tasks, TreeId};
 use crate::command_error::CommandError;
 use crate::commands::{goes_on, program, shown, with_client};
 use crate::indented_json::indented;
@@ -23,13 +23,16 @@ pub(crate) async fn execute(command: Tasks) -> Result<String, CommandError> {
             with_client(async |client| publish(client, arguments, &payload).await).await
         }
         Tasks::List(arguments) => with_client(async |client| list(client, arguments).await).await,
-        Tasks::Show(arguments) => {
-            with_client(async |client| {
-                let answer = client.get(&format!("/tasks/{}", arguments.id), &[]).await?;
-                rendered(&answer, arguments.output, describe)
-            })
-            .await
-        }
+        Tasks::Show(arguments) => match arguments.message_id().map_err(CommandError::Usage)? {
+            TreeId::Tree(id) => tree::show(id, arguments.output).await,
+            TreeId::One(id) => {
+                with_client(async |client| {
+                    let answer = client.get(&format!("/tasks/{id}"), &[]).await?;
+                    rendered(&answer, arguments.output, describe)
+                })
+                .await
+            }
+        },
     }
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::{Cause, Tenant};
 use aftercommit_domain::events::OutboxStats;
-use aftercommit_domain::tasks::TopicDepth;
+use aftercommit_domain::tasks::{DeadLetterFilter, TopicDepth};
+use aftercommit_domain::time::{Timestamp, before};
 use aftercommit_runtime::LoopReport;
 use axum::Json;
 use axum::extract::State;
@@ -14,10 +15,13 @@ use serde::Serialize;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
+use crate::http::readiness::{DeadLately, Found, RECENT, Readiness, judge};
 use crate::kit::Operations;
 
 /// The longest a store may take to answer before it counts as away.
 const STORE_DEADLINE: Duration = Duration::from_secs(2);
+/// The most dead letters that are looked at for one answer.
+const DEAD_LETTERS: u32 = 20;
 
 #[derive(Serialize)]
 pub(super) struct HealthAnswer {
@@ -36,7 +40,10 @@ pub(super) async fn health(State(operations): State<Operations>) -> Json<HealthA
 #[derive(Serialize)]
 pub(super) struct ReadyAnswer {
     ready: bool,
+    /// Why it is not, one line each.
     causes: Vec<String>,
+    /// What should be looked at all the same.
+    details: Vec<String>,
     outbox: Option<OutboxStats>,
     topics: Vec<TopicDepth>,
     topics_without_owner: Vec<String>,
@@ -44,26 +51,42 @@ pub(super) struct ReadyAnswer {
 
 /// 200 when every loop does its work and the store answers; 503 with the causes otherwise.
 pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, Json<ReadyAnswer>) {
-    let mut causes = operations.kit.health().causes();
-    let Depths { outbox, topics } = look(&operations, &mut causes).await;
-    // Reading may work where writing does not: an empty unit of work takes its turn and is dropped.
-    let begun = timeout(STORE_DEADLINE, operations.kit.begin(&Tenant::System, &Cause::root())).await;
-    drop(answered("database, writing", begun, &mut causes));
+    let (depths, writing, dead) = tokio::join!(look(&operations), try_to_write(&operations), dead_lately(&operations));
+    let works = operations.works_on_the_queue;
+    let has_broker = operations.kit.inner.providers.broker.is_some();
     // A process that only stores what it is asked for goes on without the broker.
-    if let Some(broker) = &operations.kit.inner.providers.broker
-        && operations.works_on_the_queue
-    {
-        causes.extend(broker.trouble());
-    }
-    let topics_without_owner = topics
+    let broker = operations
+        .kit
+        .broker()
+        .filter(|_| works)
+        .and_then(|broker| broker.trouble());
+    let queue = depths.topics.as_ref().err().filter(|_| works || !has_broker).cloned();
+    let outbox = depths.outbox.as_ref().ok().cloned();
+    let topics = depths.topics.unwrap_or_default();
+    let without_owner: Vec<(String, u64)> = topics
         .iter()
         .filter(|depth| depth.available > 0)
         .filter(|depth| match depth.consumers {
             Some(consumers) => consumers == 0,
             None => !operations.owns(&depth.topic),
         })
-        .map(|depth| depth.topic.to_string())
+        .map(|depth| (depth.topic.to_string(), depth.available))
         .collect();
+    let topics_without_owner = without_owner.iter().map(|(topic, _)| topic.clone()).collect();
+    let health = operations.kit.health();
+    let found = Found {
+        now: operations.kit.clock().now(),
+        is_stopping: health.is_stopping(),
+        loops: health.reports(),
+        outbox: depths.outbox,
+        relay: operations.relays.then(|| operations.kit.settings().relay.max_lag),
+        queue,
+        writing,
+        broker,
+        without_owner,
+        dead,
+    };
+    let Readiness { causes, details } = judge(found, &operations.seen_since);
     let ready = causes.is_empty();
     let status = if ready {
         StatusCode::OK
@@ -75,6 +98,7 @@ pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, 
         Json(ReadyAnswer {
             ready,
             causes,
+            details,
             outbox,
             topics,
             topics_without_owner,
@@ -82,61 +106,78 @@ pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, 
     )
 }
 
-/// Sets the gauges of what waits. A store that does not answer leaves them as they were; `/ready` says so.
-pub(super) async fn refresh_gauges(operations: &Operations) {
-    look(operations, &mut Vec::new()).await;
+/// Reading may work where writing does not: an empty unit of work takes its turn and is dropped. Answers why it cannot.
+async fn try_to_write(operations: &Operations) -> Option<String> {
+    let begun = timeout(STORE_DEADLINE, operations.kit.begin(&Tenant::System, &Cause::root())).await;
+    answered(begun).err()
 }
 
-/// What waits in the stores.
+/// Nothing when they cannot be asked: that the database is away is told elsewhere.
+async fn dead_lately(operations: &Operations) -> DeadLately {
+    let filter = DeadLetterFilter {
+        limit: Some(DEAD_LETTERS),
+        ..DeadLetterFilter::default()
+    };
+    let asked = timeout(STORE_DEADLINE, operations.dead_letters().list(&filter)).await;
+    let since = before(operations.kit.clock().now(), RECENT);
+    let mut letters = answered(asked).unwrap_or_default();
+    letters.retain(|letter| letter.died_at >= since);
+    DeadLately {
+        count: letters.len(),
+        is_more: letters.len() >= usize::try_from(DEAD_LETTERS).unwrap_or(usize::MAX),
+        newest: letters.first().map(|letter| {
+            (
+                letter.died_at,
+                letter.topic.to_string(),
+                letter.failure.code.to_string(),
+            )
+        }),
+    }
+}
+
+/// Sets the gauges of what waits. A store that does not answer leaves them as they were; `/ready` says so.
+pub(super) async fn refresh_gauges(operations: &Operations) {
+    look(operations).await;
+}
+
+/// What waits in the stores, or why they cannot be asked.
 struct Depths {
-    outbox: Option<OutboxStats>,
-    topics: Vec<TopicDepth>,
+    outbox: Result<OutboxStats, String>,
+    topics: Result<Vec<TopicDepth>, String>,
 }
 
 /// Asks the stores, and sets the gauges on the way.
-async fn look(operations: &Operations, causes: &mut Vec<String>) -> Depths {
+async fn look(operations: &Operations) -> Depths {
     let (outbox, topics) = tokio::join!(
         timeout(STORE_DEADLINE, operations.outbox().stats()),
         timeout(STORE_DEADLINE, operations.inspector().depths()),
     );
-    let outbox = answered("database", outbox, causes);
-    if let Some(stats) = &outbox {
-        set_outbox_gauges(stats);
+    let (outbox, topics) = (answered(outbox), answered(topics));
+    if let Ok(stats) = &outbox {
+        set_outbox_gauges(stats, operations.kit.clock().now());
     }
-    let mut of_queue = Vec::new();
-    let topics = answered("queue", topics, &mut of_queue);
-    // A process that only stores what it is asked for goes on without a broker.
-    if operations.works_on_the_queue || operations.kit.inner.providers.broker.is_none() {
-        causes.extend(of_queue);
-    }
-    if let Some(topics) = &topics {
+    if let Ok(topics) = &topics {
         set_topic_gauges(operations, topics);
     }
-    Depths {
-        outbox,
-        topics: topics.unwrap_or_default(),
-    }
+    Depths { outbox, topics }
 }
 
-fn answered<T, E: std::fmt::Display>(
-    store: &str,
-    answer: Result<Result<T, E>, Elapsed>,
-    causes: &mut Vec<String>,
-) -> Option<T> {
+fn answered<T, E: std::fmt::Display>(answer: Result<Result<T, E>, Elapsed>) -> Result<T, String> {
     match answer {
-        Ok(Ok(answer)) => Some(answer),
-        Ok(Err(error)) => {
-            causes.push(format!("{store}: {error}"));
-            None
-        }
-        Err(_) => {
-            causes.push(format!("{store}: no answer within {} s", STORE_DEADLINE.as_secs()));
-            None
-        }
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", STORE_DEADLINE.as_secs())),
     }
 }
 
-fn set_outbox_gauges(stats: &OutboxStats) {
+fn set_outbox_gauges(stats: &OutboxStats, now: Timestamp) {
+    let age = stats.oldest.map_or(0.0, |oldest| {
+        now.signed_duration_since(oldest)
+            .to_std()
+            .unwrap_or_default()
+            .as_secs_f64()
+    });
+    gauge!("aftercommit_outbox_age_seconds").set(age);
     for (state, count) in [
         ("waiting", stats.waiting),
         ("claimed", stats.claimed),

@@ -1,9 +1,11 @@
 //! What every process answers over HTTP: health, readiness, metrics, and the operators' `/admin/v1`.
 
 mod admin;
+mod cause;
 pub(crate) mod connections;
 mod health;
 mod problem;
+pub(crate) mod readiness;
 
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use aftercommit_domain::failure::{Classified, ErrorClass};
+use aftercommit_domain::failure::{Classified, ErrorClass, bounded_text};
 
 /// A problem document: `application/problem+json` with `code`, `title`, `status`, `detail`.
 #[derive(Debug, Clone, Serialize)]
@@ -22,14 +22,15 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with this status.
+    /// A problem with this status. Of the detail 8 KiB are kept, without control characters.
     pub fn new(status: StatusCode, code: impl Into<String>, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
         Self {
             code: code.into(),
             title,
             status: status.as_u16(),
-            detail: detail.into(),
+            // It may repeat what was sent.
+            detail: bounded_text(&detail.into()),
         }
     }
 

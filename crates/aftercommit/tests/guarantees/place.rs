@@ -21,7 +21,7 @@ use crate::application::{CANARY, Handlers, Ran, application};
 
 pub(crate) const TOKEN: &str = "a-token-of-this-test";
 /// Longer than anything takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Place {
     directory: Arc<TempDir>,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use aftercommit::domain::contract::{Cause, Json, Limits, TaskEnvelope, Tenant};
 use aftercommit::domain::failure::{ErrorClass, Failure};
 use serde_json::json;
 
-use crate::place::Place;
+use crate::place::{PATIENCE, Place};
 
 #[tokio::test]
 async fn a_process_whose_loops_work_is_ready() {
@@ -58,7 +59,10 @@ async fn a_process_that_stops_is_not_ready() {
     let place = Place::new().open().await;
     place.kit().health().set_stopping();
     let not_ready = place.api.get("/ready").await.json(503);
-    assert_eq!(not_ready["causes"], json!(["stopping"]));
+    assert_eq!(
+        not_ready["causes"],
+        json!(["stopping: no new work is taken; it ends by itself"])
+    );
     place.close().await;
 }
 
@@ -112,8 +116,97 @@ async fn metrics_count_what_ran_and_their_labels_name_nothing_but_what_was_decla
             );
         }
     }
-    let known = ["kind", "le", "outcome", "state", "task", "topic"].map(str::to_owned);
+    let known = ["kind", "le", "outcome", "state", "task", "topic", "what"].map(str::to_owned);
     assert!(labels.is_subset(&known.into()), "{labels:?}");
     drop(metrics);
     opened.close().await;
+}
+
+/// The names in the guide's table, without those that only a broker has.
+fn documented_metrics() -> BTreeSet<String> {
+    let guide = include_str!("../../../../docs/guides/operate.md");
+    let (_, table) = guide.split_once("<!-- metrics -->").unwrap();
+    let rows = table
+        .lines()
+        .filter(|line| line.starts_with("| `") && !line.contains("RabbitMQ only"));
+    rows.filter_map(|row| row.split('`').nth(1))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[tokio::test]
+async fn every_metric_is_in_the_guide_and_every_one_of_the_guide_is_there() {
+    let place = Place::new().open().await;
+    place.api.emit(7).await;
+    let mut running = place.start();
+    running.ran().await;
+    let text = running.api.get("/metrics").await.text;
+    let names = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().next().filter(|word| *word != "#"));
+    let shown: BTreeSet<String> = names
+        .map(|line| line.split('{').next().unwrap_or_default())
+        .map(|name| {
+            ["_bucket", "_sum", "_count"]
+                .iter()
+                .fold(name, |name, end| name.strip_suffix(end).unwrap_or(name))
+        })
+        .filter(|name| name.starts_with("aftercommit_"))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(shown, documented_metrics());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_name_that_a_message_brings_becomes_no_label() {
+    let place = Place::new().open().await;
+    let kit = place.kit().clone();
+    let known = place.api.emit(7).await;
+    let mut running = place.start();
+    running.ran().await;
+    let stranger = |topic: &str| TaskEnvelope {
+        id: kit.envelopes().new_id(),
+        topic: topic.parse().unwrap(),
+        task: "hostile-name".parse().unwrap(),
+        version: 1,
+        tenant: Tenant::System,
+        attempt: 1,
+        enqueued_at: kit.envelopes().now(),
+        first_enqueued_at: kit.envelopes().now(),
+        not_before: None,
+        deadline: None,
+        order_key: None,
+        cause: Cause::root(),
+        payload: Json::parse("{}", &Limits::default()).unwrap(),
+    };
+    let tasks = ["receipts", "hostile-topic"].map(stranger);
+    let dead = tasks[0].id;
+    for published in kit.queue_publisher().publish(tasks.to_vec()).await {
+        published.unwrap();
+    }
+    let looking = async {
+        while running.api.get(&format!("/admin/v1/dead-letters/{dead}")).await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.unwrap();
+    let text = running.api.get("/metrics").await.text;
+    let unknown = "aftercommit_tasks_total{topic=\"receipts\",task=\"unknown\",outcome=\"dead\"} ";
+    assert!(
+        text.contains(unknown) && !text.contains(&format!("{unknown}0")),
+        "{text}"
+    );
+    assert!(!text.contains("hostile") && !text.contains(&known), "{text}");
+    let ready = running.api.get("/ready").await.json(200);
+    let details = ready["details"].to_string();
+    assert!(
+        details.contains("topic hostile-topic: nobody takes its 1 tasks; since "),
+        "{details}"
+    );
+    assert!(
+        details.contains("dead letters: 1 in the last 15 min, the newest of receipts: "),
+        "{details}"
+    );
+    running.stop().await;
 }

@@ -37,7 +37,8 @@ impl Cause {
         Self {
             correlation: Some(self.correlation.clone().unwrap_or_else(|| CorrelationId::from(id))),
             causation: Some(id),
-            trace: self.trace.clone(),
+            // One trace for everything a message without any leads to.
+            trace: Some(self.trace.clone().unwrap_or_else(|| TraceContext::of_message(id))),
         }
     }
 }
@@ -144,6 +145,19 @@ impl TraceContext {
         }
     }
 
+    /// The trace that begins with a message: named by its id, so that whoever sees it again names the same one.
+    pub fn of_message(id: MessageId) -> Self {
+        let trace = id.uuid().simple().to_string();
+        let span = trace
+            .get(16..)
+            .filter(|span| span.bytes().any(|b| b != b'0'))
+            .unwrap_or("0000000000000001");
+        Self {
+            parent: format!("00-{trace}-{span}-01").into(),
+            state: None,
+        }
+    }
+
     /// The `traceparent` header.
     pub fn traceparent(&self) -> &str {
         &self.parent
@@ -192,5 +206,17 @@ mod tests {
         let next = MessageId::from(uuid::Uuid::from_u128(6));
         let after = cause.of_message(next);
         assert_eq!((after.correlation, after.causation), (cause.correlation, Some(next)));
+    }
+
+    #[test]
+    fn a_message_without_a_trace_begins_one_that_all_that_follows_is_part_of() {
+        let id = MessageId::from(uuid::Uuid::from_u128(5));
+        let cause = Cause::root().of_message(id);
+        let trace = cause.trace.clone().unwrap();
+        assert_eq!(trace, TraceContext::of_message(id));
+        assert_eq!(TraceContext::parse(trace.traceparent(), None).as_ref(), Ok(&trace));
+        let next = MessageId::from(uuid::Uuid::from_u128(6 << 64));
+        assert_eq!(cause.of_message(next).trace, Some(trace));
+        assert!(TraceContext::parse(TraceContext::of_message(next).traceparent(), None).is_ok());
     }
 }

@@ -6,11 +6,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::contract::sealed::{reading_clear, reading_either, with_scope};
+use crate::contract::unambiguous;
 use crate::contract::{
     DecodeError, InvalidJson, InvalidName, Json, Limits, Scope, SealContext, SealError, Sealer, Tenant,
 };
 use crate::failure::{Classified, ErrorClass};
 use crate::ids::MessageId;
+use crate::tasks::DelayOutOfRange;
 
 /// What every event, task and workflow input is. Derived; not written by hand.
 pub trait Contract: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -81,6 +83,14 @@ pub enum EncodeError {
         /// The reason.
         reason: String,
     },
+    /// Its time is out of bounds.
+    #[error("{contract}: {source}")]
+    Time {
+        /// The contract.
+        contract: String,
+        /// The reason.
+        source: DelayOutOfRange,
+    },
     /// A name or key in it is out of bounds.
     #[error("{contract}: {source}")]
     Name {
@@ -94,7 +104,9 @@ pub enum EncodeError {
 impl Classified for EncodeError {
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Json { .. } | Self::Seal { .. } | Self::Serialise { .. } | Self::Name { .. } => ErrorClass::Permanent,
+            Self::Json { .. } | Self::Seal { .. } | Self::Serialise { .. } | Self::Time { .. } | Self::Name { .. } => {
+                ErrorClass::Permanent
+            }
         }
     }
 
@@ -103,6 +115,7 @@ impl Classified for EncodeError {
             Self::Json { source, .. } => source.code(),
             Self::Seal { source, .. } => source.code(),
             Self::Serialise { .. } => "payload.unserialisable",
+            Self::Time { .. } => "delay.out_of_range",
             Self::Name { .. } => "name.invalid",
         }
     }
@@ -150,6 +163,7 @@ impl Codec {
 
     /// The contract in a person's own input, in which secrets stand in clear; never in what came from a store.
     pub fn read_input<C: Contract>(&self, input: &Json) -> Result<C, DecodeError> {
+        check_object::<C>(input)?;
         reading_clear(|| serde_json::from_str(input.as_str()))
             .map_err(|error| payload_error::<C>(error.to_string(), "payload.malformed"))
     }
@@ -187,10 +201,11 @@ impl Codec {
         check_scope::<C>(tenant)?;
         payload.check(&self.limits).map_err(|error| match error {
             InvalidJson::Limit(limit) => DecodeError::Limit(limit),
-            InvalidJson::Malformed { .. } | InvalidJson::Nul { .. } => {
+            InvalidJson::Malformed { .. } | InvalidJson::HalfCharacter { .. } | InvalidJson::Nul { .. } => {
                 payload_error::<C>(error.to_string(), error.code())
             }
         })?;
+        check_object::<C>(payload)?;
         let context = SealContext {
             tenant: tenant.clone(),
             contract: C::contract_name(),
@@ -256,6 +271,14 @@ fn payload_error<C: Contract>(reason: String, code: &'static str) -> DecodeError
     }
 }
 
+/// A list would be read as the fields in their order, whatever they are called.
+fn check_object<C: Contract>(payload: &Json) -> Result<(), DecodeError> {
+    if payload.as_str().trim_start().starts_with('[') {
+        return Err(payload_error::<C>("it is no object".into(), "payload.malformed"));
+    }
+    Ok(())
+}
+
 fn check_scope<C: Contract>(tenant: &Tenant) -> Result<(), DecodeError> {
     if tenant.scope() == C::SCOPE {
         return Ok(());
@@ -289,9 +312,8 @@ fn upcast<C: Contract>(payload: &Json, version: u16) -> Result<Option<serde_json
     if version > C::VERSION {
         return Err(refused("it is newer than this build; deploy the reader first".into()));
     }
-    let mut value: serde_json::Value = payload
-        .to()
-        .map_err(|error| payload_error::<C>(error.to_string(), "payload.malformed"))?;
+    let mut value = unambiguous::read(payload.as_str())
+        .map_err(|error| payload_error::<C>(without_values(&error), "payload.malformed"))?;
     for from in version..C::VERSION {
         value = C::upcast(from, value).map_err(|error| refused(error.to_string()))?;
     }

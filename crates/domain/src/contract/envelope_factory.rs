@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::contract::{Cause, Codec, EncodeError, EventEnvelope, InvalidName, OrderKey, TaskEnvelope};
+use crate::contract::{Cause, Codec, EncodeError, EventEnvelope, InvalidName, OrderKey, TaskEnvelope, TraceContext};
 use crate::events::DomainEvent;
 use crate::ids::{Ids, MessageId};
 use crate::tasks::{Task, TaskOptions};
-use crate::time::{self, Clock, Timestamp};
+use crate::time::{Clock, Timestamp};
 
 /// Makes envelopes from typed contracts.
 #[derive(Clone)]
@@ -77,6 +77,10 @@ impl EnvelopeFactory {
         cause: &Cause,
     ) -> Result<TaskEnvelope, EncodeError> {
         let now = self.clock.now();
+        let not_before = options.not_before(now).map_err(|source| EncodeError::Time {
+            contract: T::contract_name(),
+            source,
+        })?;
         Ok(TaskEnvelope {
             id,
             topic: T::TOPIC,
@@ -86,9 +90,7 @@ impl EnvelopeFactory {
             attempt: 1,
             enqueued_at: now,
             first_enqueued_at: now,
-            not_before: options
-                .run_at
-                .or_else(|| options.delay.map(|delay| time::after(now, delay))),
+            not_before,
             deadline: options.deadline,
             order_key: options.order_key.clone().or_else(|| task.order_key()),
             cause: rooted(cause, id),
@@ -113,9 +115,10 @@ impl EnvelopeFactory {
     }
 }
 
-/// The root of a tree names it.
+/// The root of a tree names it, and its trace.
 fn rooted(cause: &Cause, id: MessageId) -> Cause {
     let mut cause = cause.clone();
     cause.correlation.get_or_insert_with(|| id.into());
+    cause.trace.get_or_insert_with(|| TraceContext::of_message(id));
     cause
 }

@@ -29,6 +29,12 @@ pub enum InvalidJson {
         /// The byte.
         offset: usize,
     },
+    /// One half of a character outside the basic plane (`\ud83d`), which no database and no strict reader takes.
+    #[error("the JSON holds half a character at byte {offset}")]
+    HalfCharacter {
+        /// The byte.
+        offset: usize,
+    },
     /// Too big, too deep or too many values.
     #[error(transparent)]
     Limit(#[from] LimitExceeded),
@@ -38,7 +44,7 @@ impl InvalidJson {
     /// The stable code.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Malformed { .. } => "payload.malformed",
+            Self::Malformed { .. } | Self::HalfCharacter { .. } => "payload.malformed",
             Self::Nul { .. } => "payload.nul",
             Self::Limit(limit) => limit.code(),
         }
@@ -70,6 +76,17 @@ impl Json {
     /// Checks what came as part of an envelope.
     pub(crate) fn check(&self, limits: &Limits) -> Result<(), InvalidJson> {
         check_shape(self.as_str().as_bytes(), limits)
+    }
+
+    /// Refuses what is over `limits`. What else is wrong with it is for its reader to say.
+    pub(crate) fn check_limits(&self, limits: &Limits) -> Result<(), LimitExceeded> {
+        match self.check(limits) {
+            Err(InvalidJson::Limit(limit)) => Err(limit),
+            Ok(())
+            | Err(InvalidJson::Malformed { .. } | InvalidJson::HalfCharacter { .. } | InvalidJson::Nul { .. }) => {
+                Ok(())
+            }
+        }
     }
 
     /// The text.
@@ -150,16 +167,26 @@ fn end_of_string(text: &[u8], start: usize) -> Result<usize, InvalidJson> {
     while let Some(&byte) = text.get(at) {
         match byte {
             b'"' => return Ok(at),
-            b'\\' => {
-                if text.get(at + 1..at + 6) == Some(b"u0000") {
-                    return Err(InvalidJson::Nul { offset: at });
-                }
-                at += 2;
-            }
+            b'\\' => match escaped_unit(text, at) {
+                Some(0) => return Err(InvalidJson::Nul { offset: at }),
+                Some(0xd800..=0xdbff) if matches!(escaped_unit(text, at + 6), Some(0xdc00..=0xdfff)) => at += 12,
+                Some(0xd800..=0xdfff) => return Err(InvalidJson::HalfCharacter { offset: at }),
+                Some(_) | None => at += 2,
+            },
             _ => at += 1,
         }
     }
     Ok(text.len())
+}
+
+/// The UTF-16 unit of `\uXXXX` at this position, if that is what stands there.
+fn escaped_unit(text: &[u8], at: usize) -> Option<u16> {
+    let digits = text.get(at..at + 6)?.strip_prefix(b"\\u")?;
+    // A sign would be read as one.
+    let digits = std::str::from_utf8(digits)
+        .ok()
+        .filter(|digits| !digits.starts_with('+'))?;
+    u16::from_str_radix(digits, 16).ok()
 }
 
 #[cfg(test)]
@@ -183,6 +210,17 @@ mod tests {
     fn what_a_database_cannot_store_is_refused() {
         assert_eq!(code(r#"{"a":"\u0000"}"#), "payload.nul");
         assert_eq!(code(r#"{"a":"\\u0000"}"#), "ok");
+        for half in [
+            r"\ud83d",
+            r"\ude42",
+            r"\ud83d\u0041",
+            r"\ud83dx",
+            r"\ude42\ud83d",
+            r"\uD83D\\ude42",
+        ] {
+            assert_eq!(code(&format!("{{\"a\":\"{half}\"}}")), "payload.malformed", "{half}");
+        }
+        assert_eq!(code(r#"{"\ud83d\ude42":"\uD83D\uDE42\\ud83d"}"#), "ok");
         for malformed in ["", "{", "nan", "NaN", "{}{}", "\u{feff}{}", r#"{"a":01}"#, "\"a"] {
             assert_eq!(code(malformed), "payload.malformed", "{malformed:?}");
         }

@@ -1,4 +1,5 @@
-//! How big things may be: one table, checked at enqueue and again at relay and decode.
+//! How big things may be: one table, checked at enqueue and again at relay and decode, because a message may be somebody
+//! else's.
 
 /// How big things may be. Defaults are in the fields' docs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,30 @@ impl Default for Limits {
             json_depth: 64,
             json_nodes: 50_000,
         }
+    }
+}
+
+impl Limits {
+    /// The limits of a payload that is itself the envelope of an event: the event's own payload keeps the usual ones.
+    pub(crate) const fn of_carried_event(&self) -> Self {
+        Self {
+            payload_bytes: self.envelope_bytes,
+            json_depth: self.json_depth + 1,
+            // The envelope's own attributes are values too.
+            json_nodes: self.json_nodes + 32,
+            ..*self
+        }
+    }
+
+    /// Refuses an envelope of this many bytes when that is over the limit.
+    pub(crate) const fn check_envelope(&self, got: usize) -> Result<(), LimitExceeded> {
+        if got > self.envelope_bytes {
+            return Err(LimitExceeded::Envelope {
+                got,
+                limit: self.envelope_bytes,
+            });
+        }
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ mod payload;
 mod sealed;
 mod task_envelope;
 mod tenant;
+mod unambiguous;
 mod wire;
 
 pub use aftercommit_domain_macros::Payload;

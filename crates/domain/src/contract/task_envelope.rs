@@ -9,6 +9,7 @@ use crate::contract::{
     Cause, CorrelationId, DecodeError, Json, LimitExceeded, Limits, OrderKey, OrganizationId, ProjectId, TaskName,
     Tenant, TopicName,
 };
+use crate::events::{DISPATCH_TASK, DOMAIN_EVENTS_TOPIC};
 use crate::ids::MessageId;
 use crate::time::Timestamp;
 
@@ -61,16 +62,21 @@ impl TaskEnvelope {
         serde_json::to_string(&Wire::from(self)).unwrap_or_default()
     }
 
-    /// The JSON, if it is within `limits`.
+    /// The JSON, if it and its payload are within `limits`.
     pub fn encode_within(&self, limits: &Limits) -> Result<String, LimitExceeded> {
         let text = self.encode();
-        if text.len() > limits.envelope_bytes {
-            return Err(LimitExceeded::Envelope {
-                got: text.len(),
-                limit: limits.envelope_bytes,
-            });
-        }
+        limits.check_envelope(text.len())?;
+        self.payload.check_limits(&self.limits_of_payload(limits))?;
         Ok(text)
+    }
+
+    /// A task that carries an event has an envelope as its payload.
+    pub(crate) fn limits_of_payload(&self, limits: &Limits) -> Limits {
+        if self.topic == DOMAIN_EVENTS_TOPIC && self.task == DISPATCH_TASK {
+            limits.of_carried_event()
+        } else {
+            *limits
+        }
     }
 
     /// Reads the JSON within `limits`.

@@ -8,21 +8,36 @@ use chrono::Datelike;
 use serde::de::{DeserializeOwned, Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::contract::{DecodeError, LimitExceeded, Limits, OrganizationId, ProjectId, Tenant, TraceContext};
+use crate::contract::{DecodeError, Limits, OrganizationId, ProjectId, Tenant, TraceContext};
 use crate::ids::{InvalidId, MessageId};
 use crate::time::Timestamp;
 
 /// Reads an envelope's JSON within the envelope limit.
 pub(super) fn read<W: DeserializeOwned>(bytes: &[u8], limits: &Limits) -> Result<W, DecodeError> {
     let text = checked_text(bytes, limits)?;
+    if text.trim_start().starts_with('[') {
+        // It would be read as the fields in their order.
+        return Err(DecodeError::Malformed {
+            line: 1,
+            column: 1,
+            reason: "an envelope is an object".into(),
+        });
+    }
     serde_json::from_str(text).map_err(|error| match duplicate_key(text) {
         Some(key) => DecodeError::DuplicateKey { key },
         None => DecodeError::Malformed {
             line: error.line(),
             column: error.column(),
-            reason: error.to_string(),
+            reason: without_place(&error),
         },
     })
+}
+
+/// What is wrong, without the place, which is told apart.
+fn without_place(error: &serde_json::Error) -> String {
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let text = error.to_string();
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
 /// The bytes as text within the envelope limit.
@@ -30,13 +45,7 @@ fn checked_text<'a>(bytes: &'a [u8], limits: &Limits) -> Result<&'a str, DecodeE
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
-    if bytes.len() > limits.envelope_bytes {
-        return Err(LimitExceeded::Envelope {
-            got: bytes.len(),
-            limit: limits.envelope_bytes,
-        }
-        .into());
-    }
+    limits.check_envelope(bytes.len())?;
     std::str::from_utf8(bytes).map_err(|error| DecodeError::Encoding {
         offset: error.valid_up_to(),
     })

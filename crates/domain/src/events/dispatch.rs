@@ -11,7 +11,7 @@ use crate::contract::{
 };
 use crate::ids::MessageId;
 use crate::tasks::{Task, TaskOptions};
-use crate::time::Timestamp;
+use crate::time::{self, Timestamp};
 
 /// One thing that follows from one event.
 pub struct Dispatch {
@@ -32,6 +32,12 @@ impl Dispatch {
     /// Whether the rest goes on without it when it cannot be published at the first try.
     pub const fn is_best_effort(&self) -> bool {
         self.is_best_effort
+    }
+
+    /// When the task may run at the earliest, if it is put on its topic at `enqueued_at`.
+    pub fn not_before(&self, enqueued_at: Timestamp) -> Option<Timestamp> {
+        let delayed = || self.options.delay.map(|delay| time::after(enqueued_at, delay));
+        self.options.run_at.or_else(delayed)
     }
 
     /// Its envelope, sealed anew for this id.

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{
-    Cause, DecodeError, EncodeError, EnvelopeFactory, EventEnvelope, Limits, TaskEnvelope, Tenant, TenantMismatch,
+    Cause, DecodeError, EncodeError, EnvelopeFactory, EventEnvelope, InvalidJson, Limits, TaskEnvelope, Tenant,
+    TenantMismatch,
 };
 use crate::events::DomainEvent;
 use crate::failure::{Classified, ErrorClass, Failure};
@@ -319,12 +320,10 @@ impl OutboxMessage {
             Self::Event(event) => ("event", event.encode()),
             Self::Task(task) => ("task", task.encode()),
         };
-        if body.len() > limits.envelope_bytes {
-            return Err(crate::contract::LimitExceeded::Envelope {
-                got: body.len(),
-                limit: limits.envelope_bytes,
-            }
-            .into());
+        limits.check_envelope(body.len())?;
+        match self {
+            Self::Event(event) => event.payload.check_limits(limits)?,
+            Self::Task(task) => task.payload.check_limits(&task.limits_of_payload(limits))?,
         }
         Ok(RawOutboxMessage {
             kind: kind.into(),
@@ -341,6 +340,25 @@ impl OutboxMessage {
                 contract: format!("outbox kind {other}"),
             }),
         }
+    }
+
+    /// Refuses a message whose payload no reader would take: over `limits`, or with what a database cannot store. What is
+    /// read may be somebody else's, who keeps no limits.
+    pub fn check_payload(&self, limits: &Limits) -> Result<(), DecodeError> {
+        let checked = match self {
+            Self::Event(event) => event.payload.check(limits),
+            Self::Task(task) => task.payload.check(&task.limits_of_payload(limits)),
+        };
+        checked.map_err(|error| match error {
+            InvalidJson::Limit(limit) => limit.into(),
+            InvalidJson::Malformed { .. } | InvalidJson::HalfCharacter { .. } | InvalidJson::Nul { .. } => {
+                DecodeError::Payload {
+                    contract: self.describe(),
+                    reason: error.to_string(),
+                    code: error.code(),
+                }
+            }
+        })
     }
 
     /// Its contract and id, for messages to people.

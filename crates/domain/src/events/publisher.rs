@@ -131,15 +131,11 @@ impl EventsPublisher for QueueEventsPublisher {
 /// The task that carries an event to the dispatcher: same id, same tenant, ordered by aggregate, CloudEvents inside.
 pub fn dispatch_envelope(event: &EventEnvelope, limits: &Limits) -> Result<TaskEnvelope, EncodeError> {
     let contract = || event.name.to_string();
-    // The envelope may be as large as an envelope may be; the payload limit was applied to the event's own payload.
-    let room = Limits {
-        payload_bytes: limits.envelope_bytes,
-        json_depth: limits.json_depth + 1,
-        // The envelope's own attributes are values too.
-        json_nodes: limits.json_nodes + 32,
-        ..*limits
-    };
-    let payload = Json::parse(event.encode(), &room).map_err(|source| EncodeError::Json {
+    event.payload.check_limits(limits).map_err(|limit| EncodeError::Json {
+        contract: contract(),
+        source: limit.into(),
+    })?;
+    let payload = Json::parse(event.encode(), &limits.of_carried_event()).map_err(|source| EncodeError::Json {
         contract: contract(),
         source,
     })?;

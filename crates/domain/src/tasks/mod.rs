@@ -9,6 +9,7 @@ mod history;
 mod inbox;
 mod inspection;
 mod outcome;
+mod patience;
 mod queue;
 mod retry;
 mod task;
@@ -28,9 +29,10 @@ pub use history::{EndedTask, HistoryError, TaskHistory};
 pub use inbox::{Inbox, InboxClaim, InboxError, InboxMaintenance, InboxMessage, PayloadDigest};
 pub use inspection::{InspectionError, TaskDetails, TaskFilter, TaskInspector, TaskState, TaskSummary, TopicDepth};
 pub use outcome::{AttemptEnd, Outcome, Reason, Stop, Verdict, settle};
+pub use patience::Patience;
 pub use queue::{
     ConsumeError, ConsumeOptions, Deliveries, Delivery, PublishError, Published, QueueCapabilities, QueueConsumer,
     QueueMaintenance, QueuePublisher, QueuePublisherExt, SettleError,
 };
 pub use retry::RetryPolicy;
-pub use task::{Task, TaskDescriptor, TaskOptions};
+pub use task::{DelayOutOfRange, LONGEST_DELAY, Task, TaskDescriptor, TaskOptions};

@@ -80,8 +80,15 @@ pub enum AttemptEnd {
     TimedOut(Duration),
     /// It panicked with this message.
     Panicked(String),
-    /// The bytes are no task a handler here knows.
+    /// The bytes are no task a handler here can read.
     Unreadable(Failure),
+    /// Nothing here knows it, or not in this version; a newer build may.
+    Unknown {
+        /// What is not known.
+        failure: Failure,
+        /// When to look again; `None` when nobody came who knows it.
+        again: Option<Duration>,
+    },
     /// Its deadline had passed before it started.
     Expired,
     /// A stop was asked for before it finished.
@@ -146,6 +153,15 @@ pub fn settle(end: AttemptEnd, attempt: u32, policy: &RetryPolicy, jitter: f64) 
                 after_failure(failure, None, attempt, policy, jitter)
             }
         },
+        AttemptEnd::Unknown { failure, again: None } => Verdict::DeadLetter(failure),
+        AttemptEnd::Unknown {
+            failure,
+            again: Some(after),
+        } => Verdict::Retry {
+            after,
+            counted: false,
+            failure: Some(failure),
+        },
         AttemptEnd::Expired => Verdict::Finish(Outcome::Skipped(Reason::new(
             "its deadline had passed before it started",
         ))),
@@ -186,6 +202,11 @@ mod tests {
             failure: Failure::new("x", class, "no"),
             retry_after: None,
         }))
+    }
+
+    fn unknown(again: Option<Duration>) -> AttemptEnd {
+        let failure = Failure::new("handler.unknown", ErrorClass::Permanent, "no");
+        AttemptEnd::Unknown { failure, again }
     }
 
     fn shape(end: AttemptEnd, attempt: u32) -> &'static str {
@@ -249,6 +270,8 @@ mod tests {
                 1,
                 "retry",
             ),
+            (unknown(Some(Duration::from_secs(15))), 9, "retry uncounted"),
+            (unknown(None), 1, "dead"),
             (AttemptEnd::Expired, 1, "skipped"),
             (AttemptEnd::Interrupted, 3, "given back"),
         ];

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::contract::{Contract, OrderKey, Scope, TaskName, TopicName};
 use crate::tasks::RetryPolicy;
-use crate::time::Timestamp;
+use crate::time::{self, Timestamp};
 
 /// The contract of a unit of work. Derived:
 ///
@@ -74,9 +74,9 @@ pub trait Task: Contract {
 /// How a task is published.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaskOptions {
-    /// Not to run before this long from now.
+    /// Not to run before this long from now: at most 100 years. Nothing at all is now.
     pub delay: Option<Duration>,
-    /// Not to run before this time; wins over `delay`.
+    /// Not to run before this time; wins over `delay`. From 1970 on, where what is past is now, to 100 years from now.
     pub run_at: Option<Timestamp>,
     /// A run after this time ends as skipped.
     pub deadline: Option<Timestamp>,
@@ -84,7 +84,28 @@ pub struct TaskOptions {
     pub order_key: Option<OrderKey>,
 }
 
+/// The longest a task may be put off: 100 years of 365 days.
+pub const LONGEST_DELAY: Duration = time::days(100 * 365);
+
+/// A task was to run at a time that nobody can mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is to run between 1970 and {} days from now", LONGEST_DELAY.as_secs() / 86_400)]
+pub struct DelayOutOfRange;
+
 impl TaskOptions {
+    /// Before when it is not to run, if that is said and anybody can mean it.
+    pub(crate) fn not_before(&self, now: Timestamp) -> Result<Option<Timestamp>, DelayOutOfRange> {
+        let not_before = match (self.run_at, self.delay) {
+            (Some(run_at), _) => run_at,
+            (None, Some(delay)) => time::after(now, delay),
+            (None, None) => return Ok(None),
+        };
+        if not_before < Timestamp::UNIX_EPOCH || not_before > time::after(now, LONGEST_DELAY) {
+            return Err(DelayOutOfRange);
+        }
+        Ok(Some(not_before))
+    }
+
     /// Not to run before this long from now.
     pub fn delayed(delay: Duration) -> Self {
         Self {

@@ -151,6 +151,21 @@ fn json_that_came_past_the_limits_is_refused_before_it_is_parsed() {
 }
 
 #[test]
+fn a_list_of_the_fields_in_their_order_is_no_payload() {
+    let event = invoice_paid();
+    let list = Json::parse(r#"["7", "8", 9]"#, &Limits::default()).unwrap();
+    let error = codec()
+        .decode::<InvoicePaid>(&list, 1, &event.tenant(), id(1))
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the payload of InvoicePaid is malformed: it is no object"
+    );
+    assert_eq!(error.code(), "payload.malformed");
+    assert!(codec().read_input::<InvoicePaid>(&list).is_err());
+}
+
+#[test]
 fn a_payload_that_is_not_the_contract_says_what_is_wrong() {
     let (codec, event) = (codec(), invoice_paid());
     let payload = codec.encode(&event, id(1)).unwrap();

@@ -1,7 +1,7 @@
 //! What is read: tolerant of what a newer or foreign writer does, with an exact answer to each bad input.
 
 use aftercommit_domain::contract::DecodeError;
-use aftercommit_domain::failure::Classified;
+use aftercommit_domain::failure::{Classified, Failure};
 use serde_json::{Value, json};
 
 use crate::{EVENT, EVENT_MINIMAL, TASK, TASK_MINIMAL, decode_event, decode_task};
@@ -84,7 +84,7 @@ fn broken_bodies(golden: &str) -> Vec<(&'static str, Vec<u8>, &'static str)> {
 }
 
 #[test]
-fn every_bad_event_gets_its_exact_code() {
+fn every_bad_event_gets_its_exact_code_and_words() {
     let set = |key: &str, value: Value| with(EVENT, key, &value);
     let mut cases = broken_bodies(EVENT);
     cases.extend([
@@ -147,13 +147,11 @@ fn every_bad_event_gets_its_exact_code() {
             "envelope.malformed",
         ),
     ]);
-    for (what, body, code) in cases {
-        assert_eq!(code_of(decode_event(&body)), code, "{what}");
-    }
+    insta::assert_snapshot!("bad_events", table(cases, |body| decode_event(body).map(drop)));
 }
 
 #[test]
-fn every_bad_task_gets_its_exact_code() {
+fn every_bad_task_gets_its_exact_code_and_words() {
     let set = |key: &str, value: Value| with(TASK, key, &value);
     let mut cases = broken_bodies(TASK);
     cases.extend([
@@ -198,9 +196,26 @@ fn every_bad_task_gets_its_exact_code() {
             "envelope.malformed",
         ),
     ]);
+    insta::assert_snapshot!("bad_tasks", table(cases, |body| decode_task(body).map(drop)));
+}
+
+/// What is said of each, after its code was compared.
+fn table(
+    cases: Vec<(&'static str, Vec<u8>, &'static str)>,
+    decode: impl Fn(&[u8]) -> Result<(), DecodeError>,
+) -> String {
+    let mut table = String::new();
     for (what, body, code) in cases {
-        assert_eq!(code_of(decode_task(&body)), code, "{what}");
+        let error = decode(&body).expect_err(what);
+        assert_eq!(error.code(), code, "{what}");
+        let failure = Failure::of(&error);
+        assert!(
+            !failure.message.contains(char::is_control) && failure.message.len() < 400,
+            "{failure}"
+        );
+        table.push_str(&[what, ": ", &failure.to_string(), "\n"].concat());
     }
+    table
 }
 
 #[test]
@@ -246,10 +261,6 @@ fn a_time_before_our_era_is_no_time_of_an_envelope() {
     let oldest = json!("0000-01-01T00:00:00Z");
     decode_task(&with(TASK, "not_before", &oldest)).unwrap();
     decode_task(&with(TASK, "not_before", &json!(null))).unwrap();
-}
-
-fn code_of<T>(result: Result<T, DecodeError>) -> &'static str {
-    result.map_or_else(|error| error.code(), |_| "read")
 }
 
 /// The golden text as a program that does not keep its order would write it.

@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 use aftercommit_domain::contract::{
     Codec, Contract, Json, Limits, OrganizationId, ProjectId, SealContext, SealError, Sealed, SealedBytes, Sealer,
-    StorageKey,
+    StorageKey, Tenant,
 };
 use aftercommit_domain::effects::EmailAddress;
+use aftercommit_domain::failure::Classified as _;
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::reference::identity::{
     ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, Role, SendMagicLinkEmail, UserSignedUp,
@@ -115,13 +116,12 @@ fn every_event_decodes() {
     check(1, &of_project!(InvitationExpired { invitation_id: id(3) }));
     check(1, &of_project!(FirstRecordReceived {}));
     let batch = StorageKey::new("records/acme/main/batch-1").unwrap();
-    check(
-        1,
-        &of_project!(RecordsIngested {
-            record_ids: vec![id(5), id(6)],
-            batch: batch
-        }),
-    );
+    let ingested = of_project!(RecordsIngested {
+        record_count: 2,
+        batch: batch
+    });
+    check(1, &ingested);
+    check(2, &ingested);
     let requested = InvitationEmailRequested {
         organization_id: organization_id(),
         invitation_id: id(3),
@@ -161,6 +161,32 @@ fn every_task_decodes() {
         expires_at: expires_at(),
     };
     check(1, &send);
+}
+
+#[test]
+fn an_older_payload_that_its_upcaster_cannot_read_is_refused_with_both_versions() {
+    let codec = Codec::new(Arc::new(Open), Limits::default());
+    let tenant = Tenant::project(organization_id(), project_id());
+    for (payload, expected) in [
+        (
+            "3",
+            "RecordsIngested version 1 cannot be read, this build knows version 2: version 1 cannot be read: it is no object",
+        ),
+        (
+            r#"{"record_ids": 2}"#,
+            "RecordsIngested version 1 cannot be read, this build knows version 2: version 1 cannot be read: it has no list \
+             `record_ids`",
+        ),
+    ] {
+        let payload = Json::parse(payload, codec.limits()).unwrap();
+        let error = codec
+            .decode::<RecordsIngested>(&payload, 1, &tenant, id(0xff))
+            .unwrap_err();
+        assert_eq!(
+            (error.code(), error.to_string().as_str()),
+            ("version.unsupported", expected)
+        );
+    }
 }
 
 #[test]

@@ -1,12 +1,10 @@
 //! Putting tasks on their topics.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use aftercommit_domain::contract::{TaskEnvelope, TopicName};
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::{PublishError, Published, QueueCapabilities, QueuePublisher};
-use aftercommit_domain::time::days;
+use aftercommit_domain::tasks::{LONGEST_DELAY, PublishError, Published, QueueCapabilities, QueuePublisher};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
@@ -18,8 +16,6 @@ use crate::writer::{Job, WriteError, closed};
 /// The most tasks one caller puts into one transaction; a longer list takes several, so that nobody else waits for all
 /// of it.
 const TASKS_PER_JOB: usize = 1000;
-/// Longer than anything waits, shorter than the end of the calendar.
-const LONGEST_DELAY: Duration = days(100 * 365);
 
 #[async_trait]
 impl QueuePublisher for SqliteQueue {

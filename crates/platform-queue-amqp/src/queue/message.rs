@@ -142,6 +142,9 @@ pub(crate) fn foreign_content(properties: &BasicProperties) -> Option<String> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

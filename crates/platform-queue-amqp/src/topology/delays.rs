@@ -18,7 +18,7 @@ pub(crate) const LONGEST_DELAY: Duration = Duration::from_hours(24);
 
 /// The wait in whole seconds, never shorter than it is.
 fn seconds(wait: Duration) -> u32 {
-    let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let whole = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
     u32::try_from(whole).unwrap_or(u32::MAX).min((1 << LEVELS) - 1)
 }
 

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::RawTask;
 use aftercommit_domain::failure::Failure;
-use aftercommit_domain::tasks::{Delivery, Outcome, SettleError};
+use aftercommit_domain::tasks::{Delivery, LONGEST_DELAY, Outcome, SettleError};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use crate::queue::Inner;
-use crate::queue::publisher::LONGEST_DELAY;
 use crate::queue::pump::Taken;
 use crate::queue::settlement::{Lease, SettleJob, Settlement};
 

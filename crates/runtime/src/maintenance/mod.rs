@@ -71,6 +71,9 @@ impl Rescuer {
             "aftercommit_rescued_total",
             "Rows and tasks freed because the relay or worker that held them was lost"
         );
+        for what in ["outbox", "tasks"] {
+            counter!("aftercommit_rescued_total", "what" => what).increment(0);
+        }
         Self { ports, options }
     }
 

@@ -7,7 +7,7 @@ use aftercommit_domain::tasks::PublishError;
 use tokio::time::{Instant, timeout};
 
 use crate::relay::Relay;
-use crate::relay::batch::{Batch, Relayed, untouched};
+use crate::relay::batch::{Batch, Origin, Relayed, untouched};
 
 /// What came of the shorter way.
 pub(super) enum Transferred {
@@ -26,7 +26,7 @@ impl Relay {
         let Rows { ready, failed, behind } = self.rows(&batch);
         let releases = || {
             let failed = failed.iter().chain(&batch.unreadable);
-            let failed = failed.map(|(claim, attempts, failure)| (*claim, self.release(failure.clone(), *attempts)));
+            let failed = failed.map(|(claim, origin, failure)| (*claim, self.release(failure.clone(), origin)));
             failed.chain(untouched(behind.iter().copied())).collect::<Vec<_>>()
         };
         let done = |releases| {
@@ -77,7 +77,7 @@ impl Relay {
         let limits: &Limits = self.codec.limits();
         let mut rows = Rows::default();
         let mut stopped: Vec<(&Tenant, &AggregateRef)> = Vec::new();
-        for (event, (claim, attempts)) in batch.events.iter().zip(&batch.event_claims) {
+        for (event, (claim, origin)) in batch.events.iter().zip(&batch.event_claims) {
             if stopped.contains(&(&event.tenant, &event.aggregate)) {
                 rows.behind.push(*claim);
                 continue;
@@ -87,7 +87,7 @@ impl Relay {
                 Err(error) => {
                     stopped.push((&event.tenant, &event.aggregate));
                     let failure = Failure::of(&PublishError::from_encode(error));
-                    rows.failed.push((*claim, *attempts, failure));
+                    rows.failed.push((*claim, origin.clone(), failure));
                 }
             }
         }
@@ -103,6 +103,6 @@ impl Relay {
 struct Rows {
     ready: Vec<(Claim, TaskEnvelope)>,
     /// How often they were tried before, and why they become no task.
-    failed: Vec<(Claim, u32, Failure)>,
+    failed: Vec<(Claim, Origin, Failure)>,
     behind: Vec<Claim>,
 }

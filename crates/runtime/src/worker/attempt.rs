@@ -14,6 +14,7 @@ use tracing::Span;
 
 use crate::lifecycle::Shutdown;
 use crate::lifecycle::panic_message;
+use crate::worker::parked::Parked;
 use crate::worker::registry::RegisteredHandler;
 
 /// What every attempt of a topic shares.
@@ -23,6 +24,18 @@ pub(super) struct AttemptServices {
     pub(super) shutdown: Shutdown,
     /// What handlers see of a stop; one for all of them.
     pub(super) cancellation: Arc<dyn CancellationSignal>,
+    /// What waits for a build that knows it.
+    pub(super) parked: Parked,
+}
+
+impl AttemptServices {
+    /// How an attempt at what this build does not know ends.
+    pub(super) fn unknown(&self, task: &TaskEnvelope, failure: Failure) -> AttemptEnd {
+        AttemptEnd::Unknown {
+            failure,
+            again: self.parked.again(task, self.clock.now()),
+        }
+    }
 }
 
 /// The envelope in the bytes, if it is one of `topic`.
@@ -60,6 +73,14 @@ pub(super) fn span(task: &TaskEnvelope, attempt: u32) -> Span {
         project_id = task.tenant.project_id().map(ProjectId::as_str),
         trace_id = task.cause.trace.as_ref().map(TraceContext::trace_id),
         correlation_id = task.cause.correlation.as_ref().map(CorrelationId::as_str),
+        // For OpenTelemetry, by its conventions of messaging; the log leaves them out.
+        otel.kind = "consumer",
+        messaging.system = "aftercommit",
+        messaging.operation.name = task.task.as_str(),
+        messaging.operation.type = "process",
+        messaging.destination.name = task.topic.as_str(),
+        messaging.message.id = %task.id,
+        messaging.message.conversation_id = task.cause.correlation.as_ref().map(CorrelationId::as_str),
     )
 }
 
@@ -92,6 +113,7 @@ pub(super) async fn run(
         biased;
         ended = run => match ended {
             Ok(Ok(result)) => AttemptEnd::Returned(result),
+            Ok(Err(unknown)) if unknown.is_of_a_newer_build() => services.unknown(task, Failure::of(&unknown)),
             Ok(Err(undecodable)) => AttemptEnd::Unreadable(Failure::of(&undecodable)),
             Err(panic) => AttemptEnd::Panicked(panic_message(&*panic)),
         },
@@ -110,6 +132,7 @@ const fn has_failed(end: &AttemptEnd) -> bool {
         AttemptEnd::Returned(Err(Stop::Failed { .. })) | AttemptEnd::TimedOut(_) | AttemptEnd::Panicked(_) => true,
         AttemptEnd::Returned(Ok(_) | Err(Stop::Skip(_) | Stop::Done))
         | AttemptEnd::Unreadable(_)
+        | AttemptEnd::Unknown { .. }
         | AttemptEnd::Expired
         | AttemptEnd::Interrupted => false,
     }

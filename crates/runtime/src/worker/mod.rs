@@ -1,6 +1,7 @@
 //! The worker: takes tasks from topics, runs their handlers, settles what came of it.
 
 mod attempt;
+mod parked;
 mod registry;
 mod settle;
 mod topic;

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::contract::{Limits, OrganizationId, ProjectId, TaskEnvelope, TaskName, TopicName, WorkerName};
+use aftercommit_domain::contract::{Limits, TaskEnvelope, TaskName, TopicName, WorkerName};
 use aftercommit_domain::failure::{ErrorClass, Failure};
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
-    AttemptEnd, ConsumeOptions, Deliveries, Delivery, Outcome, QueueConsumer, RetryPolicy, Verdict, settle,
+    AttemptEnd, ConsumeOptions, Deliveries, Delivery, Outcome, Patience, QueueConsumer, RetryPolicy, Verdict, settle,
 };
 use aftercommit_domain::time::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -19,6 +19,7 @@ use tracing::Instrument;
 use crate::health::LoopHealth;
 use crate::lifecycle::{Round, Shutdown, TokenSignal};
 use crate::worker::attempt::{self, AttemptServices};
+use crate::worker::parked::Parked;
 use crate::worker::registry::{RegisteredHandler, RegisteredTopic};
 use crate::worker::settle::carry_out;
 use crate::worker::topic_metrics::{OutcomeCounters, TopicMetrics, word};
@@ -50,6 +51,8 @@ pub(crate) struct TopicLoopPorts {
     pub(crate) worker: WorkerName,
     /// How long a delivery stays this worker's without a sign of life.
     pub(crate) lease: Duration,
+    /// How long what is not known here waits for a build that knows it.
+    pub(crate) patience: Patience,
 }
 
 struct Shared {
@@ -76,6 +79,7 @@ impl TopicLoop {
             shutdown,
             worker,
             lease,
+            patience,
         } = ports;
         let RegisteredTopic {
             name,
@@ -103,6 +107,7 @@ impl TopicLoop {
                     limits,
                     shutdown,
                     cancellation,
+                    parked: Parked::new(patience),
                 },
                 randomness,
                 metrics: TopicMetrics::new(&name),
@@ -192,11 +197,14 @@ impl Shared {
         let attempt = delivery.attempt();
         let task = match attempt::read(delivery.task(), &self.topic, &self.services.limits) {
             Ok(task) => Arc::new(task),
-            Err(failure) => return self.refuse(delivery, permit, failure, None).await,
+            Err(failure) => {
+                let end = AttemptEnd::Unreadable(failure);
+                return self.refuse(delivery, permit, end, None).await;
+            }
         };
         let Some(Runner { handler, ended }) = self.runners.get(&task.task) else {
-            let failure = attempt::unknown(&self.topic, &task);
-            return self.refuse(delivery, permit, failure, Some(&task)).await;
+            let end = self.services.unknown(&task, attempt::unknown(&self.topic, &task));
+            return self.refuse(delivery, permit, end, Some(&task)).await;
         };
         if attempt == 1 {
             self.record_wait(&task);
@@ -211,7 +219,7 @@ impl Shared {
         self.metrics.run_seconds.record(started.elapsed().as_secs_f64());
         let verdict = settle(end, attempt, &handler.retry, self.randomness.unit());
         ended.count(&verdict);
-        self.log(&verdict, Some(&task), attempt);
+        span.in_scope(|| Self::log(&verdict));
         // The handler is free for the next task while this one is being settled; prefetch bounds how many are.
         drop(permit);
         carry_out(delivery, &verdict, &span, &self.metrics.settle_failures).await;
@@ -222,19 +230,18 @@ impl Shared {
         &self,
         delivery: Box<dyn Delivery>,
         permit: OwnedSemaphorePermit,
-        failure: Failure,
+        end: AttemptEnd,
         task: Option<&TaskEnvelope>,
     ) {
         let attempt = delivery.attempt();
-        let end = AttemptEnd::Unreadable(failure);
         let verdict = settle(end, attempt, &RetryPolicy::default(), self.randomness.unit());
         self.metrics.unknown.count(&verdict);
-        self.log(&verdict, task, attempt);
-        drop(permit);
         let span = task.map_or_else(
             || tracing::error_span!("task.run", topic = self.topic.as_str(), attempt),
             |task| attempt::span(task, attempt),
         );
+        span.in_scope(|| Self::log(&verdict));
+        drop(permit);
         carry_out(delivery, &verdict, &span, &self.metrics.settle_failures).await;
     }
 
@@ -250,25 +257,17 @@ impl Shared {
         self.metrics.wait_seconds.record(wait.as_secs_f64());
     }
 
-    /// One line for each attempt that did not simply succeed, at the level of the attention it needs.
-    fn log(&self, verdict: &Verdict, task: Option<&TaskEnvelope>, attempt: u32) {
-        let topic = &self.topic;
-        let name = task.map(|task| task.task.as_str());
-        let task_id = task.map(|task| tracing::field::display(task.id));
-        let organization_id = task
-            .and_then(|task| task.tenant.organization_id())
-            .map(OrganizationId::as_str);
-        let project_id = task.and_then(|task| task.tenant.project_id()).map(ProjectId::as_str);
+    /// One line for each attempt that did not simply succeed, at the level of the attention it needs. Within the attempt's
+    /// span, which says whose it was.
+    fn log(verdict: &Verdict) {
         let outcome = word(verdict);
         match verdict {
-            Verdict::Finish(Outcome::Completed) => {
-                tracing::debug!(%topic, task = name, task_id, organization_id, project_id, attempt, "task completed");
-            }
+            Verdict::Finish(Outcome::Completed) => tracing::debug!("task completed"),
             Verdict::Finish(Outcome::Skipped(reason) | Outcome::Cancelled(reason)) => {
-                tracing::info!(%topic, task = name, task_id, organization_id, project_id, attempt, %reason, "task {outcome}");
+                tracing::info!(%reason, "task {outcome}");
             }
             Verdict::Finish(Outcome::Snoozed(_)) | Verdict::Retry { failure: None, .. } | Verdict::GiveBack => {
-                tracing::debug!(%topic, task = name, task_id, organization_id, project_id, attempt, "task {outcome}");
+                tracing::debug!("task {outcome}");
             }
             Verdict::Retry {
                 failure: Some(failure),
@@ -276,10 +275,10 @@ impl Shared {
                 counted,
             } => {
                 let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-                tracing::warn!(%topic, task = name, task_id, organization_id, project_id, attempt, counted, after_ms, code = %failure.code, error = %failure, "task failed and will be tried again");
+                tracing::warn!(counted, after_ms, code = %failure.code, error = %failure, "task failed and will be tried again");
             }
             Verdict::DeadLetter(failure) => {
-                tracing::error!(%topic, task = name, task_id, organization_id, project_id, attempt, code = %failure.code, error = %failure, "task is dead");
+                tracing::error!(code = %failure.code, error = %failure, "task is dead");
             }
         }
     }

@@ -5,9 +5,11 @@
     reason = "the helpers of a test are tests themselves: what cannot be unwrapped fails them"
 )]
 
+mod bad_enqueues;
 mod bulk;
 mod dispatcher;
 mod lifecycle;
+mod limits;
 mod metrics;
 mod registry;
 mod relay;

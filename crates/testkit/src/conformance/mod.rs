@@ -14,6 +14,7 @@
 //! aftercommit_testkit::dead_letters_conformance!(SqliteProvider);
 //! aftercommit_testkit::bulk_runs_conformance!(SqliteProvider);
 //! aftercommit_testkit::task_inspector_conformance!(SqliteProvider);
+//! aftercommit_testkit::lineage_conformance!(SqliteProvider);
 //! // Only where outbox and queue share a database and the provider offers it:
 //! aftercommit_testkit::transfer_conformance!(SqliteProvider);
 //! // Only where the provider keeps in a database what a broker's queue cannot:
@@ -38,6 +39,7 @@ pub mod dead_letters;
 pub mod event_log;
 pub mod held_tasks;
 pub mod inbox;
+pub mod lineage;
 mod messages;
 pub mod outbox;
 mod provider;
@@ -63,6 +65,7 @@ pub const SCENARIOS: usize = outbox::SCENARIOS
     + dead_letters::SCENARIOS
     + bulk_runs::SCENARIOS
     + task_inspector::SCENARIOS
+    + lineage::SCENARIOS
     + transfer::SCENARIOS
     + held_tasks::SCENARIOS
     + task_history::SCENARIOS;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
+use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
     TaskHistory, TaskInspector,
@@ -79,6 +80,9 @@ pub trait Provider: Sized + Sync + 'static {
 
     /// Looks at tasks.
     fn task_inspector(&self) -> Arc<dyn TaskInspector>;
+
+    /// Finds messages that belong together.
+    fn lineage(&self) -> Arc<dyn Lineage>;
 
     /// Holds what a broker's queue cannot; the provider's own consumers run it. `None` where the provider offers none.
     fn held_tasks(&self) -> Option<Arc<dyn HeldTasks>> {

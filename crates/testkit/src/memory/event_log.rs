@@ -28,6 +28,10 @@ impl Events {
         }
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = &LoggedEvent> {
+        self.events.iter()
+    }
+
     fn prune(&mut self, before: Timestamp, limit: u32) -> u64 {
         let oldest = self.events.iter().take(usize::try_from(limit).unwrap_or(usize::MAX));
         let count = oldest.take_while(|logged| logged.published_at < before).count();

@@ -12,6 +12,7 @@ mod event_log;
 mod held;
 mod history;
 mod inbox;
+mod lineage;
 mod outbox;
 mod queue;
 mod rest;

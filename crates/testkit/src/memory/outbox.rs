@@ -210,6 +210,17 @@ impl Rows {
             .collect()
     }
 
+    /// Every message, and why it is kept aside, if it is.
+    pub(super) fn messages(&self) -> impl Iterator<Item = (&RawOutboxMessage, Option<String>)> {
+        self.by_position.values().map(|row| {
+            let set_aside = match &row.state {
+                RowState::Quarantined { failure } => Some(failure.to_string()),
+                RowState::Waiting { .. } | RowState::Claimed { .. } => None,
+            };
+            (&row.new.message, set_aside)
+        })
+    }
+
     fn stats(&self) -> OutboxStats {
         let count = |is: fn(&RowState) -> bool| self.by_position.values().filter(|row| is(&row.state)).count() as u64;
         let quarantined = |state: &RowState| matches!(state, RowState::Quarantined { .. });

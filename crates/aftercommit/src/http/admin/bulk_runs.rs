@@ -5,14 +5,14 @@ use aftercommit_domain::events::{EventSelection, MOST_LISTED_EVENTS};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_runtime::bulk::EventPreview;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::http::Problem;
 use crate::http::admin::actor::Actor;
 use crate::http::admin::dead_letters::check_texts;
-use crate::http::admin::{Body, Query, message_id, not_found};
+use crate::http::admin::{Body, Path, Query, message_id, not_found};
 use crate::kit::Operations;
 
 /// What is ordered.

@@ -7,13 +7,13 @@ use aftercommit_domain::tasks::{DeadLetter, DeadLetterAct, DeadLetterAction, Dea
 use aftercommit_domain::time::Timestamp;
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::http::Problem;
 use crate::http::admin::actor::Actor;
-use crate::http::admin::{Query, message_id, not_found};
+use crate::http::admin::{Path, Query, message_id, not_found};
 use crate::kit::Operations;
 
 /// The longest code or fingerprint that is looked for.

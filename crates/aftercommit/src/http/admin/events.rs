@@ -1,16 +1,17 @@
 //! Events as operators see and emit them.
 
-use aftercommit_domain::contract::{Cause, Json as RawJson};
+use aftercommit_domain::contract::Json as RawJson;
 use aftercommit_domain::events::{EventFilter, LoggedEvent, OutboxMessage};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::time::Timestamp;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::http::Problem;
-use crate::http::admin::{Body, Query, message_id, not_found};
+use crate::http::admin::{Body, Path, Query, message_id, not_found};
+use crate::http::cause::RequestCause;
 use crate::kit::Operations;
 
 #[derive(Serialize)]
@@ -67,17 +68,18 @@ pub(super) async fn show(
 /// Through the outbox, in a transaction of its own.
 pub(super) async fn emit(
     State(operations): State<Operations>,
+    RequestCause(cause): RequestCause,
     Body(emit): Body<Emit>,
 ) -> Result<(StatusCode, Json<Emitted>), Problem> {
     let envelopes = operations.kit.envelopes();
     let event = operations
         .catalogue
-        .read_input(&emit.name, &emit.payload, envelopes, &Cause::root())
+        .read_input(&emit.name, &emit.payload, envelopes, &cause)
         .map_err(|error| Problem::of(&error))?;
     let event_id = event.id;
     let mut unit = operations
         .kit
-        .begin(&event.tenant, &Cause::root())
+        .begin(&event.tenant, &cause)
         .await
         .map_err(|error| Problem::of(&error))?;
     unit.outbox()

@@ -8,11 +8,13 @@ mod outbox;
 mod routes;
 mod tasks;
 mod topics;
+mod trees;
 
 use aftercommit_domain::ids::MessageId;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request, State};
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -50,6 +52,8 @@ pub(super) fn router(operations: Operations, token: SecretString) -> Router {
         .route("/admin/v1/dead-letters/{id}/replay", post(dead_letters::replay))
         .route("/admin/v1/routes", get(routes::list))
         .route("/admin/v1/topics", get(topics::list))
+        .route("/admin/v1/trees/{id}", get(trees::show))
+        .route("/admin/v1/", any(super::not_found))
         .route("/admin/v1/{*unknown}", any(super::not_found))
         .with_state(operations)
         .method_not_allowed_fallback(method_not_allowed)
@@ -106,13 +110,27 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// The parameter in a path, whose errors are problem documents.
+struct Path<T>(T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Path::<T>::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(parameter)) => Ok(Self(parameter)),
+            Err(rejection) => Err(Problem::new(rejection.status(), "path.invalid", rejection.body_text())),
+        }
+    }
+}
+
 /// Query parameters whose errors are problem documents.
 struct Query<T>(T);
 
-impl<T: DeserializeOwned, S: Send + Sync> axum::extract::FromRequestParts<S> for Query<T> {
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
             Err(rejection) => Err(Problem::new(

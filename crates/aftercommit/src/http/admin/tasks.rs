@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use aftercommit_domain::contract::{Cause, Json as RawJson, OrganizationId, TaskName, TopicName};
+use aftercommit_domain::contract::{Json as RawJson, OrganizationId, TaskName, TopicName};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{TaskDetails, TaskFilter, TaskOptions, TaskState, TaskSummary};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::http::Problem;
-use crate::http::admin::{Body, Query, message_id, not_found};
+use crate::http::admin::{Body, Path, Query, message_id, not_found};
+use crate::http::cause::RequestCause;
 use crate::kit::Operations;
 
 #[derive(Serialize)]
@@ -81,6 +82,7 @@ pub(super) async fn show(
 
 pub(super) async fn publish(
     State(operations): State<Operations>,
+    RequestCause(cause): RequestCause,
     Body(publish): Body<Publish>,
 ) -> Result<(StatusCode, Json<PublishedAnswer>), Problem> {
     let delay = (publish.delay_ms > 0).then(|| Duration::from_millis(publish.delay_ms));
@@ -107,7 +109,7 @@ pub(super) async fn publish(
             &publish.payload,
             operations.kit.envelopes(),
             &options,
-            &Cause::root(),
+            &cause,
         )
         .map_err(|error| Problem::of(&error))?;
     let task_id = envelope.id;

@@ -2,21 +2,39 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{OrganizationId, ProjectId, StorageKey};
+use crate::contract::{OrganizationId, ProjectId, StorageKey, UpcastError};
 use crate::events::DomainEvent;
-use crate::reference::RecordId;
 
 /// A batch of records was stored. Goes on the direct rail: it is published after the batch is durable.
+///
+/// Version 1 listed the id of every record, so that the event grew with the batch; who wants them looks the batch up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, DomainEvent)]
-#[event(name = "RecordsIngested", version = 1, aggregate = "project")]
+#[event(name = "RecordsIngested", version = 2, aggregate = "project", upcast = count_of_ids)]
 pub struct RecordsIngested {
     /// Whose they are.
     pub organization_id: OrganizationId,
     /// The project that took them.
     #[aggregate_id]
     pub project_id: ProjectId,
-    /// The records, each once.
-    pub record_ids: Vec<RecordId>,
+    /// How many records it holds; the same key twice is one record.
+    pub record_count: u32,
     /// What the batch is known by where it is stored.
     pub batch: StorageKey,
+}
+
+/// Version 1 had `record_ids` where version 2 has `record_count`.
+fn count_of_ids(from: u16, mut payload: serde_json::Value) -> Result<serde_json::Value, UpcastError> {
+    let refused = |reason: &str| UpcastError {
+        from,
+        reason: reason.into(),
+    };
+    let fields = payload.as_object_mut().ok_or_else(|| refused("it is no object"))?;
+    let ids = fields.remove("record_ids");
+    let count = ids
+        .as_ref()
+        .and_then(serde_json::Value::as_array)
+        .ok_or_else(|| refused("it has no list `record_ids`"))?
+        .len();
+    fields.insert("record_count".into(), count.into());
+    Ok(payload)
 }

@@ -67,8 +67,11 @@ impl RecordBody {
                     "record.body_too_deep",
                     "must nest at most 64 levels and hold at most 50 000 values",
                 ),
-                InvalidJson::Malformed { .. } | InvalidJson::Nul { .. } => {
-                    Wrong::new("record.body_invalid", "must be JSON without the character U+0000")
+                InvalidJson::Malformed { .. } | InvalidJson::HalfCharacter { .. } | InvalidJson::Nul { .. } => {
+                    Wrong::new(
+                        "record.body_invalid",
+                        "must be JSON without the character U+0000 and without halves of characters",
+                    )
                 }
             })
     }

@@ -26,8 +26,7 @@ impl From<&RecordsIngested> for RecordUsage {
             organization_id: event.organization_id.clone(),
             project_id: event.project_id.clone(),
             batch: event.batch.clone(),
-            // A batch has 1000 at most.
-            records: u32::try_from(event.record_ids.len()).unwrap_or(u32::MAX),
+            records: event.record_count,
         }
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::support::contracts::{Deliver, deliver, deliveries};
 use crate::support::handlers::{Handler, Seen};
+use crate::support::log::CapturedLog;
 use crate::support::rig::{Rig, workers};
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +107,12 @@ struct Endless(Option<Box<Self>>);
 
 impl fmt::Display for Endless {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&"no \0 end\u{1b}[31m ".repeat(700_000))
+        let words = if self.0.is_some() {
+            "no \0 end\u{1b}[31m "
+        } else {
+            "no \0 bottom\u{1b}[31m "
+        };
+        f.write_str(&words.repeat(700_000))
     }
 }
 
@@ -136,5 +142,26 @@ async fn ten_megabytes_of_error_text_are_cut_to_what_is_kept_without_control_cha
         );
         assert!(!text.contains(['\0', '\u{1b}']));
     }
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_in_a_handlers_error_is_in_no_dead_letter_and_no_log() {
+    let log = CapturedLog::start();
+    let rig = Rig::new();
+    let handler = Handler(async |_: Deliver, _| {
+        let error =
+            std::io::Error::other("cannot reach postgres://me:canary@db.example/app: password=canary was refused");
+        Err::<(), _>(error).retryable().and_then(|()| completed())
+    });
+    let engine = rig.start_workers(vec![deliveries(handler)]);
+    let id = rig.enqueue(&deliver(1)).await;
+    rig.until_state(id, TaskState::Dead).await;
+    assert_eq!(
+        rig.dead_letter(id).await.failure.message,
+        "cannot reach postgres://‹redacted›@db.example/app: password=‹redacted› was refused"
+    );
+    let lines = log.lines_with("canary");
+    assert!(lines.is_empty(), "{lines:?}");
     engine.stop().await;
 }

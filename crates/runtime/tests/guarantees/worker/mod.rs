@@ -8,3 +8,4 @@ mod limits;
 mod outcomes;
 mod reading;
 mod settling;
+mod unknown;

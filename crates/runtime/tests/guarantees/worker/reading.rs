@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aftercommit_domain::contract::{Json, Limits, TaskName, TopicName};
+use aftercommit_domain::contract::{Json, Limits, TopicName};
 use aftercommit_domain::tasks::{TaskState, completed};
 use aftercommit_domain::time::after;
 use aftercommit_runtime::worker::Topic;
@@ -32,22 +32,6 @@ async fn bytes_that_are_no_task_are_dead_at_once_with_their_bytes_and_harm_no_ne
         assert_eq!((letter.body.as_slice(), letter.task), (body, None));
     }
     rig.until_state(good, TaskState::Completed).await;
-    engine.stop().await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_task_no_handler_here_knows_is_dead_as_handler_unknown() {
-    let rig = Rig::new();
-    let engine = rig.start_workers(vec![deliveries(Completes)]);
-    let mut task = rig.task(&deliver(1));
-    task.task = TaskName::constant("juggle");
-    let id = rig.enqueue_envelope(task).await;
-    rig.until_state(id, TaskState::Dead).await;
-    let failure = rig.dead_letter(id).await.failure;
-    assert_eq!(
-        (failure.code.as_ref(), failure.message.as_str()),
-        ("handler.unknown", "nothing here knows task deliveries/juggle")
-    );
     engine.stop().await;
 }
 

@@ -85,7 +85,7 @@ pub async fn ingest_records(
         let event = RecordsIngested {
             organization_id: caller.organization_id.clone(),
             project_id: project_id.clone(),
-            record_ids: kept.record_ids,
+            record_count: u32::try_from(kept.record_ids.len()).unwrap_or(u32::MAX),
             batch: storage_key(caller, &project_id, kept.batch)?,
         };
         // The id comes from the batch, so that a repeated request tells of it under the same id.
