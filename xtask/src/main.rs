@@ -48,7 +48,7 @@ enum Command {
         #[arg(long = "pass", value_enum)]
         passes: Vec<Pass>,
     },
-    /// The fault tests with their full counts: about half an hour.
+    /// The fault tests with their full counts: about two hours.
     Soak {
         /// Runs only these parts, in the order they always have.
         #[arg(long = "part", value_enum)]

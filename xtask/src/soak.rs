@@ -1,7 +1,7 @@
 //! `cargo xtask soak`: the fault tests with their full counts.
 //!
-//! `cargo xtask test` runs the same tests shortened. This takes about half an hour, and the fuzz targets
-//! (`--part fuzz`) half an hour for each of them; it wants the machine for itself. With
+//! `cargo xtask test` runs the same tests shortened. This takes about two hours, and the fuzz targets (`--part fuzz`) an hour
+//! for each of them; it wants the machine for itself. With
 //! `--record FILE` the result is written down, with everything the tests printed.
 
 use std::fmt::Write as _;
@@ -283,7 +283,7 @@ fn document(reports: &[Report], seed: u64) -> Result<String, Problem> {
     let commit = String::from_utf8(commit.stdout)?;
     let cores = std::thread::available_parallelism()?;
     let mut text = format!(
-        "# Faults\n\n`cargo xtask soak --seed {seed}` at commit {} on {cores} cores, debug build.\n\n{}",
+        "# Faults\n\n`cargo xtask soak --seed {seed}` at commit {} on {cores} cores, debug build but for the simulation.\n\n{}",
         commit.trim(),
         table(reports)
     );

@@ -28,10 +28,10 @@ const SIMULATION: &str = "aftercommit-simulation";
 pub(crate) enum Pass {
     /// All packages with all features, documentation tests included.
     Workspace,
-    /// The fuzz targets, a minute each.
-    Fuzz,
     /// The runtime in worlds of 10 000 seeds.
     Simulation,
+    /// The fuzz targets, a minute each.
+    Fuzz,
     /// Python and Node beside the processes of the product.
     Interop,
     /// What the kit is without the feature `reference`, and the programs on it.
@@ -50,8 +50,8 @@ impl Pass {
     /// In the order they run.
     pub(crate) const ALL: [Self; 7] = [
         Self::Workspace,
-        Self::Fuzz,
         Self::Simulation,
+        Self::Fuzz,
         Self::Interop,
         Self::Kit,
         Self::Guides,
@@ -63,8 +63,8 @@ impl fmt::Display for Pass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Workspace => "workspace",
-            Self::Fuzz => "fuzz",
             Self::Simulation => "simulation",
+            Self::Fuzz => "fuzz",
             Self::Interop => "interop",
             Self::Guides => "guides",
             Self::Kit => "kit",
@@ -122,7 +122,6 @@ pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
 fn run_pass(pass: Pass, workspace: &Workspace) -> Result<Tally, Problem> {
     match pass {
         Pass::Workspace => cargo_test("all packages, all features", &["--workspace", "--all-features"]),
-        Pass::Fuzz => fuzz::run(fuzz::IN_TESTS, |_| {}),
         // The pass before has run the first few seeds, unoptimised; so many need a build of their own.
         Pass::Simulation => Step::cargo(
             "10 000 seeds",
@@ -130,6 +129,7 @@ fn run_pass(pass: Pass, workspace: &Workspace) -> Result<Tally, Problem> {
         )
         .env("AFTERCOMMIT_SIM_SEEDS", "10000")
         .run_tests(),
+        Pass::Fuzz => fuzz::run(fuzz::IN_TESTS, |_| {}),
         Pass::Interop => interop::run(workspace),
         Pass::Guides => guides::run(workspace),
         Pass::Kit => cargo_test(

@@ -199,3 +199,39 @@ fn hex_list(ids: &[MessageId]) -> String {
     let ids: Vec<String> = ids.iter().map(|id| Uuid::simple(id.uuid()).to_string()).collect();
     serde_json::to_string(&ids).unwrap_or_else(|_| "[]".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Connection as _, Row as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_stays_is_found_through_its_index_however_much_there_is() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        crate::migrations::apply(&mut connection, std::path::Path::new(":memory:"))
+            .await
+            .unwrap();
+        for (sql, index) in [
+            (events_sql(), "aftercommit_event_log_correlation"),
+            (dead_sql(), "aftercommit_dead_letters_correlation"),
+            (ended_sql(), "aftercommit_task_outcomes_correlation"),
+        ] {
+            let explained = format!("EXPLAIN QUERY PLAN {sql}");
+            let query = sqlx::query(sqlx::AssertSqlSafe(explained))
+                .bind("request 1")
+                .bind("[]")
+                .bind(10_i64);
+            let steps = query.fetch_all(&mut connection).await.unwrap();
+            let plan: Vec<String> = steps.iter().map(|step| step.get("detail")).collect();
+            assert!(
+                plan.iter().any(|step| step.contains(index)),
+                "{index} is not in {plan:?}"
+            );
+            assert!(
+                !plan.iter().any(|step| step.starts_with("SCAN aftercommit")),
+                "{plan:?}"
+            );
+        }
+    }
+}

@@ -91,3 +91,6 @@ async fn main() -> ExitCode {
         .run()
         .await
 }
+
+#[cfg(test)]
+mod tests;

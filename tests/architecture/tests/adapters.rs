@@ -13,6 +13,8 @@ const SUITES: &[(&str, &str)] = &[
     ("QueueConsumer", "queue_conformance!"),
     ("EventLog", "event_log_conformance!"),
     ("DeadLetters", "dead_letters_conformance!"),
+    ("DeadLetterOperations", "dead_letters_conformance!"),
+    ("BulkRuns", "bulk_runs_conformance!"),
     ("TaskInspector", "task_inspector_conformance!"),
     ("OutboxTransfer", "transfer_conformance!"),
     ("HeldTasks", "held_tasks_conformance!"),

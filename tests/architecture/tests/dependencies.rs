@@ -55,7 +55,9 @@ fn may_depend_on(from: &Member, to: &Member) -> bool {
     match from.kind {
         DomainMacros | Foundation | Tooling => false,
         Domain => to.kind == DomainMacros,
-        Runtime | Adapter | Testkit => to.kind == Domain,
+        Runtime | Adapter => to.kind == Domain,
+        // An application in memory has the loops of a real one.
+        Testkit => matches!(to.kind, Domain | Runtime),
         Facade => matches!(to.kind, Domain | DomainMacros | Runtime | Adapter | Foundation),
         App => matches!(to.kind, Domain | Runtime | Adapter | Foundation | Facade),
         Host => matches!(to.kind, Domain | Runtime | Adapter | Foundation | Facade | App),

@@ -27,6 +27,25 @@ fn broken(number: usize) -> Value {
     })
 }
 
+/// Puts so many of them on the broker.
+async fn publish_broken(url: &str) {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    for number in 1..=BROKEN {
+        let (body, options) = (broken(number).to_string(), BasicPublishOptions::default());
+        let published = channel.basic_publish(
+            "aftercommit.tasks".into(),
+            "records".into(),
+            options,
+            body.as_bytes(),
+            BasicProperties::default(),
+        );
+        assert!(published.await.unwrap().await.unwrap().is_ack());
+    }
+    connection.close(200, "OK".into()).await.unwrap();
+}
+
 async fn letters(product: &Product) -> Vec<Value> {
     let answer = product
         .admin()
@@ -49,22 +68,7 @@ async fn letters_and_events_are_replayed_by_any_of_several_processes_on_a_broker
     let other = Product::start_program(Program::Workers, setup.clone()).await;
     let api = Product::start_program(Program::Api, setup).await;
 
-    let connection = Connection::connect(&url, ConnectionProperties::default())
-        .await
-        .unwrap();
-    let channel = connection.create_channel().await.unwrap();
-    channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-    for number in 1..=BROKEN {
-        let (body, options) = (broken(number).to_string(), BasicPublishOptions::default());
-        let published = channel.basic_publish(
-            "aftercommit.tasks".into(),
-            "records".into(),
-            options,
-            body.as_bytes(),
-            BasicProperties::default(),
-        );
-        assert!(published.await.unwrap().await.unwrap().is_ack());
-    }
+    publish_broken(&url).await;
     eventually("all are dead letters", SOON, async || {
         (letters(&one).await.len() == BROKEN).then_some(())
     })
@@ -151,5 +155,4 @@ async fn letters_and_events_are_replayed_by_any_of_several_processes_on_a_broker
     let reasons: Vec<Value> = runs().await.iter().map(|task| task["reason"].clone()).collect();
     assert!(reasons.contains(&json!("the e-mail was sent already")), "{reasons:?}");
     assert_eq!(mails(), 1, "the handler knew that it was done");
-    connection.close(200, "OK".into()).await.unwrap();
 }

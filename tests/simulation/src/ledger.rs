@@ -14,12 +14,14 @@ pub(crate) struct Ledger {
     books: Mutex<Books>,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Books {
     /// What someone began to commit.
     pub(crate) intents: BTreeMap<Change, Intent>,
     /// What was done through the inbox, in the order of the commits.
     pub(crate) effects: Vec<(Work, Change)>,
+    /// How many of them were there when dead letters began to be replayed, which keeps no order.
+    pub(crate) in_order: Option<usize>,
     /// How often something was done beside the inbox.
     pub(crate) outside: BTreeMap<(Work, Change), u32>,
     /// The ids each work came under.

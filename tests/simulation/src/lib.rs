@@ -4,7 +4,8 @@
 //! on one thread and in paused time. The seed draws the size of the world, its traffic, the way every call goes (lost,
 //! done but its answer lost, slow, hanging, late, twice, in part) and what happens to processes (they die at any await,
 //! stand still past their leases and go on, are stopped in stages, are cut off, have wrong clocks). Then everything heals,
-//! the world comes to rest, and a ledger that no process can touch is compared with what came of it.
+//! the world comes to rest, and a ledger that no process can touch is compared with what came of it. In the end every dead
+//! letter is replayed, and succeeds.
 //!
 //! A package of its own, because it needs the runtime and the testkit, of which neither may depend on the other, and
 //! because nobody but this workspace has a use for it.
@@ -31,6 +32,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use aftercommit_domain::ids::MessageId;
+use aftercommit_domain::tasks::{DeadLetterFilter, DeadLetters};
 use futures::future::{join, join_all};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -92,20 +95,24 @@ async fn run(seed: u64, keeps_steps: bool) -> Report {
             world.heal();
         };
         join(join_all(customers), trouble).await;
-        let came_to_rest = timeout(REST, rest(&world)).await.is_ok();
+        let mut wrong = at_rest(&world).await;
+        if wrong.is_empty() {
+            world.mend();
+            replay_dead_letters(&world).await;
+            wrong = at_rest(&world).await;
+        }
         end.cancel();
-        came_to_rest
+        wrong
     };
-    let (came_to_rest, _) = join(story, join_all(processes)).await;
+    let (mut wrong, _) = join(story, join_all(processes)).await;
+    if wrong.is_empty() {
+        wrong = verdict(&world).await;
+    }
     let (runs, committed, effects) = {
         let books = world.ledger.books();
         let committed = books.intents.values().filter(|intent| intent.committed.is_some());
         (books.runs, committed.count(), books.effects.len())
     };
-    let mut wrong = verdict(&world).await;
-    if !came_to_rest {
-        wrong.insert(0, format!("stuck: no rest within {REST:?} after the last trouble"));
-    }
     Report {
         seed,
         hash: world.timeline.hash(),
@@ -115,6 +122,30 @@ async fn run(seed: u64, keeps_steps: bool) -> Report {
         effects,
         wrong,
         timeline: std::mem::take(&mut *world.timeline.lines()),
+    }
+}
+
+/// What is wrong once everything has come to rest, or should have.
+async fn at_rest(world: &World) -> Vec<String> {
+    let rested = timeout(REST, rest(world)).await;
+    let mut wrong = verdict(world).await;
+    if rested.is_err() {
+        wrong.insert(0, format!("stuck: no rest within {REST:?} after the last trouble"));
+    }
+    wrong
+}
+
+/// An operator replays every dead letter.
+async fn replay_dead_letters(world: &World) {
+    let all = DeadLetterFilter {
+        limit: Some(1000),
+        ..DeadLetterFilter::default()
+    };
+    let letters = DeadLetters::list(&world.store, &all).await.unwrap_or_default();
+    let ids: Vec<MessageId> = letters.iter().map(|letter| letter.id).collect();
+    let replayed = world.store.replay(&ids, "simulation").await;
+    if replayed.map_or(0, |replayed| replayed.len()) != ids.len() {
+        world.ledger.must_not("a dead letter cannot be replayed".into());
     }
 }
 

@@ -119,7 +119,9 @@ impl Link {
 
     fn fault(&self, kind: Kind) -> Option<CallFault> {
         let scenario = &self.world.scenario;
-        if self.world.is_healed() || !self.dice.happens(scenario.call_faults) {
+        // Of all calls, publishing has the most ways to go wrong.
+        let times = if kind == Kind::Publish { 3 } else { 1 };
+        if self.world.is_healed() || !self.dice.happens(scenario.call_faults * times) {
             return None;
         }
         let fault = self.dice.pick(&scenario.calls)?;
@@ -134,7 +136,9 @@ impl Link {
             | CallFault::CutBefore
             | CallFault::CutAfter => true,
             CallFault::Hang => kind != Kind::Patient,
-            CallFault::Late | CallFault::Twice | CallFault::Partly | CallFault::RefuseSome => kind == Kind::Publish,
+            CallFault::Late | CallFault::Twice | CallFault::Partly | CallFault::RefuseSome | CallFault::Full => {
+                kind == Kind::Publish
+            }
         };
         fits.then_some(fault)
     }

@@ -107,7 +107,7 @@ fn engine_ports(world: &World, ports: &Ports, clock: &Arc<MachineClock>) -> Engi
         event_feed: None,
         inbox: shared(),
         dead_letters: shared(),
-        // Operators are not part of the world.
+        // Nobody orders anything here, and what is old is not forgotten within a run.
         dead_letter_operations: Arc::new(ports.store.clone()),
         bulk_runs: Arc::new(ports.store.clone()),
         envelopes: EnvelopeFactory::new(

@@ -63,6 +63,8 @@ pub(crate) enum CallFault {
     Partly,
     /// A publish is refused for some of its tasks.
     RefuseSome,
+    /// The queue is full for a while: it refuses whatever anybody publishes.
+    Full,
 }
 
 /// What happens to a process.
@@ -101,6 +103,7 @@ impl Scenario {
             CallFault::Twice,
             CallFault::Partly,
             CallFault::RefuseSome,
+            CallFault::Full,
         ];
         let blows = [Blow::Die, Blow::StandStill, Blow::Stop, Blow::Cut, Blow::SetClock];
         let concurrency = dice.pick(&[1, 2, 4]).unwrap_or(1);

@@ -1,6 +1,6 @@
 //! One world: a store, processes over it, and everything that can go wrong between them.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aftercommit_domain::contract::{Codec, EnvelopeFactory, Limits};
@@ -31,6 +31,9 @@ pub(crate) struct World {
     /// Those that live, by number.
     processes: Mutex<Vec<Option<Arc<Process>>>>,
     healed: AtomicBool,
+    mended: AtomicBool,
+    /// The queue takes nothing before this millisecond.
+    full_until: AtomicU64,
     /// Publishes that are still on their way although nobody waits for them.
     pub(crate) on_the_way: AtomicUsize,
     /// Deliveries that are not settled, those of lost leases included.
@@ -59,6 +62,8 @@ impl World {
             fences: Fences::default(),
             timeline: Timeline::start(keeps_steps),
             healed: AtomicBool::new(false),
+            mended: AtomicBool::new(false),
+            full_until: AtomicU64::new(0),
             on_the_way: AtomicUsize::new(0),
             running: Arc::default(),
         }
@@ -69,8 +74,29 @@ impl World {
         self.healed.store(true, Ordering::Relaxed);
     }
 
+    /// From now on what always failed succeeds: somebody mended it.
+    pub(crate) fn mend(&self) {
+        self.mended.store(true, Ordering::Relaxed);
+        let mut books = self.ledger.books();
+        books.in_order = Some(books.effects.len());
+    }
+
+    pub(crate) fn is_mended(&self) -> bool {
+        self.mended.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn is_healed(&self) -> bool {
         self.healed.load(Ordering::Relaxed)
+    }
+
+    /// The queue takes nothing for so many milliseconds.
+    pub(crate) fn fill_queue(&self, millis: u64) {
+        let until = self.timeline.millis().saturating_add(millis);
+        self.full_until.fetch_max(until, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_queue_full(&self) -> bool {
+        !self.is_healed() && self.timeline.millis() < self.full_until.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_process(&self, number: usize, process: Option<Arc<Process>>) {

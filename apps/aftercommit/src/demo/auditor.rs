@@ -23,6 +23,8 @@ const AT_ONCE: usize = 8;
 const FIRST_LOOK: Duration = Duration::from_millis(250);
 /// The longest wait between two looks.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
+/// Something that waits for its time for longer than this is not followed any further.
+const LONGEST_FOLLOWED: Duration = Duration::from_mins(10);
 /// Something that waits for its time is looked at this long after it.
 const AFTER_ITS_TIME: Duration = Duration::from_millis(500);
 
@@ -134,6 +136,10 @@ impl Auditor {
             Standing::Open(_) => due.push(Reverse(Due(Instant::now() + wait, audit))),
             Standing::Waits(until) => {
                 let left = until_then(*until) + AFTER_ITS_TIME;
+                // What waits for days is left to wait.
+                if left > LONGEST_FOLLOWED {
+                    return;
+                }
                 due.push(Reverse(Due(Instant::now() + left.max(wait), audit)));
             }
         }

@@ -69,9 +69,10 @@ impl Progress {
                 numbers.relayed,
                 outbox(numbers)
             ),
-            format!("tasks      {}", tasks(numbers)),
+            format!("tasks      {}", done(numbers)),
+            format!("           {}", waiting(numbers)),
             format!("e-mails    {}", numbers.emails),
-            format!("latency    commit → last effect {}", latency(numbers)),
+            format!("latency    {}", latency(numbers)),
         ];
         if let Some(trouble) = &numbers.trouble {
             let since = trouble.since.elapsed().as_secs_f64();
@@ -135,29 +136,33 @@ fn findings(numbers: &Numbers) -> Vec<(&'static str, &crate::demo::tally::Findin
 }
 
 fn tasks(numbers: &Numbers) -> String {
-    let busy: u64 = [
-        NodeState::Available,
-        NodeState::Running,
-        NodeState::InOutbox,
-        NodeState::ToCome,
-        NodeState::Unseen,
-    ]
-    .iter()
-    .map(|state| numbers.tasks_in(*state))
-    .sum();
-    let retrying = numbers.tasks_in(NodeState::Retryable);
-    let mut text = format!(
-        "{} done · {} skipped · {} retries · {} dead · {} waiting for their time",
+    format!("{} · {}", done(numbers), waiting(numbers))
+}
+
+fn done(numbers: &Numbers) -> String {
+    format!(
+        "{} done · {} skipped · {} retries · {} dead",
         numbers.tasks_in(NodeState::Completed),
         numbers.tasks_in(NodeState::Skipped) + numbers.tasks_in(NodeState::Cancelled),
         numbers.retries,
         numbers.tasks_in(NodeState::Dead),
-        numbers.tasks_in(NodeState::Scheduled),
-    );
-    if busy + retrying > 0 {
-        text = format!("{text} · {} under way", busy + retrying);
-    }
-    text
+    )
+}
+
+fn waiting(numbers: &Numbers) -> String {
+    let states = [
+        NodeState::Available,
+        NodeState::Running,
+        NodeState::Retryable,
+        NodeState::InOutbox,
+        NodeState::ToCome,
+        NodeState::Unseen,
+    ];
+    let busy: u64 = states.iter().map(|state| numbers.tasks_in(*state)).sum();
+    format!(
+        "{} waiting for their time · {busy} under way",
+        numbers.tasks_in(NodeState::Scheduled)
+    )
 }
 
 fn outbox(numbers: &Numbers) -> String {

@@ -3,6 +3,7 @@
 
 mod access;
 mod application;
+mod bulk_runs;
 mod dead_letters;
 mod events;
 mod fuzz;

@@ -65,7 +65,7 @@ impl DeadLetter {
 ///
 /// **Contract**: at most one letter per id; a task that dies again replaces its letter, which then tells how often it died
 /// and since when. `replay` puts the task back on its topic under the same id with a new series of attempts and removes the
-/// letter, both or neither; `discard` removes it. Each answers the ids it acted on and records who asked. Of several who
+/// letter, both or neither, and what the task's handlers had claimed counts as claimed at that time; `discard` removes it. Each answers the ids it acted on and records who asked. Of several who
 /// act on one letter at once, one does. A letter is kept until it is discarded ([`DEAD_LETTER_RETENTION`]).
 #[async_trait]
 pub trait DeadLetters: Send + Sync {

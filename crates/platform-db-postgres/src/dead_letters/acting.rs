@@ -117,6 +117,9 @@ const INTO_OUTBOX: &str = "INSERT INTO aftercommit.outbox \
      SELECT id, 'task', aftercommit.clock(), order_key, organization_id, project_id, coalesce(organization_id, ' '), body \
      FROM aftercommit.dead_letters WHERE id = ANY ($1) AND pg_current_xact_id() IS NOT NULL ORDER BY entry";
 
+/// Without the letter, what its handlers did would be forgotten before the task has run again.
+const RENEW_CLAIMS: &str = "UPDATE aftercommit.inbox SET claimed_at = aftercommit.clock() WHERE message_id = ANY ($1)";
+
 async fn carry_out(
     connection: &mut PgConnection,
     asked: Vec<Uuid>,
@@ -156,6 +159,7 @@ async fn carry_out(
     };
     if let Some(into) = into {
         sqlx::query(into).bind(&ids).execute(&mut *transaction).await?;
+        sqlx::query(RENEW_CLAIMS).bind(&ids).execute(&mut *transaction).await?;
     }
     sqlx::query("DELETE FROM aftercommit.dead_letters WHERE id = ANY ($1)")
         .bind(&ids)

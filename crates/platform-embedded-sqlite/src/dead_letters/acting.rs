@@ -140,6 +140,14 @@ async fn carry_out(
             correct(connection, &ids, corrected).await?;
         }
         keys = put_back(connection, &ids, now, sequence).await?;
+        // Without the letter, what its handlers did would be forgotten before the task has run again.
+        sqlx::query(
+            "UPDATE aftercommit_inbox SET claimed_at = ?2 WHERE message_id IN (SELECT unhex(value) FROM json_each(?1))",
+        )
+        .bind(&ids)
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
     }
     sqlx::query("DELETE FROM aftercommit_dead_letters WHERE id IN (SELECT unhex(value) FROM json_each(?1))")
         .bind(&ids)

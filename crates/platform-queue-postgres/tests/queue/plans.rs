@@ -133,3 +133,38 @@ async fn what_ended_leaves_no_row_behind_but_its_outcome() {
     assert_eq!(rig.count("SELECT count(*) FROM aftercommit.task_outcomes").await, 20);
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn what_belongs_to_a_request_is_found_among_many_events_through_its_index() {
+    let rig = Rig::start().await;
+    let mut connection = rig.pool().acquire().await.unwrap().detach();
+    for statistics in ["SELECT 1", "ANALYZE aftercommit.event_log"] {
+        sqlx::query(
+            "INSERT INTO aftercommit.event_log (id, published_at, name, occurred_at, body) \
+             SELECT gen_random_uuid(), aftercommit.clock(), 'LetterWritten', aftercommit.clock(), \
+               convert_to('{\"specversion\":\"1.0\",\"correlationid\":\"request ' || number || '\",\"data\":{}}', 'UTF8') \
+             FROM generate_series(1, 5000) AS number",
+        )
+        .execute(&mut connection)
+        .await
+        .unwrap();
+        sqlx::raw_sql(statistics).execute(&mut connection).await.unwrap();
+        let mut transaction = connection.begin().await.unwrap();
+        let found = sqlx::query("SELECT * FROM aftercommit.event_log_of('request 77', '{}', 1001)")
+            .fetch_all(&mut *transaction)
+            .await
+            .unwrap();
+        assert!((1..=2).contains(&found.len()), "{}", found.len());
+        let read: i64 = sqlx::query_scalar(
+            "SELECT sum(pg_stat_get_xact_tuples_returned(inhrelid))::bigint FROM pg_inherits \
+             WHERE inhparent = 'aftercommit.event_log'::regclass",
+        )
+        .fetch_one(&mut *transaction)
+        .await
+        .unwrap();
+        assert_eq!(read, 0, "{statistics}: the log was read");
+        transaction.rollback().await.unwrap();
+    }
+    connection.close().await.unwrap();
+    rig.stop().await;
+}

@@ -33,26 +33,28 @@ impl Batch {
         };
         for row in claimed {
             let (attempts, claim) = (row.attempts, row.claim);
-            match read(&row, catalogue, codec) {
-                Ok(OutboxMessage::Event(mut event)) => {
+            let message = match OutboxMessage::from_raw(&row.message, codec.limits()) {
+                Ok(message) => message,
+                Err(error) => {
+                    let origin = Origin::unknown(attempts);
+                    batch.unreadable.push((claim, origin, Failure::of(&error)));
+                    continue;
+                }
+            };
+            let origin = Origin::of_message(attempts, &message);
+            if let Err(error) = check(&message, catalogue, codec) {
+                batch.unreadable.push((claim, origin, Failure::of(&error)));
+                continue;
+            }
+            match message {
+                OutboxMessage::Event(mut event) => {
                     event.sequence = u64::try_from(claim.position).ok();
-                    batch
-                        .event_claims
-                        .push((claim, Origin::of(attempts, event.id, &event.tenant, &event.cause)));
+                    batch.event_claims.push((claim, origin));
                     batch.events.push(event);
                 }
-                Ok(OutboxMessage::Task(task)) => {
-                    batch
-                        .task_claims
-                        .push((claim, Origin::of(attempts, task.id, &task.tenant, &task.cause)));
+                OutboxMessage::Task(task) => {
+                    batch.task_claims.push((claim, origin));
                     batch.tasks.push(task);
-                }
-                Err((error, message)) => {
-                    let origin = message.map_or_else(
-                        || Origin::unknown(attempts),
-                        |message| Origin::of_message(attempts, &message),
-                    );
-                    batch.unreadable.push((claim, origin, Failure::of(&error)));
                 }
             }
         }
@@ -60,26 +62,15 @@ impl Batch {
     }
 }
 
-/// The message of a row within the limits, and an event only when its payload is what its contract says: producers in SQL
-/// know no contracts.
-/// One that is refused comes with its reason, as far as it can be read.
-fn read(
-    row: &Claimed,
-    catalogue: &EventCatalogue,
-    codec: &Codec,
-) -> Result<OutboxMessage, (DecodeError, Option<OutboxMessage>)> {
-    let message = OutboxMessage::from_raw(&row.message, codec.limits()).map_err(|error| (error, None))?;
-    if let Err(error) = message.check_payload(codec.limits()) {
-        return Err((error, Some(message)));
-    }
-    if let OutboxMessage::Event(event) = &message {
+/// What is wrong with a message: it is over a limit, or an event whose payload is not what its contract says; producers in
+/// SQL know no contracts.
+fn check(message: &OutboxMessage, catalogue: &EventCatalogue, codec: &Codec) -> Result<(), DecodeError> {
+    message.check_payload(codec.limits())?;
+    if let OutboxMessage::Event(event) = message {
         // A contract that panics is the dispatcher's to bear, where it ends one attempt of one event.
-        let checked = catch_unwind(AssertUnwindSafe(|| catalogue.check(event, codec))).unwrap_or(Ok(()));
-        if let Err(error) = checked {
-            return Err((error, Some(message)));
-        }
+        return catch_unwind(AssertUnwindSafe(|| catalogue.check(event, codec))).unwrap_or(Ok(()));
     }
-    Ok(message)
+    Ok(())
 }
 
 /// What a row was, for the log: whose it is, and what it is part of.

@@ -80,16 +80,9 @@ impl Fixture {
 
     fn letter(&self) -> DeadLetter {
         let task = self.task(None);
+        let (id, topic, body) = (task.id, task.topic.clone(), task.encode().into_bytes());
         let failure = Failure::new("test", ErrorClass::Permanent, "the test says so");
-        DeadLetter::new(
-            task.id,
-            task.topic.clone(),
-            Some(task.clone()),
-            task.encode().into_bytes(),
-            1,
-            failure,
-            self.services.envelopes.now(),
-        )
+        DeadLetter::new(id, topic, Some(task), body, 1, failure, self.services.envelopes.now())
     }
 }
 

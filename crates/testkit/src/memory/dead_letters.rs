@@ -100,6 +100,7 @@ impl State {
         let letter = self.dead.take(id)?;
         self.dead.record(&letter, by);
         if goes_back {
+            self.inbox.renew(id, by.at);
             self.tasks.add(revived(letter, corrected, limits, by.at));
         }
         Some(id)

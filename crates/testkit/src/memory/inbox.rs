@@ -26,6 +26,15 @@ struct Done {
     at: Timestamp,
 }
 
+impl Claims {
+    /// Remembers what was claimed of a message as if it had been claimed now.
+    pub(super) fn renew(&mut self, message: MessageId, now: Timestamp) {
+        for (_, done) in self.done.iter_mut().filter(|(key, _)| key.2 == message) {
+            done.at = now;
+        }
+    }
+}
+
 /// The claims of one open transaction; given up when it is dropped.
 pub(super) struct OpenClaims {
     provider: InMemory,

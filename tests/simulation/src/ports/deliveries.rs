@@ -277,15 +277,9 @@ impl Delivery for Echo {
             return Ok(());
         };
         let id: MessageId = task.id;
-        let letter = DeadLetter::new(
-            id,
-            self.task.topic.clone(),
-            Some(task),
-            self.task.body.to_vec(),
-            self.attempt,
-            failure.clone(),
-            MachineClock::new(self.ports.link.world.started).now(),
-        );
+        let (topic, body) = (self.task.topic.clone(), self.task.body.to_vec());
+        let now = MachineClock::new(self.ports.link.world.started).now();
+        let letter = DeadLetter::new(id, topic, Some(task), body, self.attempt, failure.clone(), now);
         let lost = |_| SettleError::Unavailable { reason: REASON.into() };
         self.ports.store.add(letter).await.map_err(lost)
     }

@@ -20,6 +20,9 @@ impl QueuePublisher for Ports {
         let count = messages.len();
         let course = link.course(Kind::Publish, "publish");
         link.go(course).await;
+        if course.fault == Some(CallFault::Full) {
+            link.world.fill_queue(link.dice.between(200, 6000));
+        }
         let unknown = || vec![Err(PublishError::Unknown { reason: REASON.into() }); count];
         let unavailable = || vec![Err(PublishError::Unavailable { reason: REASON.into() }); count];
         let answers = match course.fault {
@@ -36,6 +39,12 @@ impl QueuePublisher for Ports {
                 unknown()
             }
             _ if link.is_cut() => unavailable(),
+            _ if link.world.is_queue_full() => {
+                let full = || PublishError::Refused {
+                    reason: "the queue is full".into(),
+                };
+                messages.iter().map(|_| Err(full())).collect()
+            }
             Some(CallFault::Twice) => {
                 self.publish_later(messages.clone());
                 self.store.publish(messages).await
@@ -57,7 +66,8 @@ impl QueuePublisher for Ports {
                 | CallFault::StandStillBefore
                 | CallFault::StandStillAfter
                 | CallFault::CutBefore
-                | CallFault::CutAfter,
+                | CallFault::CutAfter
+                | CallFault::Full,
             )
             | None => self.store.publish(messages).await,
         };

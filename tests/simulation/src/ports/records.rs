@@ -34,7 +34,7 @@ impl EventLog for Ports {
         after: Option<&EventCursor>,
         limit: u32,
     ) -> Result<Vec<LoggedEvent>, EventLogError> {
-        self.store.page(filter, after, limit).await
+        EventLog::page(&self.store, filter, after, limit).await
     }
 
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, EventLogError> {

@@ -26,7 +26,6 @@ impl From<&RecordsIngested> for RecordUsage {
             organization_id: event.organization_id.clone(),
             project_id: event.project_id.clone(),
             batch: event.batch.clone(),
-            // A batch has 1000 at most.
             records: event.record_count,
         }
     }

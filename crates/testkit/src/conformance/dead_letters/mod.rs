@@ -36,6 +36,7 @@ macro_rules! dead_letters_conformance {
                 a_bulk_run_acts_on_the_oldest_that_fit_and_on_each_once,
                 what_became_of_replayed_letters_is_told_the_last_first,
                 of_several_who_replay_the_same_letters_at_once_each_letter_runs_once,
+                what_the_handlers_of_a_replayed_letter_did_is_remembered_from_then_on,
                 old_records_of_what_was_done_are_forgotten_in_steps,
             ]
         );
@@ -43,7 +44,7 @@ macro_rules! dead_letters_conformance {
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 15;
+pub const SCENARIOS: usize = 16;
 
 pub(crate) async fn letters<P: Provider>(provider: &P, filter: &DeadLetterFilter) -> Vec<DeadLetter> {
     ok("dead letters to be listed", provider.dead_letters().list(filter)).await

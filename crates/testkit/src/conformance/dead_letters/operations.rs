@@ -4,13 +4,16 @@ use aftercommit_domain::contract::{Json, Limits, TaskEnvelope};
 use aftercommit_domain::failure::{ErrorClass, Failure};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
-    DeadLetterAct, DeadLetterAction, DeadLetterBatch, DeadLetterFilter, DeadLetterGroup, Fate, Outcome,
+    DeadLetterAct, DeadLetterAction, DeadLetterBatch, DeadLetterFilter, DeadLetterGroup, Fate, InboxClaim,
+    InboxMessage, Outcome,
 };
-use aftercommit_domain::time::{Clock, seconds};
+use aftercommit_domain::time::{Clock, hours, seconds};
 
 use super::{all, kill, replay};
 use crate::conformance::messages::{OTHER_TOPIC, TOPIC};
-use crate::conformance::support::{consume, envelope, failure, next, nothing_comes, ok, publish, soon, take, task_id};
+use crate::conformance::support::{
+    begin, consume, envelope, failure, next, nothing_comes, ok, publish, soon, take, task_id,
+};
 use crate::conformance::{Messages, Provider};
 
 async fn actions<P: Provider>(provider: &P, letter: Option<MessageId>) -> Vec<DeadLetterAction> {
@@ -297,6 +300,28 @@ pub async fn of_several_who_replay_the_same_letters_at_once_each_letter_runs_onc
     assert_eq!(actions(provider, None).await.len(), LETTERS);
     nothing_comes(&mut deliveries, "each ran once").await;
     assert!(all(provider).await.is_empty());
+}
+
+/// What the handlers of a replayed letter did is remembered as if they had done it then: it is old, and the letter that kept
+/// it is gone.
+pub async fn what_the_handlers_of_a_replayed_letter_did_is_remembered_from_then_on<P: Provider>(provider: &P) {
+    let task = Messages::new(provider.services()).task();
+    let claim = async || {
+        let mut unit_of_work = begin(provider, &task.tenant).await;
+        let claim = ok("a claim", unit_of_work.inbox().claim(&InboxMessage::of(&task))).await;
+        ok("a unit of work to commit", unit_of_work.commit()).await;
+        claim
+    };
+    assert_eq!(claim().await, InboxClaim::First);
+    let id = kill(provider, task.clone(), &failure()).await;
+    provider.advance(hours(2)).await;
+    assert_eq!(replay(provider, &[id]).await, [id]);
+    let before = provider.services().clock.now() - chrono::Duration::hours(1);
+    let maintenance = provider.inbox_maintenance();
+    assert_eq!(ok("no claim to be forgotten", maintenance.prune(before, 10)).await, 0);
+    assert_eq!(claim().await, InboxClaim::Seen);
+    let before = provider.services().clock.now() + chrono::Duration::hours(1);
+    assert_eq!(ok("the claim to be forgotten", maintenance.prune(before, 10)).await, 1);
 }
 
 /// What was done before a time is forgotten, oldest first, at most so much at once; later records are kept.
