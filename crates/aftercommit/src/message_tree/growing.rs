@@ -79,7 +79,7 @@ pub(crate) async fn tree_of(operations: &Operations, id: &str) -> Result<Option<
         .filter(open)
         .all(|node| node.state == NodeState::Scheduled);
     let latest = nodes.iter().copied().filter(open).filter_map(|node| node.due_at).max();
-    let is_over = !nodes.iter().any(|node| open(&node));
+    let is_over = !nodes.iter().any(open);
     answer.is_over = is_over;
     answer.waits_until = latest.filter(|_| waiting);
     Ok(Some(answer))
