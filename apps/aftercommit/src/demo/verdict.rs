@@ -156,7 +156,7 @@ mod tests {
         node
     }
 
-    fn tree(is_over: bool, roots: Vec<Value>) -> MessageTree {
+    fn tree(is_over: bool, roots: &[Value]) -> MessageTree {
         serde_json::from_value(json!({"correlation_id": "demo", "is_over": is_over, "roots": roots})).unwrap()
     }
 
@@ -166,16 +166,16 @@ mod tests {
 
     #[test]
     fn a_taken_request_is_over_only_with_everything_that_follows_from_it() {
-        let whole = tree(true, vec![event("A", "dispatched"), event("B", "dispatched")]);
+        let whole = tree(true, &[event("A", "dispatched"), event("B", "dispatched")]);
         assert_eq!(judge(Answered::Taken, &["A", "B"], Some(&whole)), Standing::Over);
-        let part = tree(true, vec![event("A", "dispatched")]);
+        let part = tree(true, &[event("A", "dispatched")]);
         assert_eq!(
             judge(Answered::Taken, &["A", "B"], Some(&part)),
             Standing::Open("no B".into())
         );
         assert!(matches!(judge(Answered::Taken, &["A"], None), Standing::Open(_)));
         assert_eq!(judge(Answered::Taken, &[], None), Standing::Over);
-        let unfinished = tree(false, vec![event("A", "in_outbox")]);
+        let unfinished = tree(false, &[event("A", "in_outbox")]);
         assert!(matches!(
             judge(Answered::Taken, &["A"], Some(&unfinished)),
             Standing::Open(_)
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_happened_twice_or_from_nothing_is_wrong() {
-        let twice = tree(true, vec![event("A", "dispatched"), event("A", "dispatched")]);
+        let twice = tree(true, &[event("A", "dispatched"), event("A", "dispatched")]);
         assert!(matches!(
             judge(Answered::Taken, &["A"], Some(&twice)),
             Standing::Wrong(_)
@@ -199,10 +199,10 @@ mod tests {
 
     #[test]
     fn a_request_nobody_answered_is_done_as_a_whole_or_not_at_all() {
-        let whole = tree(true, vec![event("A", "dispatched"), event("B", "dispatched")]);
+        let whole = tree(true, &[event("A", "dispatched"), event("B", "dispatched")]);
         assert_eq!(judge(Answered::Unknown, &["A", "B"], Some(&whole)), Standing::Over);
         assert_eq!(judge(Answered::Unknown, &["A", "B"], None), Standing::Over);
-        let half = tree(true, vec![event("A", "dispatched")]);
+        let half = tree(true, &[event("A", "dispatched")]);
         assert!(matches!(
             judge(Answered::Unknown, &["A", "B"], Some(&half)),
             Standing::Open(_)
