@@ -50,7 +50,6 @@ impl Pass {
     /// In the order they run.
     pub(crate) const ALL: [Self; 7] = [
         Self::Workspace,
-        Self::Fuzz,
         Self::Simulation,
         Self::Fuzz,
         Self::Interop,
