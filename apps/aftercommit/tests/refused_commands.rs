@@ -31,9 +31,7 @@ fn refusal(id: &str, arguments: &[&str], input: &str, variables: &[(&str, &str)]
     assert_eq!(output.stdout, b"", "{arguments:?}");
     assert!(!place.path().join("data").exists(), "{arguments:?} opened something");
     let status = output.status.code().unwrap();
-    let lines = said
-        .lines()
-        .fold(String::new(), |lines, line| lines + "  " + line + "\n");
+    let lines: String = said.lines().flat_map(|line| ["  ", line, "\n"]).collect();
     let typed: Vec<String> = arguments
         .iter()
         .map(|argument| argument.escape_debug().take(60).collect())
