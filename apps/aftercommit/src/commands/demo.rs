@@ -12,7 +12,7 @@ use aftercommit::runtime::system::SystemRandomness;
 use aftercommit::{RunFile, Served};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -170,7 +170,7 @@ impl Scene {
             CancellationToken::new(),
         );
         let mut beside = JoinSet::new();
-        beside.spawn(signals(stop.clone()));
+        beside.spawn(signals(stop.clone(), [driver.giving_up.clone(), enough.clone()]));
         beside.spawn(glance(
             Arc::clone(&self.admin),
             Arc::clone(&tally),
@@ -182,12 +182,14 @@ impl Scene {
             patience: arguments.patience,
             target: self.urls.join(", "),
         };
-        let shown = started(progress.show(done.clone()));
+        let mut shown = JoinSet::new();
+        shown.spawn(progress.show(done.clone()));
         let auditor = Auditor {
             admin: Arc::clone(&self.admin),
             tally: Arc::clone(&tally),
         };
-        let mut auditing = started(auditor.run(coming, enough.clone()));
+        let mut auditing = JoinSet::new();
+        auditing.spawn(auditor.run(coming, enough.clone()));
         let spans = (arguments.length, arguments.patience);
         let traffic = Traffic::new(seed, &run);
         driver.drive(traffic, arguments.rate, spans, stop.clone()).await;
@@ -195,14 +197,14 @@ impl Scene {
         // With the driver goes the last one who could send something to be followed.
         let world = std::mem::take(&mut *driver.world());
         drop(driver);
-        if timeout(arguments.patience, &mut auditing).await.is_err() {
+        if timeout(arguments.patience, auditing.join_next()).await.is_err() {
             enough.cancel();
-            let _ended = auditing.await;
+            let _ended = auditing.join_next().await;
         }
         beside.abort_all();
         look_at(Arc::clone(&mailbox)).await;
         done.cancel();
-        let _shown = shown.await;
+        let _shown = shown.join_next().await;
         let emails_doubled = {
             let (mailbox, mut numbers) = (locked(&mailbox), tally.lock());
             numbers.emails = mailbox.count();
@@ -315,47 +317,30 @@ fn described(settings: &Settings) -> String {
     }
 }
 
-/// The first signal ends the requests, the second one everything.
-/// A number nobody can foresee.
+/// A number of chance.
 fn drawn() -> u32 {
     let mut bytes = [0; 4];
     SystemRandomness.fill(&mut bytes);
     u32::from_le_bytes(bytes)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "it is waited for before the demonstration ends"
-)]
-fn started<F>(future: F) -> JoinHandle<F::Output>
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    tokio::spawn(future)
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "whoever asks twice does not want to wait for anything"
-)]
-fn exit_at_once() -> ! {
-    std::process::exit(130)
-}
-
-async fn signals(stop: CancellationToken) {
+/// The first signal ends the requests, the second one all waiting.
+async fn signals(stop: CancellationToken, at_once: [CancellationToken; 2]) {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return;
     };
-    for number in 1..=2 {
+    let mut next = async || {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        if number == 2 {
-            exit_at_once();
-        }
-        stop.cancel();
+    };
+    next().await;
+    stop.cancel();
+    next().await;
+    for token in at_once {
+        token.cancel();
     }
 }
 

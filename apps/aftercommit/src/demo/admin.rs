@@ -1,6 +1,7 @@
 //! What the operators' interface says during a demonstration, whoever of the processes lives at the moment.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aftercommit::domain::events::OutboxStats;
@@ -21,7 +22,7 @@ pub(crate) enum Admin {
     /// The process that this file names; its token changes with every start.
     RunFile {
         path: PathBuf,
-        known: Mutex<Option<std::sync::Arc<RunningProcess>>>,
+        known: Mutex<Option<Arc<RunningProcess>>>,
     },
     /// Processes that share a token.
     Processes {
@@ -97,12 +98,12 @@ impl Admin {
                 let process = {
                     let mut known = known.lock().await;
                     if let Some(process) = &*known {
-                        std::sync::Arc::clone(process)
+                        Arc::clone(process)
                     } else {
                         let run_file = RunFile::read(file).map_err(|error| error.to_string())?;
                         let run_file = run_file.ok_or("no process runs")?;
-                        let process = std::sync::Arc::new(RunningProcess::reach(run_file).await?);
-                        *known = Some(std::sync::Arc::clone(&process));
+                        let process = Arc::new(RunningProcess::reach(run_file).await?);
+                        *known = Some(Arc::clone(&process));
                         process
                     }
                 };

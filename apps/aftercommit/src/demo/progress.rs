@@ -107,11 +107,11 @@ fn line(numbers: &Numbers, elapsed: Duration) -> String {
             printable(&trouble.reason)
         )
     });
-    let mut wrong = String::new();
-    for (what, findings) in findings(numbers) {
-        // Writing to a String cannot fail.
-        let _ = write!(wrong, ", {what} {}", findings.count);
-    }
+    let wrong: Vec<String> = findings(numbers)
+        .iter()
+        .map(|(what, findings)| format!(", {what} {}", findings.count))
+        .collect();
+    let wrong = wrong.concat();
     format!(
         "{:>4} s: {} requests ({} taken, {} refused, {} unanswered), {} events relayed, {}, {}, {} e-mails{trouble}{wrong}",
         elapsed.as_secs(),

@@ -214,7 +214,7 @@ mod tests {
         let sent = json!({"attempts": 3, "ends": 2, "finished_at": "2026-11-23T10:00:02Z"});
         let tree = tree(
             true,
-            vec![
+            &[
                 event("A", "dispatched"),
                 node("task", "invitation-email/send", "completed", &sent),
                 node(
