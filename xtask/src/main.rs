@@ -48,7 +48,7 @@ enum Command {
         #[arg(long = "pass", value_enum)]
         passes: Vec<Pass>,
     },
-    /// The fault tests with their full counts: about two hours.
+    /// The fault tests with their full counts: more than an hour.
     Soak {
         /// Runs only these parts, in the order they always have.
         #[arg(long = "part", value_enum)]

@@ -31,7 +31,7 @@ fn refusal(id: &str, arguments: &[&str], input: &str, variables: &[(&str, &str)]
     assert_eq!(output.stdout, b"", "{arguments:?}");
     assert!(!place.path().join("data").exists(), "{arguments:?} opened something");
     let status = output.status.code().unwrap();
-    let lines: String = said.lines().map(|line| format!("  {line}\n")).collect();
+    let lines: String = said.lines().flat_map(|line| ["  ", line, "\n"]).collect();
     let typed: Vec<String> = arguments
         .iter()
         .map(|argument| argument.escape_debug().take(60).collect())
@@ -183,7 +183,7 @@ fn a_wrong_configuration_is_refused_with_status_78_one_line_for_each_problem_and
         let refusal = refusal(id, &["config", "check"], "", &[(variable, value)]);
         assert!(refusal.contains("→ 78\n") && !refusal.contains("canar"), "{refusal}");
         assert_eq!(refusal.lines().count(), 2, "{refusal}");
-        refusal.replacen("config check", &shown.trim_end().to_owned(), 1)
+        refusal.replacen("config check", shown.trim_end(), 1)
     })
     .collect();
     insta::assert_snapshot!(table);

@@ -149,15 +149,19 @@ fn source_chain(said: String, mut source: Option<&(dyn Error + 'static)>) -> Vec
     chain
 }
 
-/// Cuts to [`MAX_FAILURE_TEXT`] at a character boundary, replaces control characters by spaces, and takes out what stands in
-/// the usual places of secrets: `postgres://me:…@host`, `password=…`, `Bearer …`.
+/// What [`cleared_text`] keeps, without what stands in the usual places of secrets: `postgres://me:…@host`, `password=…`,
+/// `Bearer …`.
 pub fn bounded_text(text: &str) -> String {
-    let cleared: String = cut(text)
+    let redacted = redacted(&cleared_text(text));
+    cut(&redacted).to_owned()
+}
+
+/// Cuts to [`MAX_FAILURE_TEXT`] at a character boundary and replaces control characters by spaces.
+pub fn cleared_text(text: &str) -> String {
+    cut(text)
         .chars()
         .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
-        .collect();
-    let redacted = redacted(&cleared);
-    cut(&redacted).to_owned()
+        .collect()
 }
 
 fn cut(text: &str) -> &str {

@@ -77,24 +77,31 @@ fn every_promise_names_a_test_that_exists() {
     );
 }
 
-/// Whether `name`, or its last part after `::`, is a test function or a scenario of a conformance suite.
+/// Whether `name`, or its last part after `::`, is a test function, a fuzz target or a scenario of a conformance suite.
 fn is_a_test(name: &str, sources: &[File]) -> bool {
     let name = name.rsplit("::").next().unwrap_or(name);
     let function = format!("fn {name}(");
     let generic = format!("fn {name}<");
+    let target = format!("fuzz_target!({name},");
     sources.iter().any(|file| {
         let lines: Vec<&str> = file.text.lines().collect();
-        lines.iter().enumerate().any(|(at, line)| {
-            let is_function = line.contains(&function) || line.contains(&generic);
-            let is_scenario =
-                file.path.starts_with("crates/testkit/src/") && file.folders().any(|f| f == "conformance");
-            let attributes = lines[..at]
-                .iter()
-                .rev()
-                .take_while(|line| !line.trim().is_empty() && !line.trim().ends_with('}'));
-            let mut attributes = attributes.map(|line| line.trim());
-            is_function && (is_scenario || attributes.any(|line| line.starts_with("#[") && line.contains("test")))
-        })
+        // A call may be written on several lines.
+        let is_target = name.starts_with("fuzz_") && file.text.split_whitespace().collect::<String>().contains(&target);
+        is_target
+            || lines.iter().enumerate().any(|(at, line)| {
+                let is_function = line.contains(&function) || line.contains(&generic);
+                let is_scenario =
+                    file.path.starts_with("crates/testkit/src/") && file.folders().any(|f| f == "conformance");
+                let attributes = lines[..at]
+                    .iter()
+                    .rev()
+                    .take_while(|line| !line.trim().is_empty() && !line.trim().ends_with('}'));
+                let mut attributes = attributes.map(|line| line.trim());
+                let is_target = line.starts_with(&target);
+                is_target
+                    || is_function
+                        && (is_scenario || attributes.any(|line| line.starts_with("#[") && line.contains("test")))
+            })
     })
 }
 

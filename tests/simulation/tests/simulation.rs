@@ -1,9 +1,10 @@
 //! Worlds of many seeds keep every promise.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aftercommit_simulation::{Report, simulate};
 
@@ -20,6 +21,8 @@ fn number(variable: &str, otherwise: u64) -> u64 {
 
 /// After so many failed seeds the rest would say nothing new.
 const ENOUGH: usize = 25;
+/// A world takes milliseconds; one that takes this long never ends.
+const HANGS: Duration = Duration::from_mins(2);
 
 /// The worlds of `count` seeds from `first`, on all cores. Answers those in which something was wrong.
 fn simulate_all(first: u64, count: u64) -> Vec<Report> {
@@ -29,16 +32,24 @@ fn simulate_all(first: u64, count: u64) -> Vec<Report> {
     let (steps, runs, effects) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let started = Instant::now();
+    let (at_work, watched) = mpsc::channel();
+    let under_way: Vec<UnderWay> = (0..cores).map(|_| UnderWay::default()).collect();
     thread::scope(|scope| {
-        for _ in 0..cores {
-            scope.spawn(|| {
+        for under_way in &under_way {
+            let at_work = at_work.clone();
+            let (next, run, failed, steps, runs, effects) = (&next, &run, &failed, &steps, &runs, &effects);
+            scope.spawn(move || {
+                // Its end tells the watch that this thread is done.
+                let _at_work: mpsc::Sender<()> = at_work;
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     let is_enough = failed.lock().unwrap_or_else(PoisonError::into_inner).len() >= ENOUGH;
                     if seed >= first + count || is_enough {
                         return;
                     }
+                    under_way.begins(seed);
                     let report = simulate(seed, false);
+                    under_way.ends();
                     run.fetch_add(1, Ordering::Relaxed);
                     steps.fetch_add(report.steps, Ordering::Relaxed);
                     runs.fetch_add(report.runs, Ordering::Relaxed);
@@ -48,6 +59,14 @@ fn simulate_all(first: u64, count: u64) -> Vec<Report> {
                     }
                 }
             });
+        }
+        drop(at_work);
+        while watched.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+            if let Some(seed) = under_way.iter().find_map(UnderWay::hangs) {
+                // A world that turns without an end stops nobody else's clock, and cannot be stopped from here.
+                println!("seed {seed} is not over after {HANGS:?}: its world turns without an end");
+                std::process::abort();
+            }
         }
     });
     let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -62,6 +81,27 @@ fn simulate_all(first: u64, count: u64) -> Vec<Report> {
         started.elapsed().as_secs_f64()
     );
     failed
+}
+
+/// The seed a thread is at, and since when.
+#[derive(Default)]
+struct UnderWay(Mutex<Option<(u64, Instant)>>);
+
+impl UnderWay {
+    fn begins(&self, seed: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((seed, Instant::now()));
+    }
+
+    fn ends(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn hangs(&self) -> Option<u64> {
+        let under_way = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        under_way
+            .filter(|(_, since)| since.elapsed() > HANGS)
+            .map(|(seed, _)| seed)
+    }
 }
 
 fn tell(report: &Report) {

@@ -6,7 +6,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use aftercommit_domain::failure::{Classified, ErrorClass, bounded_text};
+use aftercommit_domain::failure::{Classified, ErrorClass, cleared_text};
 
 /// A problem document: `application/problem+json` with `code`, `title`, `status`, `detail`.
 #[derive(Debug, Clone, Serialize)]
@@ -30,7 +30,7 @@ impl Problem {
             title,
             status: status.as_u16(),
             // It may repeat what was sent.
-            detail: bounded_text(&detail.into()),
+            detail: cleared_text(&detail.into()),
         }
     }
 

@@ -160,7 +160,8 @@ async fn every_metric_is_in_the_guide_and_every_one_of_the_guide_is_there() {
 
 #[tokio::test]
 async fn a_name_that_a_message_brings_becomes_no_label() {
-    let place = Place::new().open().await;
+    let at_once = [("AFTERCOMMIT_WORKER__UNKNOWN_PATIENCE", "0s")];
+    let place = Place::new().open_with(&at_once).await;
     let kit = place.kit().clone();
     let known = place.api.emit(7).await;
     let mut running = place.start();
