@@ -52,9 +52,8 @@ impl Cli {
 
     /// Checks what only the whole command line tells.
     fn check(&self, arguments: &[OsString]) -> Result<(), clap::Error> {
-        let show = match &self.command {
-            Some(Command::Events(Events::Show(show)) | Command::Tasks(Tasks::Show(show))) => show,
-            Some(_) | None => return Ok(()),
+        let Some(Command::Events(Events::Show(show)) | Command::Tasks(Tasks::Show(show))) = &self.command else {
+            return Ok(());
         };
         show.message_id().map(drop).map_err(|problem| {
             let mut error = Self::command().error(clap::error::ErrorKind::ValueValidation, problem);

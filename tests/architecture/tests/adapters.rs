@@ -16,6 +16,7 @@ const SUITES: &[(&str, &str)] = &[
     ("DeadLetterOperations", "dead_letters_conformance!"),
     ("BulkRuns", "bulk_runs_conformance!"),
     ("TaskInspector", "task_inspector_conformance!"),
+    ("Lineage", "lineage_conformance!"),
     ("OutboxTransfer", "transfer_conformance!"),
     ("HeldTasks", "held_tasks_conformance!"),
     ("TaskHistory", "task_history_conformance!"),

@@ -1,7 +1,5 @@
 //! `aftercommit demo`: traffic against a product that runs, that does not, and that is killed in the middle of it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aftercommit::config::{Database, Settings};
+use aftercommit::domain::randomness::Randomness as _;
+use aftercommit::runtime::system::SystemRandomness;
 use aftercommit::{RunFile, Served};
-use rand::RngExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -137,9 +138,9 @@ impl Scene {
 
     async fn play(&self, arguments: &Demo) -> Result<Summary, CommandError> {
         let began = Instant::now();
-        let seed = arguments.seed.unwrap_or_else(|| u64::from(rand::rng().random::<u32>()));
+        let seed = arguments.seed.unwrap_or_else(|| u64::from(drawn()));
         // Of its own: requests of two runs on one database must not be taken for repetitions.
-        let run = format!("{:08x}", rand::rng().random::<u32>());
+        let run = format!("{:08x}", drawn());
         let ledger = match &arguments.ledger {
             Some(path) => {
                 let ledger = Ledger::begin(path, &run, seed).await;
@@ -181,12 +182,12 @@ impl Scene {
             patience: arguments.patience,
             target: self.urls.join(", "),
         };
-        let shown = tokio::spawn(progress.show(done.clone()));
+        let shown = started(progress.show(done.clone()));
         let auditor = Auditor {
             admin: Arc::clone(&self.admin),
             tally: Arc::clone(&tally),
         };
-        let mut auditing = tokio::spawn(auditor.run(coming, enough.clone()));
+        let mut auditing = started(auditor.run(coming, enough.clone()));
         let spans = (arguments.length, arguments.patience);
         let traffic = Traffic::new(seed, &run);
         driver.drive(traffic, arguments.rate, spans, stop.clone()).await;
@@ -315,6 +316,32 @@ fn described(settings: &Settings) -> String {
 }
 
 /// The first signal ends the requests, the second one everything.
+/// A number nobody can foresee.
+fn drawn() -> u32 {
+    let mut bytes = [0; 4];
+    SystemRandomness.fill(&mut bytes);
+    u32::from_le_bytes(bytes)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is waited for before the demonstration ends"
+)]
+fn started<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    tokio::spawn(future)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "whoever asks twice does not want to wait for anything"
+)]
+fn exit_at_once() -> ! {
+    std::process::exit(130)
+}
+
 async fn signals(stop: CancellationToken) {
     let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
@@ -326,7 +353,7 @@ async fn signals(stop: CancellationToken) {
             _ = terminate.recv() => {}
         }
         if number == 2 {
-            std::process::exit(130);
+            exit_at_once();
         }
         stop.cancel();
     }

@@ -96,15 +96,14 @@ impl Admin {
             Self::RunFile { path: file, known } => {
                 let process = {
                     let mut known = known.lock().await;
-                    match &*known {
-                        Some(process) => std::sync::Arc::clone(process),
-                        None => {
-                            let run_file = RunFile::read(file).map_err(|error| error.to_string())?;
-                            let run_file = run_file.ok_or("no process runs")?;
-                            let process = std::sync::Arc::new(RunningProcess::reach(run_file).await?);
-                            *known = Some(std::sync::Arc::clone(&process));
-                            process
-                        }
+                    if let Some(process) = &*known {
+                        std::sync::Arc::clone(process)
+                    } else {
+                        let run_file = RunFile::read(file).map_err(|error| error.to_string())?;
+                        let run_file = run_file.ok_or("no process runs")?;
+                        let process = std::sync::Arc::new(RunningProcess::reach(run_file).await?);
+                        *known = Some(std::sync::Arc::clone(&process));
+                        process
                     }
                 };
                 let answer = process.send(request()).await;

@@ -171,7 +171,7 @@ impl Auditor {
 fn is_settled(standing: &Standing, is_ending: bool) -> bool {
     match standing {
         Standing::Over | Standing::Wrong(_) => true,
-        Standing::Waits(until) => is_ending && until_then(*until) > Duration::from_secs(60),
+        Standing::Waits(until) => is_ending && until_then(*until) > Duration::from_mins(1),
         Standing::Open(_) => false,
     }
 }

@@ -88,7 +88,7 @@ impl Driver {
         if let Some(ledger) = &self.ledger
             && let Err(reason) = ledger.intend(&call, tenant.as_deref()).await
         {
-            return self.break_off(reason);
+            return self.break_off(&reason);
         }
         {
             let mut numbers = self.tally.lock();
@@ -106,7 +106,7 @@ impl Driver {
             if let Some(ledger) = &self.ledger
                 && let Err(reason) = ledger.answered(&call, tries, &outcome).await
             {
-                return self.break_off(reason);
+                return self.break_off(&reason);
             }
             match &outcome {
                 Outcome::Unknown { reason } if !self.giving_up.is_cancelled() => {
@@ -189,7 +189,7 @@ impl Driver {
         }
     }
 
-    fn break_off(&self, reason: String) {
+    fn break_off(&self, reason: &str) {
         *lock(&self.broken) = Some(format!("the ledger cannot be written: {reason}"));
     }
 

@@ -1,5 +1,6 @@
 //! What a demonstration shows while it goes on: one block that is drawn anew on a terminal, a line now and then elsewhere.
 
+use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -106,10 +107,11 @@ fn line(numbers: &Numbers, elapsed: Duration) -> String {
             printable(&trouble.reason)
         )
     });
-    let wrong: String = findings(numbers)
-        .iter()
-        .map(|(what, findings)| format!(", {what} {}", findings.count))
-        .collect();
+    let mut wrong = String::new();
+    for (what, findings) in findings(numbers) {
+        // Writing to a String cannot fail.
+        let _ = write!(wrong, ", {what} {}", findings.count);
+    }
     format!(
         "{:>4} s: {} requests ({} taken, {} refused, {} unanswered), {} events relayed, {}, {}, {} e-mails{trouble}{wrong}",
         elapsed.as_secs(),
@@ -204,7 +206,8 @@ pub(crate) fn shown(time: Duration) -> String {
 fn draw(lines: &[String], drawn: usize) {
     let mut text = String::new();
     if drawn > 0 {
-        text.push_str(&format!("\u{1b}[{drawn}A"));
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\u{1b}[{drawn}A");
     }
     text.push_str("\u{1b}[J");
     for line in lines {

@@ -94,7 +94,7 @@ impl Summary {
                 let _ = writeln!(text, "  e-mails    {} in {}", numbers.emails, printable(folder));
             }
             None => {
-                text.push_str("  e-mails    went to a server, so that they were not looked at and nobody accepted\n")
+                text.push_str("  e-mails    went to a server, so that they were not looked at and nobody accepted\n");
             }
         }
         let _ = writeln!(text, "  latency    commit → last effect: {}", latency(numbers));

@@ -147,15 +147,14 @@ impl Numbers {
 
     /// Something does not answer.
     pub(crate) fn in_trouble(&mut self, reason: &str) {
-        match &mut self.trouble {
-            Some(trouble) => reason.clone_into(&mut trouble.reason),
-            None => {
-                self.troubles += 1;
-                self.trouble = Some(Trouble {
-                    reason: reason.to_owned(),
-                    since: Instant::now(),
-                });
-            }
+        if let Some(trouble) = &mut self.trouble {
+            reason.clone_into(&mut trouble.reason);
+        } else {
+            self.troubles += 1;
+            self.trouble = Some(Trouble {
+                reason: reason.to_owned(),
+                since: Instant::now(),
+            });
         }
     }
 

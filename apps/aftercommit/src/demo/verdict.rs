@@ -145,13 +145,13 @@ mod tests {
 
     use super::*;
 
-    fn node(kind: &str, name: &str, state: &str, more: Value) -> Value {
+    fn node(kind: &str, name: &str, state: &str, more: &Value) -> Value {
         let mut node = json!({
             "id": "0192f0c1-7a3b-7c4d-8e5f-0123456789ab", "kind": kind, "name": name, "state": state,
             "began_at": "2026-11-23T10:00:00Z"
         });
         if let (Some(node), Value::Object(more)) = (node.as_object_mut(), more) {
-            node.extend(more);
+            node.extend(more.clone());
         }
         node
     }
@@ -161,7 +161,7 @@ mod tests {
     }
 
     fn event(name: &str, state: &str) -> Value {
-        node("event", name, state, json!({}))
+        node("event", name, state, &json!({}))
     }
 
     #[test]
@@ -216,12 +216,12 @@ mod tests {
             true,
             vec![
                 event("A", "dispatched"),
-                node("task", "invitation-email/send", "completed", sent),
+                node("task", "invitation-email/send", "completed", &sent),
                 node(
                     "task",
                     "invitation-email/send",
                     "skipped",
-                    json!({"attempts": 1, "ends": 1}),
+                    &json!({"attempts": 1, "ends": 1}),
                 ),
             ],
         );

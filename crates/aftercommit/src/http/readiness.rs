@@ -205,13 +205,13 @@ mod tests {
         }
     }
 
-    fn stats(waiting: u64, quarantined: u64, oldest: Option<Timestamp>) -> Result<OutboxStats, String> {
-        Ok(OutboxStats {
+    fn stats(waiting: u64, quarantined: u64, oldest: Option<Timestamp>) -> OutboxStats {
+        OutboxStats {
             waiting,
             claimed: 0,
             quarantined,
             oldest,
-        })
+        }
     }
 
     fn judged(found: Found) -> Readiness {
@@ -232,7 +232,7 @@ mod tests {
             cause: Some("the disk is full".into()),
             failures: 3,
         };
-        let lagging = stats(7, 0, Some(at(0)));
+        let lagging = Ok(stats(7, 0, Some(at(0))));
         let cases = [
             (
                 Found {
@@ -316,7 +316,7 @@ mod tests {
         let cases = [
             (
                 Found {
-                    outbox: stats(0, 2, None),
+                    outbox: Ok(stats(0, 2, None)),
                     ..found()
                 },
                 "outbox: 2 messages are kept aside; since 1970-01-01T00:16:40Z (0 s); see `aftercommit outbox status` for \
@@ -351,7 +351,7 @@ mod tests {
         let lagging = |now, relay| Found {
             now,
             relay,
-            outbox: stats(1, 0, Some(at(0))),
+            outbox: Ok(stats(1, 0, Some(at(0)))),
             ..found()
         };
         assert!(judged(lagging(at(60), Some(seconds(60)))).causes.is_empty());

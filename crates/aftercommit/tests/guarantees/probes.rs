@@ -166,10 +166,10 @@ async fn a_name_that_a_message_brings_becomes_no_label() {
     let known = place.api.emit(7).await;
     let mut running = place.start();
     running.ran().await;
-    let stranger = |topic: &str| TaskEnvelope {
+    let stranger = |topic: &str, task: &str| TaskEnvelope {
         id: kit.envelopes().new_id(),
         topic: topic.parse().unwrap(),
-        task: "hostile-name".parse().unwrap(),
+        task: task.parse().unwrap(),
         version: 1,
         tenant: Tenant::System,
         attempt: 1,
@@ -181,8 +181,13 @@ async fn a_name_that_a_message_brings_becomes_no_label() {
         cause: Cause::root(),
         payload: Json::parse("{}", &Limits::default()).unwrap(),
     };
-    let tasks = ["receipts", "hostile-topic"].map(stranger);
-    let dead = tasks[0].id;
+    let tasks = [
+        stranger("receipts", "hostile-name"),
+        stranger("hostile-topic", "send"),
+        // Known, and not what its contract says.
+        stranger("receipts", "send"),
+    ];
+    let dead = tasks[2].id;
     for published in kit.queue_publisher().publish(tasks.to_vec()).await {
         published.unwrap();
     }
@@ -193,7 +198,7 @@ async fn a_name_that_a_message_brings_becomes_no_label() {
     };
     tokio::time::timeout(PATIENCE, looking).await.unwrap();
     let text = running.api.get("/metrics").await.text;
-    let unknown = "aftercommit_tasks_total{topic=\"receipts\",task=\"unknown\",outcome=\"dead\"} ";
+    let unknown = "aftercommit_tasks_total{topic=\"receipts\",task=\"unknown\",outcome=\"retried\"} ";
     assert!(
         text.contains(unknown) && !text.contains(&format!("{unknown}0")),
         "{text}"

@@ -41,7 +41,7 @@ async fn emit_traced(api: &Api, request_id: &str) -> String {
 #[tokio::test]
 async fn a_tree_is_found_by_the_id_of_the_request_the_event_and_the_task_before_and_after_it_ran() {
     let place = Place::new().open().await;
-    let event = emit_traced(&place.api, "order 7731/ü").await;
+    let event = emit_traced(&place.api, "order 7731/x").await;
     let before = tree(&place.api, &event).await;
     assert_eq!(
         states(&before),
@@ -72,9 +72,9 @@ async fn a_tree_is_found_by_the_id_of_the_request_the_event_and_the_task_before_
             ("receipts/send".to_owned(), NodeState::Completed)
         ]
     );
-    assert_eq!(after.correlation_id, "order 7731/ü");
+    assert_eq!(after.correlation_id, "order 7731/x");
     assert_eq!(after.roots[0].trace_id.as_deref(), Some(TRACE));
-    for id in [task.as_str(), "order%207731%2F%C3%BC"] {
+    for id in [task.as_str(), "order%207731%2Fx"] {
         assert_eq!(states(&tree(&running.api, id).await), states(&after), "{id}");
     }
     running.stop().await;

@@ -206,7 +206,9 @@ fn table(
 ) -> String {
     let mut table = String::new();
     for (what, body, code) in cases {
-        let error = decode(&body).expect_err(what);
+        let Err(error) = decode(&body) else {
+            panic!("{what} was read")
+        };
         assert_eq!(error.code(), code, "{what}");
         let failure = Failure::of(&error);
         assert!(
