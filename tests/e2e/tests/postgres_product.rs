@@ -92,12 +92,15 @@ async fn a_payload_of_version_1_in_the_database_is_run_by_this_build() {
     // WHEN this build starts, THEN what follows from the event is done.
     place.product.start_again().await;
     eventually("its task has ended", AFTER_A_KILL, async || {
-        let tasks = place.product.cli_json(&["tasks", "list", "--topic", "projects"]).await;
-        let tasks = tasks["tasks"].as_array().unwrap().clone();
-        let of_it = tasks.iter().find(|task| task["task"] == "check-first-record")?;
-        (of_it["state"] == "completed").then_some(())
+        let tasks = place.product.cli_json(&["tasks", "list", "--topic", "usage"]).await;
+        (tasks["tasks"][0]["state"] == "completed").then_some(())
     })
     .await;
+    let used: (i64, i64) = sqlx::query_as("SELECT batches, records FROM reference.usage_periods")
+        .fetch_one(&mut place.connection().await)
+        .await
+        .unwrap();
+    assert_eq!(used, (1, 2), "its two records are counted");
     let letters = place.product.cli_json(&["dead-letters", "list"]).await;
     assert_eq!(letters["dead_letters"], json!([]));
     let events = place
