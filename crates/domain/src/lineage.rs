@@ -16,8 +16,7 @@ use crate::time::Timestamp;
 
 pub use tree::{Branch, Tree, TreeLimits};
 
-/// Finds the messages that belong together. What it shows may be a moment old, and its parts not of the same moment; nothing
-/// decides by it.
+/// Finds the messages that belong together. What it shows may be a moment old; nothing decides by it.
 ///
 /// **Contract**: what ended or is published is found through an index, however much there is. Of what is not published or
 /// not finished yet, the newest [`LOOKED_THROUGH`] rows are looked through, so that writing them costs nothing more. A queue
@@ -29,7 +28,8 @@ pub trait Lineage: Send + Sync {
     /// both are answered.
     async fn find(&self, ids: &[MessageId]) -> Result<Vec<Relative>, LineageError>;
 
-    /// At most `limit` messages of `correlation`, oldest first of each kind, and whether there are or may be more.
+    /// At most `limit` messages of `correlation`, oldest first, and whether there are or may be more. All as they were at one
+    /// moment, so that of a task that is seen to have ended, what it led to is seen, too.
     async fn of(&self, correlation: &CorrelationId, limit: u32) -> Result<Relatives, LineageError>;
 }
 

@@ -33,8 +33,9 @@ struct EventRow {
 }
 
 const RECORD: &str = "INSERT INTO aftercommit.event_log \
-       (id, published_at, name, organization_id, project_id, occurred_at, sequence, body) \
-     SELECT line.id, aftercommit.clock(), line.name, line.organization, line.project, line.occurred, line.sequence, line.body \
+       (id, published_at, name, organization_id, project_id, occurred_at, sequence, correlation_id, body) \
+     SELECT line.id, aftercommit.clock(), line.name, line.organization, line.project, line.occurred, line.sequence, \
+       aftercommit.correlation_of(line.body), line.body \
      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::bigint[], $7::bytea[]) \
        AS line (id, name, organization, project, occurred, sequence, body) \
      WHERE NOT EXISTS (SELECT FROM aftercommit.event_log AS known WHERE known.id = line.id)";

@@ -123,8 +123,11 @@ impl SqliteQueue {
         let (running, now) = (self.running(), micros(self.database.services.clock.now()));
         let limits = self.database.services.limits;
         let read = async {
-            let mut connection = self.database.readers.acquire().await?;
-            look(&mut connection, &question, &running, now, &limits).await
+            // As it was at one moment: of a task that is seen to have ended, what it led to is seen, too.
+            let mut transaction = self.database.readers.begin().await?;
+            let looked = look(&mut transaction, &question, &running, now, &limits).await?;
+            transaction.rollback().await?;
+            Ok(looked)
         };
         let unavailable = |reason: String| LineageError::Unavailable {
             operation: "lineage",
@@ -140,7 +143,6 @@ impl SqliteQueue {
     }
 }
 
-/// Along the way messages go, so that one that moves meanwhile is seen at its next place.
 async fn look(
     connection: &mut SqliteConnection,
     question: &Question,

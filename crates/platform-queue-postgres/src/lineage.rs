@@ -8,7 +8,7 @@ use aftercommit_domain::lineage::{LOOKED_THROUGH, Lineage, LineageError, Relativ
 use aftercommit_domain::time::Timestamp;
 use async_trait::async_trait;
 use sqlx::types::Json;
-use sqlx::{FromRow, PgConnection};
+use sqlx::{Connection as _, FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::queue::PostgresQueue;
@@ -120,7 +120,7 @@ impl PostgresQueue {
         let looked = self
             .inner
             .console
-            .run(move |connection| Box::pin(look(connection, question, limits)))
+            .run(move |connection| Box::pin(at_one_moment(connection, question, limits)))
             .await;
         let (mut messages, rows, is_cut) = looked.map_err(|error| unavailable(error.to_string()))?;
         for TracedRow { task, ends } in rows {
@@ -131,7 +131,25 @@ impl PostgresQueue {
     }
 }
 
-/// Along the way messages go, so that one that moves meanwhile is seen at its next place.
+/// Everything as it was at one moment: of a task that is seen to have ended, what it led to is seen, too.
+async fn at_one_moment(
+    connection: &mut PgConnection,
+    question: Question,
+    limits: Limits,
+) -> Result<(Vec<Relative>, Vec<TracedRow>, bool), sqlx::Error> {
+    // Where a pooler is between, the transaction has begun already.
+    if connection.is_in_transaction() {
+        let one_moment = sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+        one_moment.execute(&mut *connection).await?;
+        return look(connection, question, limits).await;
+    }
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+    let mut transaction = connection.begin_with(begin).await?;
+    let looked = look(&mut transaction, question, limits).await?;
+    transaction.commit().await?;
+    Ok(looked)
+}
+
 async fn look(
     connection: &mut PgConnection,
     question: Question,

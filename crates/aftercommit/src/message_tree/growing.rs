@@ -12,6 +12,9 @@ use crate::kit::Operations;
 use crate::message_tree::nodes::node;
 use crate::message_tree::{MessageTree, NodeKind, NodeState, TreeNode};
 
+/// How often it is looked again because more was found.
+const MOST_LOOKS: usize = 3;
+
 /// The tree that `id` belongs to: the id of an event, a task or a request, or whatever else a correlation id is. `Ok(None)`
 /// when nothing belongs to it.
 pub(crate) async fn tree_of(operations: &Operations, id: &str) -> Result<Option<MessageTree>, LineageError> {
@@ -22,19 +25,24 @@ pub(crate) async fn tree_of(operations: &Operations, id: &str) -> Result<Option<
     let limits = TreeLimits::default();
     let most = u32::try_from(limits.messages).unwrap_or(u32::MAX);
     let mut relatives = lineage.of(&correlation, most).await?;
-    let expected = expected(operations, &relatives.messages);
-    let seen: BTreeSet<MessageId> = tasks_in(&relatives.messages);
-    let missing: Vec<MessageId> = expected
-        .iter()
-        .map(|expected| expected.task.task.summary.id)
-        .filter(|id| !seen.contains(id))
-        .take(limits.messages)
-        .collect();
-    relatives.messages.extend(lineage.find(&missing).await?);
+    let mut wanted = expected(operations, &relatives.messages);
+    // What is found by its id alone is of a later moment: then what it led to is asked for once more.
+    for _ in 0..MOST_LOOKS {
+        let seen = tasks_in(&relatives.messages);
+        let ids = wanted.iter().map(|expected| expected.task.task.summary.id);
+        let missing: Vec<MessageId> = ids.filter(|id| !seen.contains(id)).take(limits.messages).collect();
+        let found = lineage.find(&missing).await?;
+        if found.is_empty() {
+            break;
+        }
+        relatives = lineage.of(&correlation, most).await?;
+        relatives.messages.extend(found);
+        wanted = expected(operations, &relatives.messages);
+    }
     let seen = tasks_in(&relatives.messages);
     let mut to_come: BTreeSet<MessageId> = BTreeSet::new();
     let mut unseen: BTreeSet<MessageId> = BTreeSet::new();
-    for Expected { task, was_published } in expected {
+    for Expected { task, was_published } in wanted {
         let id = task.task.summary.id;
         if !seen.contains(&id) {
             let place = if was_published { &mut unseen } else { &mut to_come };
