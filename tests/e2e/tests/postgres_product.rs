@@ -78,6 +78,11 @@ async fn a_payload_of_version_1_in_the_database_is_run_by_this_build() {
     let mut place = Place::start(Setup::default()).await;
     let account = Account::sign_up(&place.product.api(), "Acme").await;
     let (organization, project) = (account.organization_id.as_str(), account.project_id.as_str());
+    eventually("the project is provisioned", PATIENCE, async || {
+        let tasks = place.product.cli_json(&["tasks", "list", "--topic", "projects"]).await;
+        (tasks["tasks"][0]["state"] == "completed").then_some(())
+    })
+    .await;
     // GIVEN a row that an older build left: it listed the records one by one.
     place.product.terminate().await;
     let payload = json!({
