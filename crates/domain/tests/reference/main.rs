@@ -190,6 +190,25 @@ fn an_older_payload_that_its_upcaster_cannot_read_is_refused_with_both_versions(
 }
 
 #[test]
+fn two_fields_of_one_name_in_an_older_payload_are_refused_like_in_a_new_one() {
+    let codec = Codec::new(Arc::new(Open), Limits::default());
+    let tenant = Tenant::project(organization_id(), project_id());
+    for (version, field) in [(1, "\"record_ids\": []"), (2, "\"record_count\": 1")] {
+        let text = format!(
+            "{{\"organization_id\": \"{}\", \"project_id\": \"{}\", \"batch\": \"b\", {field}, {field}}}",
+            organization_id(),
+            project_id()
+        );
+        let payload = Json::parse(text, codec.limits()).unwrap();
+        let error = codec
+            .decode::<RecordsIngested>(&payload, version, &tenant, id(0xff))
+            .unwrap_err();
+        assert_eq!(error.code(), "payload.malformed");
+        assert!(error.to_string().contains("duplicate field `record_"), "{error}");
+    }
+}
+
+#[test]
 fn every_version_of_every_contract_has_its_file() {
     let mut expected = BTreeSet::new();
     for event in catalogue().events() {
