@@ -96,7 +96,7 @@ async fn a_payload_of_version_1_in_the_database_is_run_by_this_build() {
     place.connection().await.execute(AssertSqlSafe(row)).await.unwrap();
     // WHEN this build starts, THEN what follows from the event is done.
     place.product.start_again().await;
-    eventually("its task has ended", AFTER_A_KILL, async || {
+    eventually("its task has ended", PATIENCE, async || {
         let tasks = place.product.cli_json(&["tasks", "list", "--topic", "usage"]).await;
         (tasks["tasks"][0]["state"] == "completed").then_some(())
     })

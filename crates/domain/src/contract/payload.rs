@@ -124,7 +124,7 @@ impl<const MAX: usize> fmt::Debug for BoundedText<MAX> {
     }
 }
 
-/// Where some content lies in object storage: 1 to 512 bytes, opaque to everyone but the storage.
+/// Where some content lies in object storage: at most 512 bytes, opaque to everyone but the storage.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Debug)]
 #[serde(transparent)]
 pub struct StorageKey(BoundedText<512>);

@@ -1,7 +1,5 @@
 //! The inbox: a message that comes twice takes effect once.
 
-use std::time::Duration;
-
 use aftercommit_domain::contract::{Cause, HandlerName, Json, Limits, Tenant};
 use aftercommit_domain::events::OutboxMessage;
 use aftercommit_domain::ids::MessageId;
@@ -10,7 +8,7 @@ use aftercommit_domain::time::{hours, seconds};
 use aftercommit_domain::unit_of_work::UnitOfWork;
 use tokio::task::JoinSet;
 
-use crate::conformance::support::{append, begin, claim as claim_rows, failure, ids_of, ok, soon};
+use crate::conformance::support::{QUIET, append, begin, claim as claim_rows, failure, ids_of, ok, soon};
 use crate::conformance::{Messages, Provider};
 
 /// The scenarios of the inbox: `inbox_conformance!(Provider)`.
@@ -166,13 +164,20 @@ pub async fn while_a_claim_is_open_no_other_is_first<P: Provider>(provider: &P) 
                 claimed
             }
         });
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // As long as the holder is open the other waits, or is told that it is busy.
+        let early = tokio::time::timeout(QUIET, others.join_next()).await.ok().flatten();
+        if let Some(early) = &early {
+            assert!(matches!(early, Ok(Err(InboxError::Busy { .. }))), "{early:?}");
+        }
         if commits {
             ok("the commit", holder.commit()).await;
         } else {
             drop(holder);
         }
-        let claimed = soon("the other claim", others.join_next()).await;
+        let claimed = match early {
+            Some(early) => Some(early),
+            None => soon("the other claim", others.join_next()).await,
+        };
         let claimed = claimed.expect("it was started").expect("no panic");
         let is_right = match &claimed {
             Ok(InboxClaim::First) => !commits,
