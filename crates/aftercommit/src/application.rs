@@ -164,6 +164,8 @@ impl Aftercommit {
     }
 
     async fn open_listening(self, mut settings: Settings) -> Result<(Opened, TcpListener), StartupError> {
+        #[cfg(feature = "failpoints")]
+        crate::failpoints::arm(&settings)?;
         let foundation = Foundation::lay(&settings, Arc::clone(&self.source), Purpose::Run).await?;
         // The database comes first, because "in use by another process" says more than a taken address. The address
         // comes before the application, because links in e-mails begin with it and port 0 is known only now.

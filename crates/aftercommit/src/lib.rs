@@ -48,6 +48,11 @@ compile_error!(
      `aftercommit = { version = \"…\", default-features = false, features = [\"sqlite\"] }`"
 );
 
+#[macro_use]
+mod failpoint;
+
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 pub mod http;
 
 mod application;

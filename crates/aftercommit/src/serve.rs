@@ -122,6 +122,7 @@ async fn serve(
     tracing::info!("stopping: no new work is taken, running handlers may finish");
     let stop = async {
         let outcome = engine.stop().await;
+        failpoint!(SHUTDOWN_AFTER_ENGINE);
         close_http.cancel();
         if tokio::time::timeout(HTTP_GRACE, server.join_next()).await.is_err() {
             tracing::warn!("open HTTP requests were cut off");
@@ -129,7 +130,9 @@ async fn serve(
         drop(server);
         // Before the database is free for a successor, whose run file this must not take.
         drop(announced.run_file);
+        failpoint!(SHUTDOWN_BEFORE_CLOSE);
         kit.close().await;
+        failpoint!(SHUTDOWN_AFTER_CLOSE);
         outcome
     };
     let outcome = tokio::select! {

@@ -13,6 +13,8 @@ mod database;
 mod duration;
 mod effective;
 mod error;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 mod history;
 mod host;
 mod http;
@@ -50,6 +52,8 @@ pub use data_dir::DataDir;
 pub use database::Database;
 pub use effective::{EffectiveValue, Rendering};
 pub use error::{CONFIG_EXIT_CODE, ConfigError, ConfigErrors};
+#[cfg(feature = "failpoints")]
+pub use failpoints::FAILPOINTS_VARIABLE;
 pub use history::{HistorySettings, Successes};
 pub use log::{LogFormat, LogSettings};
 pub use mail::{MailSettings, SmtpCredentials, SmtpSecurity, SmtpSettings};

@@ -4,7 +4,7 @@ use crate::{
     amqp::AmqpSettings,
     effective::EffectiveValue,
     error::{ConfigError, ConfigErrors},
-    names::{Recognised, recognise_variable},
+    names::{Recognised, is_ours_alone, recognise_variable},
     private_file::{self, PrivateFile, PrivateFileError},
     reading::REDACTED,
     sealing::{SealingSettings, read_sealing_keys},
@@ -50,6 +50,8 @@ impl Settings {
             problems.push(problem);
             None
         });
+        #[cfg(feature = "failpoints")]
+        let failpoints = crate::failpoints::read(&environment);
         let sources = file.as_ref().map(|(path, file)| (path.as_path(), file.text.as_str()));
         let mut settings = match Self::from_sources(environment, sources) {
             Ok(settings) if problems.is_empty() => settings,
@@ -63,6 +65,10 @@ impl Settings {
             warn_of_open_file(&mut settings, &path, &file);
         }
         check_named_files(&mut settings)?;
+        #[cfg(feature = "failpoints")]
+        {
+            settings.failpoints = failpoints;
+        }
         Ok(settings)
     }
 }
@@ -111,7 +117,7 @@ fn utf8(environment: impl IntoIterator<Item = (OsString, OsString)>) -> (Vec<(St
         match value.into_string() {
             Ok(value) => variables.push((name, value)),
             Err(_) => match recognise_variable(&name) {
-                Recognised::NotAKey if name != CONFIG_VARIABLE => {}
+                Recognised::NotAKey if !is_ours_alone(&name) => {}
                 Recognised::NotAKey | Recognised::Key(_) | Recognised::Unknown(_) => {
                     problems.push(ConfigError::new(&name, "is not UTF-8"));
                 }

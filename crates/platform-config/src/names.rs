@@ -31,7 +31,7 @@ pub(crate) fn recognise_variable(name: &str) -> Recognised {
     let is_ours = name
         .get(..PREFIX.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
-    if !is_ours || name == CONFIG_VARIABLE {
+    if !is_ours || is_ours_alone(name) {
         return Recognised::NotAKey;
     }
     let wanted = name.to_ascii_uppercase();
@@ -42,6 +42,15 @@ pub(crate) fn recognise_variable(name: &str) -> Recognised {
     let suggestion =
         nearest(wanted.strip_prefix(PREFIX).unwrap_or(&wanted), candidates).map(|rest| format!("{PREFIX}{rest}"));
     Recognised::Unknown(suggestion)
+}
+
+/// Whether only the environment can give it, and it is no key.
+pub(crate) fn is_ours_alone(name: &str) -> bool {
+    #[cfg(feature = "failpoints")]
+    if name == crate::failpoints::FAILPOINTS_VARIABLE {
+        return true;
+    }
+    name == CONFIG_VARIABLE
 }
 
 /// Looks up a key of the file by the names of its tables and of itself.

@@ -47,6 +47,9 @@ pub struct Settings {
     pub sqlite: SqliteSettings,
     /// What works but should be changed, one line each, to be logged once the log is set up.
     pub warnings: Vec<String>,
+    /// What is to happen at which point: `AFTERCOMMIT_FAILPOINTS`.
+    #[cfg(feature = "failpoints")]
+    pub failpoints: Option<String>,
     effective: Vec<EffectiveValue>,
 }
 
@@ -86,6 +89,8 @@ impl Settings {
             amqp: AmqpSettings::read(&mut reading, amqp_server),
             data_dir,
             warnings: Vec::new(),
+            #[cfg(feature = "failpoints")]
+            failpoints: None,
             effective: Vec::new(),
         };
         settings.warnings.extend(settings.database.warnings());

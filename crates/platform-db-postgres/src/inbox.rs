@@ -44,7 +44,10 @@ impl Inbox for PostgresInbox<'_> {
                 .await
                 .map_err(|error| not_claimed(&error, message))?;
         match earlier {
-            None => Ok(InboxClaim::First),
+            None => {
+                failpoint!(WORKER_IN_TRANSACTION);
+                Ok(InboxClaim::First)
+            }
             Some(earlier) => message.again(digest(&earlier)?),
         }
     }

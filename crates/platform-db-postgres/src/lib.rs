@@ -3,6 +3,9 @@
 //! [`PostgresDatabase::open`] connects, brings the schema `aftercommit` to this version and offers the ports. The queue
 //! is a crate of its own, on the same database or on a broker.
 
+#[macro_use]
+mod failpoint;
+
 mod bell;
 mod bulk_runs;
 mod columns;
@@ -10,6 +13,8 @@ mod connect_error;
 mod database;
 mod dead_letters;
 mod event_log;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 mod findings;
 mod inbox;
 mod loan;

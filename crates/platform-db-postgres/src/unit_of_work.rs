@@ -32,8 +32,10 @@ impl PostgresUnitOfWorkFactory {
     /// # Errors
     /// [`StoreError::Unavailable`] when no connection came in time, or the server is away.
     pub async fn begin_postgres(&self, tenant: &Tenant, cause: &Cause) -> Result<PostgresUnitOfWork, StoreError> {
+        let transaction = self.database.beginner.begin(tenant).await?;
+        failpoint!(UNIT_OF_WORK_AFTER_BEGIN);
         Ok(PostgresUnitOfWork {
-            transaction: self.database.beginner.begin(tenant).await?,
+            transaction,
             envelopes: self.envelopes.clone(),
             tenant: tenant.clone(),
             cause: cause.clone(),
@@ -77,8 +79,11 @@ impl PostgresUnitOfWork {
     /// # Errors
     /// [`CommitError`].
     pub async fn commit(mut self) -> Result<(), CommitError> {
+        failpoint!(UNIT_OF_WORK_BEFORE_COMMIT);
         if self.messages.is_empty() {
-            return self.transaction.commit().await;
+            self.transaction.commit().await?;
+            failpoint!(UNIT_OF_WORK_AFTER_COMMIT);
+            return Ok(());
         }
         self.transaction.wake_relay_after_commit();
         let messages = std::mem::take(&mut self.messages);
@@ -86,7 +91,10 @@ impl PostgresUnitOfWork {
             .insert(&mut self.transaction, &self.tenant, Scope::Set)
             .await
             .map_err(not_written)?;
-        self.transaction.commit_checked().await
+        failpoint!(UNIT_OF_WORK_AFTER_MESSAGES);
+        self.transaction.commit_checked().await?;
+        failpoint!(UNIT_OF_WORK_AFTER_COMMIT);
+        Ok(())
     }
 }
 

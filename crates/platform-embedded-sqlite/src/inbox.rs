@@ -48,6 +48,7 @@ impl Inbox for SqliteInbox<'_> {
         .await
         .map_err(|error| inbox_error("claim", &error))?;
         if added.rows_affected() > 0 {
+            failpoint!(WORKER_IN_TRANSACTION);
             return Ok(InboxClaim::First);
         }
         let earlier: Vec<u8> = sqlx::query_scalar(

@@ -11,6 +11,9 @@
 
 #![warn(missing_docs)]
 
+#[macro_use]
+mod failpoint;
+
 mod bulk_runs;
 mod claims;
 mod columns;
@@ -18,6 +21,8 @@ mod connection;
 mod database;
 mod dead_letters;
 mod event_log;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 mod filesystem;
 mod inbox;
 mod interrupt;

@@ -27,8 +27,10 @@ impl SqliteUnitOfWorkFactory {
     /// # Errors
     /// [`StoreError::Unavailable`] when no turn to write came in time.
     pub async fn begin_sqlite(&self, tenant: &Tenant, cause: &Cause) -> Result<SqliteUnitOfWork, StoreError> {
+        let transaction = self.database.begin().await?;
+        failpoint!(UNIT_OF_WORK_AFTER_BEGIN);
         Ok(SqliteUnitOfWork {
-            transaction: self.database.begin().await?,
+            transaction,
             envelopes: self.envelopes.clone(),
             tenant: tenant.clone(),
             cause: cause.clone(),
@@ -85,7 +87,10 @@ impl UnitOfWork for SqliteUnitOfWork {
     }
 
     async fn commit(self: Box<Self>) -> Result<(), CommitError> {
-        self.transaction.commit().await
+        failpoint!(UNIT_OF_WORK_BEFORE_COMMIT);
+        self.transaction.commit().await?;
+        failpoint!(UNIT_OF_WORK_AFTER_COMMIT);
+        Ok(())
     }
 }
 

@@ -2,8 +2,13 @@
 
 #![warn(missing_docs)]
 
+#[macro_use]
+mod failpoint;
+
 mod broker;
 mod declarer;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 mod feed;
 mod link;
 mod options;

@@ -6,7 +6,12 @@
 
 #![warn(missing_docs)]
 
+#[macro_use]
+mod failpoint;
+
 mod columns;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 mod hearing;
 mod held_tasks;
 mod history;

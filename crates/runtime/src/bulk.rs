@@ -112,6 +112,7 @@ impl BulkRunner {
             Ok((wait, waits_for)) => (*wait, *waits_for),
             Err(_) => (ASK_AGAIN, None),
         };
+        failpoint!(BULK_AFTER_STEP);
         // Also after an error, so that nobody waits for the lease.
         let put_back = self
             .ports

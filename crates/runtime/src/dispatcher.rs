@@ -110,6 +110,9 @@ impl Dispatcher {
     }
 
     async fn follow(&self, event: &EventEnvelope, dispatches: Vec<(MessageId, Dispatch)>) -> TaskResult {
+        if event.sequence.is_none() {
+            failpoint!(DISPATCHER_AFTER_RECORD?);
+        }
         let cause = event.cause_of_next();
         let mut done = self.unfinished.take(event.id);
         let mut unmade = None;
@@ -132,11 +135,13 @@ impl Dispatcher {
                 }
             }
         }
+        failpoint!(DISPATCHER_BEFORE_PUBLISH?);
         let (published, announced) = join(self.publish(tasks, &best_effort, &mut done), self.announce(event)).await;
         if let Err(stop) = published.and(announced) {
             self.unfinished.keep(event.id, done);
             return Err(stop);
         }
+        failpoint!(DISPATCHER_AFTER_PUBLISH?);
         // Only now, so that the others are on their way.
         unmade.map_or_else(completed, Err)
     }
@@ -223,7 +228,9 @@ impl Dispatcher {
         let (id, topic, body) = (task.id, task.topic.clone(), task.encode().into_bytes());
         let now = self.envelopes.now();
         let letter = DeadLetter::new(id, topic, Some(task), body, 1, Failure::of(error), now);
-        Ok(self.dead_letters.add(letter).await?)
+        self.dead_letters.add(letter).await?;
+        failpoint!(DISPATCHER_AFTER_DEAD_LETTER?);
+        Ok(())
     }
 }
 

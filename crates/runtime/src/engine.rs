@@ -281,6 +281,8 @@ pub struct RunningEngine {
 impl RunningEngine {
     /// Stops in stages: no new work, time to finish, cancelled, dropped. Answers how it went.
     pub async fn stop(self) -> StopOutcome {
-        self.shutdown.stop(&self.health, self.grace).await
+        let outcome = self.shutdown.stop(&self.health, self.grace).await;
+        failpoint!(SHUTDOWN_AFTER_LOOPS);
+        outcome
     }
 }

@@ -6,8 +6,13 @@
 
 #![warn(missing_docs)]
 
+#[macro_use]
+mod failpoint;
+
 pub mod bulk;
 pub mod dispatcher;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 pub mod health;
 pub mod lifecycle;
 pub mod maintenance;

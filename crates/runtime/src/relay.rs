@@ -185,6 +185,9 @@ impl Relay {
             .claim(self.options.batch_size, self.options.lease)
             .await
             .map_err(|error| Failure::of(&error))?;
+        if !rows.is_empty() {
+            failpoint!(RELAY_AFTER_CLAIM?);
+        }
         Ok(Taken { rows, trusted_until })
     }
 
@@ -205,6 +208,9 @@ impl Relay {
             releases: untouched(claims).collect(),
             ..Relayed::default()
         });
+        if !relayed.published.is_empty() {
+            failpoint!(RELAY_AFTER_PUBLISH?);
+        }
         self.write_back(&relayed.published, relayed.releases).await?;
         match relayed.why_put_off {
             Some(failure) if relayed.published.is_empty() && failure.class == ErrorClass::Outage => Err(failure),
@@ -364,12 +370,17 @@ impl Relay {
         let marked = if published.is_empty() {
             Ok(Marked::default())
         } else {
-            self.outbox.mark_published(published).await
+            failpoint!(RELAY_BEFORE_MARK?);
+            let marked = self.outbox.mark_published(published).await;
+            failpoint!(RELAY_AFTER_MARK?);
+            marked
         };
         let given_back = if releases.is_empty() {
             Ok(Marked::default())
         } else {
-            self.outbox.release(releases).await
+            let given_back = self.outbox.release(releases).await;
+            failpoint!(RELAY_AFTER_RELEASE?);
+            given_back
         };
         let mut stale = 0;
         for written in [&marked, &given_back].into_iter().flatten() {

@@ -109,6 +109,9 @@ impl Pump {
         drop(connection);
         let found = rows.len();
         let token = consumer.topics.next_token();
+        if found > 0 {
+            failpoint!(QUEUE_AFTER_CLAIM);
+        }
         for row in rows {
             let is_suspect = row.lost_runs >= SUSPECT_AFTER;
             if !topic.take(row.seq, token, consumer.id, is_suspect, &consumer.topics) {

@@ -158,7 +158,12 @@ impl GroupWriter {
         let limit = self.connection.operation_timeout;
         let applied = AssertUnwindSafe(group.apply(&mut transaction, &self.context)).catch_unwind();
         match timeout(limit, applied).await {
-            Ok(Ok(Ok(()))) => transaction.commit().await.map_err(|error| all(error.into())),
+            Ok(Ok(Ok(()))) => {
+                failpoint!(GROUP_BEFORE_COMMIT);
+                transaction.commit().await.map_err(|error| all(error.into()))?;
+                failpoint!(GROUP_AFTER_COMMIT);
+                Ok(())
+            }
             // No room, or a failing disk: each of them alone would fail for the same reason.
             Ok(Ok(Err(error))) if is_connection_lost(&error) || matches!(trouble(&error), Trouble::Away) => {
                 Err(all(error.into()))
@@ -214,6 +219,7 @@ impl Group {
     async fn apply(&mut self, connection: &mut SqliteConnection, context: &WriterContext) -> Result<(), sqlx::Error> {
         if !self.settles.is_empty() {
             settlement::apply(connection, &self.settles, context).await?;
+            failpoint!(GROUP_AFTER_SETTLE);
         }
         if !self.publishes.is_empty() {
             insertion::insert(connection, &mut self.publishes, &context.sequence).await?;

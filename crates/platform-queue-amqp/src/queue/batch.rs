@@ -90,6 +90,7 @@ pub(crate) async fn publish(
     // All are on their way before the first is waited for.
     let sending = async { Ok(join_all(messages.iter().map(|message| send(channel, message))).await) };
     let mut sent = epoch.within(left(), "publish", sending).await.map_err(in_doubt)?;
+    failpoint!(AMQP_BEFORE_CONFIRM);
     let mut answers: Vec<Option<lapin::Result<Confirmation>>> = Vec::with_capacity(sent.len());
     let waiting = async {
         for confirm in &mut sent {

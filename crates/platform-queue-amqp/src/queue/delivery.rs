@@ -101,7 +101,9 @@ impl AmqpDelivery {
         let Some(arrival) = self.arrival.take() else {
             return Err(SettleError::Stale);
         };
+        failpoint!(AMQP_BEFORE_ACK);
         let acked = timeout(CALL_LIMIT, arrival.acker.ack(BasicAckOptions::default())).await;
+        failpoint!(AMQP_AFTER_ACK);
         if let Some(line) = self.line.take() {
             // The pump may be gone; the line is, too, then.
             let _ = self.line_events.send(event(line));
@@ -186,7 +188,9 @@ impl Delivery for AmqpDelivery {
             let record = || self.inner.recorder.record(ended.clone());
             let recorded = patiently(self.epoch.lost(), record).await;
             match (recorded, outcome) {
-                (Ok(()), _) => {}
+                (Ok(()), _) => {
+                    failpoint!(AMQP_AFTER_HISTORY);
+                }
                 // It is done: another run would cost more than a gap in the history.
                 (Err(error), Outcome::Completed) => {
                     tracing::warn!(topic = %self.task.topic, %error, "a completed task is missing in the history");
@@ -218,7 +222,10 @@ impl Delivery for AmqpDelivery {
         if stays_with_broker || can_be_held.is_none() {
             let published = self.inner.republish(next).await;
             match (published, can_be_held) {
-                (Ok(()), _) => return self.finish(LineEvent::Over).await,
+                (Ok(()), _) => {
+                    failpoint!(RETRY_AFTER_REPUBLISH);
+                    return self.finish(LineEvent::Over).await;
+                }
                 // Blocked, full or away: the database takes it, with its attempt and its wait.
                 (Err(error), Some(held)) => {
                     tracing::debug!(topic = %self.task.topic, %error, "the broker did not take a retry; the database holds it");
@@ -229,6 +236,7 @@ impl Delivery for AmqpDelivery {
         } else if let Some(held) = can_be_held {
             self.hold(held).await?;
         }
+        failpoint!(RETRY_AFTER_HOLD);
         self.finish(LineEvent::Held).await
     }
 
@@ -248,6 +256,7 @@ impl Delivery for AmqpDelivery {
         patiently(self.epoch.lost(), add)
             .await
             .map_err(|error| unsettled(&error))?;
+        failpoint!(DEAD_LETTER_AFTER_WRITE);
         self.finish(LineEvent::Over).await
     }
 

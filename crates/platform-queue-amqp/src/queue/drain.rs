@@ -71,6 +71,7 @@ impl Inner {
             let arrival = Arrival::new(&topic, message.delivery);
             match self.keep(&arrival, &key, failure).await {
                 Ok(()) => {
+                    failpoint!(DRAIN_AFTER_WRITE);
                     drained += 1;
                     // When it is not taken the message comes again, and replaces its letter.
                     let _ = arrival.acker.ack(BasicAckOptions::default()).await;

@@ -53,6 +53,9 @@ impl Inner {
                 }
             }
         };
+        if !holding.taken.is_empty() {
+            failpoint!(HOLD_AFTER_WRITE);
+        }
         if !holding.left.is_empty() {
             sleep(REST).await;
         }

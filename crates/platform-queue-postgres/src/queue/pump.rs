@@ -153,6 +153,9 @@ impl Pump {
                 })
             })
             .await?;
+        if !rows.is_empty() {
+            failpoint!(QUEUE_AFTER_CLAIM);
+        }
         rows.sort_unstable_by_key(|row| (row.claimed_due_at, row.claimed_seq));
         let newest = rows.last().map(|row| row.claimed_due_at);
         walk.note(start, Instant::now(), begun.elapsed(), newest);

@@ -173,11 +173,13 @@ impl Settling {
         jobs: impl Iterator<Item = &'j SettleJob>,
         settled: &mut HashSet<i64>,
     ) -> Result<(), Trouble> {
+        failpoint!(QUEUE_BEFORE_SETTLE);
         let columns = Columns::of(jobs, || records_success(self.record_successes, &*self.randomness));
         let done = self
             .statements
             .run(move |connection| Box::pin(columns.settle(connection)))
             .await?;
+        failpoint!(QUEUE_AFTER_SETTLE);
         settled.extend(done);
         Ok(())
     }

@@ -116,6 +116,7 @@ impl Shutdown {
         self.stop.cancel();
         self.loops.close();
         self.attempts.close();
+        failpoint!(SHUTDOWN_AFTER_STOP);
         if timeout(grace.finish, self.ended()).await.is_ok() {
             return StopOutcome::Clean;
         }
@@ -123,10 +124,12 @@ impl Shutdown {
         if !self.attempts.is_empty() {
             outcome = StopOutcome::Cancelled;
             self.cancel.cancel();
+            failpoint!(SHUTDOWN_AFTER_CANCEL);
             if timeout(grace.cancel, self.ended()).await.is_ok() {
                 return outcome;
             }
             self.abort.cancel();
+            failpoint!(SHUTDOWN_AFTER_ABORT);
         }
         if timeout(grace.release, self.ended()).await.is_err() {
             outcome = StopOutcome::Overrun;

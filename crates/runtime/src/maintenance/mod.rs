@@ -92,7 +92,9 @@ impl Rescuer {
             clock,
         } = &self.ports;
         let rows = outbox.rescue_expired().await;
+        failpoint!(RESCUER_AFTER_OUTBOX?);
         let tasks = queue.rescue_expired().await;
+        failpoint!(RESCUER_AFTER_TASKS?);
         for (what, freed) in [("outbox", rows.as_ref().ok()), ("tasks", tasks.as_ref().ok())] {
             if let Some(freed) = freed.filter(|freed| **freed > 0) {
                 counter!("aftercommit_rescued_total", "what" => what).increment(*freed);
@@ -107,6 +109,7 @@ impl Rescuer {
         let done_before = time::before(clock.now(), DEAD_LETTER_ACTIONS_RETENTION);
         let actions = in_steps(stop, || dead_letters.prune_actions(done_before, PRUNE_BATCH)).await;
         let runs = in_steps(stop, || bulk_runs.prune(done_before, PRUNE_BATCH)).await;
+        failpoint!(RESCUER_AFTER_PRUNE?);
         rows.map_err(|error| Failure::of(&error))?;
         tasks.map_err(|error| Failure::of(&error))?;
         outcomes.map_err(|error| Failure::of(&error))?;

@@ -49,6 +49,7 @@ impl Relay {
         });
         match answer {
             Ok(marked) => {
+                failpoint!(RELAY_AFTER_TRANSFER?);
                 self.metrics.publish_seconds.record(started.elapsed().as_secs_f64());
                 self.metrics.published.increment(marked.changed);
                 done(releases())

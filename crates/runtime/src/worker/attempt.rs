@@ -107,7 +107,10 @@ pub(super) async fn run(
         cancellation: Arc::clone(&services.cancellation),
         clock: Arc::clone(&services.clock),
     });
-    let run = AssertUnwindSafe(async { handler.handler.handle(task, &ctx).await }).catch_unwind();
+    let handling = async { handler.handler.handle(task, &ctx).await };
+    #[cfg(feature = "failpoints")]
+    let handling = crate::failpoints::in_attempt(handling);
+    let run = AssertUnwindSafe(handling).catch_unwind();
     let end = tokio::select! {
         // A handler that is done counts, even when its time is over in the same instant.
         biased;

@@ -10,17 +10,9 @@ use crate::worker::topic_metrics::word;
 /// Settles `delivery` by `verdict`. A failure changes nothing: the task comes again when its lease expires. `span` tells
 /// in the log which task it was.
 pub(super) async fn carry_out(delivery: Box<dyn Delivery>, verdict: &Verdict, span: &Span, failures: &Counter) {
-    let settled = match verdict {
-        Verdict::Finish(outcome) => delivery.ack(outcome).await,
-        Verdict::Retry {
-            after,
-            counted,
-            failure,
-        } => delivery.retry(*after, *counted, failure.as_ref()).await,
-        Verdict::DeadLetter(failure) => delivery.dead_letter(failure).await,
-        Verdict::GiveBack => delivery.give_back().await,
+    let Err(error) = settle(delivery, verdict).await else {
+        return;
     };
-    let Err(error) = settled else { return };
     failures.increment(1);
     let _entered = span.enter();
     match &error {
@@ -34,4 +26,34 @@ pub(super) async fn carry_out(delivery: Box<dyn Delivery>, verdict: &Verdict, sp
             tracing::warn!(verdict = word(verdict), code = error.code(), %error, "a task was not settled and will come again");
         }
     }
+}
+
+async fn settle(delivery: Box<dyn Delivery>, verdict: &Verdict) -> Result<(), SettleError> {
+    match verdict {
+        Verdict::Finish(outcome) => {
+            failpoint!(WORKER_BEFORE_SETTLE?);
+            delivery.ack(outcome).await?;
+            failpoint!(WORKER_AFTER_SETTLE?);
+        }
+        Verdict::Retry {
+            after,
+            counted,
+            failure,
+        } => {
+            failpoint!(RETRY_BEFORE_SETTLE?);
+            delivery.retry(*after, *counted, failure.as_ref()).await?;
+            failpoint!(RETRY_AFTER_SETTLE?);
+        }
+        Verdict::DeadLetter(failure) => {
+            failpoint!(DEAD_LETTER_BEFORE_SETTLE?);
+            delivery.dead_letter(failure).await?;
+            failpoint!(DEAD_LETTER_AFTER_SETTLE?);
+        }
+        Verdict::GiveBack => {
+            failpoint!(GIVE_BACK_BEFORE_SETTLE?);
+            delivery.give_back().await?;
+            failpoint!(GIVE_BACK_AFTER_SETTLE?);
+        }
+    }
+    Ok(())
 }

@@ -194,6 +194,7 @@ fn ended_by_itself(topic: &TopicName) -> Failure {
 
 impl Shared {
     async fn attempt(&self, delivery: Box<dyn Delivery>, permit: OwnedSemaphorePermit) {
+        failpoint!(WORKER_AFTER_CLAIM);
         let attempt = delivery.attempt();
         let task = match attempt::read(delivery.task(), &self.topic, &self.services.limits) {
             Ok(task) => Arc::new(task),
@@ -210,12 +211,14 @@ impl Shared {
             self.record_wait(&task);
         }
         let span = attempt::span(&task, attempt);
+        failpoint!(WORKER_AFTER_DECODE);
         let started = Instant::now();
         let running = self.metrics.running();
         let end = attempt::run(&task, handler, attempt, &self.services)
             .instrument(span.clone())
             .await;
         drop(running);
+        failpoint!(WORKER_AFTER_HANDLER);
         self.metrics.run_seconds.record(started.elapsed().as_secs_f64());
         let verdict = settle(end, attempt, &handler.retry, self.randomness.unit());
         ended.count(&verdict);
