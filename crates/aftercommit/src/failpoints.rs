@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use aftercommit_platform_config::{ConfigError, FAILPOINTS_VARIABLE, Settings};
 use aftercommit_runtime::failpoints::{self, Failpoint};
 
+use crate::providers::failpoints::OF_ADAPTERS;
 use crate::startup::StartupError;
 
 /// The engine has stopped, and the address is still open.
@@ -24,17 +25,7 @@ const OF_UNITS_OF_WORK: &str = "unit_of_work::";
 /// All that a process with the providers of this build can pass: the runtime's, this crate's, the adapters'. One name may
 /// stand for the same step in several adapters.
 pub fn all() -> Vec<Failpoint> {
-    let adapters: &[&[&'static str]] = &[
-        #[cfg(feature = "sqlite")]
-        aftercommit_platform_embedded_sqlite::failpoints::POINTS,
-        #[cfg(feature = "postgres")]
-        aftercommit_platform_db_postgres::failpoints::POINTS,
-        #[cfg(feature = "postgres")]
-        aftercommit_platform_queue_postgres::failpoints::POINTS,
-        #[cfg(feature = "amqp")]
-        aftercommit_platform_queue_amqp::failpoints::POINTS,
-    ];
-    let of_adapters: BTreeSet<&'static str> = adapters.iter().copied().flatten().copied().collect();
+    let of_adapters: BTreeSet<&'static str> = OF_ADAPTERS.iter().copied().flatten().copied().collect();
     let of_adapters = of_adapters.into_iter().map(|name| {
         if name.starts_with(OF_UNITS_OF_WORK) {
             Failpoint::of_requests(name)
@@ -56,4 +47,41 @@ pub(crate) fn arm(settings: &Settings) -> Result<(), StartupError> {
         let error = ConfigError::new(FAILPOINTS_VARIABLE, &problem).expected(&refusal.expected);
         StartupError::Config(error.into())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use aftercommit_platform_config::CONFIG_EXIT_CODE;
+
+    use super::*;
+
+    fn settings(text: &str) -> Settings {
+        let mut settings = Settings::from_sources([], None).unwrap();
+        settings.failpoints = Some(text.to_owned());
+        settings
+    }
+
+    #[test]
+    fn every_point_has_a_name_of_its_own() {
+        let all = all();
+        let names: BTreeSet<&str> = all.iter().map(|point| point.name).collect();
+        assert_eq!(names.len(), all.len());
+    }
+
+    #[test]
+    fn a_text_that_is_not_understood_is_a_configuration_that_is_refused() {
+        let error = arm(&settings("relay::after_claim=abort;worker::after_claim=vanish@2")).unwrap_err();
+        assert_eq!(error.exit_code(), CONFIG_EXIT_CODE);
+        assert_eq!(
+            error.to_string(),
+            "AFTERCOMMIT_FAILPOINTS: \"worker::after_claim=vanish@2\" names no action; expected <point>=<action> or \
+             <point>=<action>@<number of the passing>, with abort, terminate, sleep(<milliseconds>) or error as action, \
+             several separated by semicolons"
+        );
+        let error = arm(&settings("relay::after_clam=abort")).unwrap_err().to_string();
+        assert!(
+            error.contains("\"relay::after_clam=abort\" names no point; expected one of relay::after_claim, "),
+            "{error}"
+        );
+    }
 }

@@ -298,4 +298,15 @@ mod tests {
             .to_string();
         assert!(line.contains("does not exist"), "{line}");
     }
+
+    #[cfg(feature = "failpoints")]
+    #[test]
+    fn what_is_to_happen_at_which_point_comes_from_the_environment_alone() {
+        let empty = tempfile::tempdir().unwrap();
+        let name = crate::failpoints::FAILPOINTS_VARIABLE;
+        let settings = load(empty.path(), &[(name, "relay::after_claim=abort")]).unwrap();
+        assert_eq!(settings.failpoints.as_deref(), Some("relay::after_claim=abort"));
+        let file = directory_with(CONFIG_FILE, "AFTERCOMMIT_FAILPOINTS = \"relay::after_claim=abort\"\n");
+        assert!(load(file.path(), &[]).unwrap_err().to_string().contains("unknown key"));
+    }
 }

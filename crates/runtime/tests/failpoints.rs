@@ -2,11 +2,7 @@
 //!
 //! Whole processes die at the same points in `tests/e2e/tests/crash_points.rs`.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -147,7 +143,10 @@ impl World {
                 code: "test.nowhere",
                 reason: "there is no such place".into(),
             }),
-            _ if task.payload.as_str().contains(&format!("\"item\":{NOT_TAKEN_AT_FIRST}"))
+            _ if task
+                .payload
+                .as_str()
+                .contains(&format!("\"item\":{NOT_TAKEN_AT_FIRST}"))
                 && !was_refused.swap(true, Ordering::SeqCst) =>
             {
                 Some(PublishError::Unavailable { reason: "later".into() })
@@ -216,7 +215,11 @@ impl World {
             }
             let mut unit_of_work = self.shop.store.begin(&tenant, &cause).await.unwrap();
             if item == NOT_TAKEN_AT_FIRST {
-                unit_of_work.outbox().publish(ship(&sold), TaskOptions::default()).await.unwrap();
+                unit_of_work
+                    .outbox()
+                    .publish(ship(&sold), TaskOptions::default())
+                    .await
+                    .unwrap();
             } else {
                 unit_of_work.outbox().write(sold).await.unwrap();
             }
@@ -237,7 +240,9 @@ impl World {
     }
 
     async fn dead(&self) -> Vec<String> {
-        let letters = DeadLetters::list(&self.shop.store, &DeadLetterFilter::default()).await.unwrap();
+        let letters = DeadLetters::list(&self.shop.store, &DeadLetterFilter::default())
+            .await
+            .unwrap();
         let mut topics: Vec<String> = letters.iter().map(|letter| letter.topic.to_string()).collect();
         topics.sort();
         topics
@@ -258,7 +263,10 @@ impl World {
             ..DeadLetterFilter::default()
         };
         let request = BulkRequest::ReplayDeadLetters { filter };
-        let begun = runner.begin(None, request, "test".into(), Rate::per_second(100)).await.unwrap();
+        let begun = runner
+            .begin(None, request, "test".into(), Rate::per_second(100))
+            .await
+            .unwrap();
         loop {
             let step = runner.step(begun.run.id).await.unwrap().unwrap();
             if !step.run.is_going() {
@@ -278,13 +286,15 @@ fn ship(sold: &ItemSold) -> Ship {
 }
 
 fn routes() -> Routes {
-    Routes::new().on(|sold: &ItemSold| publish(ship(sold))).on(|lost: &ItemLost| {
-        publish(Find {
-            organization_id: lost.organization_id.clone(),
-            project_id: lost.project_id.clone(),
-            item: lost.item,
+    Routes::new()
+        .on(|sold: &ItemSold| publish(ship(sold)))
+        .on(|lost: &ItemLost| {
+            publish(Find {
+                organization_id: lost.organization_id.clone(),
+                project_id: lost.project_id.clone(),
+                item: lost.item,
+            })
         })
-    })
 }
 
 async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
@@ -326,7 +336,11 @@ async fn a_step_that_fails_or_stalls_at_any_of_its_points_leaves_nothing_lost_do
             let shipped = (1..=ITEMS).filter(|item| !left.contains(item)).map(|item| (item, 1));
             world.shipped() == shipped.collect() && world.dead().await == ["nowhere", "ships"]
         };
-        eventually(&format!("{name}: {:?}, dead {:?}", world.shipped(), world.dead().await), all_but_two).await;
+        eventually(
+            &format!("{name}: {:?}, dead {:?}", world.shipped(), world.dead().await),
+            all_but_two,
+        )
+        .await;
         let outcome = engine.stop().await;
         assert_ne!(outcome, StopOutcome::Overrun, "{name}");
 
@@ -342,7 +356,9 @@ async fn a_step_that_fails_or_stalls_at_any_of_its_points_leaves_nothing_lost_do
 
         assert_eq!(world.dead().await, ["nowhere"], "{name}");
         assert_eq!(world.shop.store.unpublished(), [], "{name}");
-        let events = EventLog::list(&world.shop.store, &EventFilter::default()).await.unwrap();
+        let events = EventLog::list(&world.shop.store, &EventFilter::default())
+            .await
+            .unwrap();
         // Every event that was told, and none twice.
         assert_eq!(events.len(), usize::try_from(ITEMS).unwrap(), "{name}");
         assert!(has_happened(point).await, "{name} was never reached");

@@ -188,6 +188,24 @@ fn the_kit_does_not_turn_on_the_reference_product() {
 }
 
 #[test]
+fn nothing_that_ships_can_be_made_to_die_at_a_point() {
+    let ships = |member: &&Member| member.is_kit() || matches!(member.kind, Kind::App | Kind::Host | Kind::Example);
+    let mut wrong = Vec::new();
+    for member in members().iter().filter(ships) {
+        if packages_below(member.name(), &[]).iter().any(|name| name == "fail") {
+            wrong.push(member.name());
+        }
+    }
+    none_of(
+        wrong,
+        "Failpoints are for tests that build with the feature `failpoints`. Take it out of what is on by default in:",
+    );
+    // The look itself sees it where it is.
+    let below = packages_below("aftercommit-cli", &["--features", "failpoints"]);
+    assert!(below.iter().any(|name| name == "fail"));
+}
+
+#[test]
 fn nothing_that_takes_messages_can_decompress_them() {
     // A few bytes that become gigabytes cost nothing where nobody can make them so: a body that says it is compressed is
     // refused by what it says.
