@@ -153,9 +153,9 @@ impl Scene {
         let mailbox = Arc::new(Mutex::new(mailbox));
         let (audits, coming) = mpsc::channel::<Audit>(AUDITS);
         let target = Target::new(self.urls.clone(), self.run_file.clone());
-        let target = target.map_err(|error| CommandError::Unexpected(error.to_string()))?;
+        let target = Arc::new(target.map_err(|error| CommandError::Unexpected(error.to_string()))?);
         let driver = Arc::new(Driver {
-            target,
+            target: Arc::clone(&target),
             ledger: ledger.clone(),
             tally: Arc::clone(&tally),
             world: Mutex::new(World::default()),
@@ -201,6 +201,7 @@ impl Scene {
             enough.cancel();
             let _ended = auditing.join_next().await;
         }
+        let metered = world.metering.check(&target, arguments.patience).await;
         beside.abort_all();
         look_at(Arc::clone(&mailbox)).await;
         done.cancel();
@@ -220,6 +221,8 @@ impl Scene {
         }
         let folders: Vec<String> = self.mail.iter().map(|folder| folder.display().to_string()).collect();
         Ok(Summary {
+            order: tally.compare(),
+            metered,
             next: self.next(&world),
             run,
             seed,

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::demo::admin::Admin;
 use crate::demo::call::What;
+use crate::demo::order::Asked;
 use crate::demo::tally::Tally;
 use crate::demo::verdict::{Answered, Seen, Standing, judge};
 
@@ -37,16 +38,19 @@ pub(crate) struct Audit {
     pub(crate) answered: Answered,
     /// What follows from it when it was taken.
     pub(crate) events: &'static [&'static str],
+    pub(crate) asked: Asked,
     looks: u32,
     seen: Seen,
     standing: Standing,
+    /// Whether its events were compared with others.
+    is_placed: bool,
 }
 
 impl Audit {
     pub(crate) fn new(
         (number, request_id): (u64, String),
         what: What,
-        answered: Answered,
+        (answered, asked): (Answered, Asked),
         events: &'static [&'static str],
     ) -> Self {
         Self {
@@ -55,9 +59,11 @@ impl Audit {
             what,
             answered,
             events,
+            asked,
             looks: 0,
             seen: Seen::default(),
             standing: Standing::Open("it was not looked at".into()),
+            is_placed: false,
         }
     }
 }
@@ -176,6 +182,11 @@ fn is_settled(standing: &Standing, is_ending: bool) -> bool {
     }
 }
 
+/// Whether everything that follows at once has come.
+const fn is_all_there(standing: &Standing) -> bool {
+    matches!(standing, Standing::Over | Standing::Waits(_))
+}
+
 fn until_then(at: Timestamp) -> Duration {
     at.signed_duration_since(SystemClock.now()).to_std().unwrap_or_default()
 }
@@ -190,6 +201,10 @@ async fn look(admin: Arc<Admin>, tally: Arc<Tally>, mut audit: Audit) -> (Audit,
     // The first time counts: what ran later waited for its time.
     seen.took = audit.seen.took.or(seen.took);
     tally.saw(&audit.seen, &seen, audit.what);
+    let was_placed = std::mem::replace(&mut audit.is_placed, is_all_there(&audit.standing));
+    if let Some(tree) = tree.filter(|_| !was_placed && audit.is_placed && audit.answered == Answered::Taken) {
+        tally.placed(audit.asked, &tree);
+    }
     audit.seen = seen;
     (audit, Ok(()))
 }

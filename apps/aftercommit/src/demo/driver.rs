@@ -12,6 +12,7 @@ use crate::demo::auditor::Audit;
 use crate::demo::call::{Call, Expected, Outcome, What};
 use crate::demo::ledger::Ledger;
 use crate::demo::mailbox::Mailbox;
+use crate::demo::order::Asked;
 use crate::demo::tally::Tally;
 use crate::demo::target::Target;
 use crate::demo::traffic::Traffic;
@@ -32,7 +33,7 @@ const FORGOTTEN: Duration = Duration::from_millis(500);
 
 /// Everything that requests have in common.
 pub(crate) struct Driver {
-    pub(crate) target: Target,
+    pub(crate) target: Arc<Target>,
     pub(crate) ledger: Option<Ledger>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) world: Mutex<World>,
@@ -95,6 +96,7 @@ impl Driver {
             numbers.requests += 1;
             numbers.unanswered += 1;
         }
+        let made = std::time::Instant::now();
         let mut tries = 0;
         let outcome = loop {
             tries += 1;
@@ -122,10 +124,14 @@ impl Driver {
                 () = sleep(wait) => {}
             }
         };
-        self.conclude(&call, &outcome).await;
+        let asked = Asked {
+            made,
+            answered: std::time::Instant::now(),
+        };
+        self.conclude(&call, &outcome, asked).await;
     }
 
-    async fn conclude(&self, call: &Call, outcome: &Outcome) {
+    async fn conclude(&self, call: &Call, outcome: &Outcome, asked: Asked) {
         self.count(call, outcome);
         self.world().learn(call, outcome);
         let answered = match outcome {
@@ -138,7 +144,10 @@ impl Driver {
             let id = (call.number, call.request_id.clone());
             let events = if signs_in_only(call, outcome) { &[] } else { call.events };
             // Nobody listens any more when the time for that is over.
-            let _ = self.audits.send(Audit::new(id, call.what, answered, events)).await;
+            let _ = self
+                .audits
+                .send(Audit::new(id, call.what, (answered, asked), events))
+                .await;
         }
     }
 

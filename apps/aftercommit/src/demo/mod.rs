@@ -7,6 +7,8 @@ pub(crate) mod driver;
 pub(crate) mod embedded;
 pub(crate) mod ledger;
 pub(crate) mod mailbox;
+pub(crate) mod metering;
+pub(crate) mod order;
 pub(crate) mod progress;
 pub(crate) mod summary;
 pub(crate) mod tally;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use aftercommit::NodeState;
 use serde_json::{Value, json};
 
+use crate::demo::metering::Metered;
+use crate::demo::order::Comparison;
 use crate::demo::progress::{latency, shown};
 use crate::demo::tally::{Findings, Numbers};
 use crate::printable::printable;
@@ -25,6 +27,10 @@ pub(crate) struct Summary {
     pub(crate) emails_doubled: BTreeMap<String, u32>,
     /// Whether the e-mails could be looked at.
     pub(crate) mail_folder: Option<String>,
+    /// Whether events of one aggregate stayed in order.
+    pub(crate) order: Comparison,
+    /// Whether each batch was counted once.
+    pub(crate) metered: Metered,
     /// What ended it before its time.
     pub(crate) ended_early: Option<String>,
     /// What to try next, one command per line.
@@ -34,7 +40,8 @@ pub(crate) struct Summary {
 impl Summary {
     /// Whether everything is as it has to be.
     pub(crate) fn is_good(&self) -> bool {
-        self.numbers.is_good() && self.emails_doubled.is_empty() && self.numbers.emails_missing == 0
+        let emails_are_good = self.emails_doubled.is_empty() && self.numbers.emails_missing == 0;
+        self.numbers.is_good() && emails_are_good && self.order.overtaking.is_empty() && self.metered.is_good()
     }
 
     /// For people.
@@ -97,6 +104,16 @@ impl Summary {
                 text.push_str("  e-mails    went to a server, so that they were not looked at and nobody accepted\n");
             }
         }
+        let _ = writeln!(
+            text,
+            "  usage      {} batches with {} records metered, each once through the inbox",
+            self.metered.batches, self.metered.records
+        );
+        let _ = writeln!(
+            text,
+            "  order      {} events compared with what had happened to the same before",
+            self.order.compared
+        );
         let _ = writeln!(text, "  latency    commit → last effect: {}", latency(numbers));
         text.push('\n');
         text.push_str(&self.verdict());
@@ -146,8 +163,8 @@ impl Summary {
                 ""
             };
             return format!(
-                "Nothing lost, nothing doubled, nothing stuck: every request was followed to the end of everything it led \
-                 to{checked}.\n"
+                "Nothing lost, nothing doubled, nothing stuck, nothing out of order: every request was followed to the end of \
+                 everything it led to{checked}.\n"
             );
         }
         let mut text = "NOT everything is as it has to be:\n".to_owned();
@@ -163,6 +180,10 @@ impl Summary {
         tell("doubled", &numbers.doubled);
         tell("stuck", &numbers.stuck);
         tell("not answered as expected", &numbers.surprises);
+        tell("usage missing", &self.metered.missing);
+        tell("usage beyond what was taken", &self.metered.beyond);
+        tell("usage not answered", &self.metered.unanswered);
+        tell("out of order", &out_of_order(&self.order));
         if numbers.emails_missing > 0 {
             let _ = writeln!(
                 text,
@@ -213,12 +234,28 @@ impl Summary {
                 "p99": millis(numbers.latency(0.99)),
                 "slowest": millis(numbers.slowest.map(|(took, _)| took)),
             },
+            "usage": {
+                "batches": self.metered.batches,
+                "records": self.metered.records,
+                "missing": findings(&self.metered.missing),
+                "beyond": findings(&self.metered.beyond),
+                "unanswered": findings(&self.metered.unanswered),
+            },
+            "order": {"compared": self.order.compared, "overtaking": findings(&out_of_order(&self.order))},
             "lost": findings(&numbers.lost),
             "doubled": findings(&numbers.doubled),
             "stuck": findings(&numbers.stuck),
             "surprises": findings(&numbers.surprises),
         })
     }
+}
+
+fn out_of_order(order: &Comparison) -> Findings {
+    let mut findings = Findings::default();
+    for words in &order.overtaking {
+        findings.add(words.clone());
+    }
+    findings
 }
 
 /// As many on a line as fit.
@@ -249,6 +286,8 @@ mod tests {
             rate: 20,
             took: Duration::from_secs(31),
             emails_doubled: BTreeMap::new(),
+            order: Comparison::default(),
+            metered: Metered::default(),
             mail_folder: Some("mail".into()),
             ended_early: None,
             next: Vec::new(),
@@ -280,6 +319,21 @@ mod tests {
             emails_doubled: BTreeMap::from([("p1@example.com".into(), 1)]),
             ..summary(Numbers::default())
         };
+        let mut metered = Metered::default();
+        metered.beyond.add("p: 4 batches".into());
+        let counted_twice = Summary {
+            metered,
+            ..summary(Numbers::default())
+        };
+        assert!(!counted_twice.is_good() && counted_twice.describe().contains("beyond what was taken: 1"));
+        let overtaken = Summary {
+            order: Comparison {
+                compared: 2,
+                overtaking: vec!["B came before A".into()],
+            },
+            ..summary(Numbers::default())
+        };
+        assert!(!overtaken.is_good() && overtaken.describe().contains("out of order: 1"));
         assert!(!doubled.is_good() && doubled.describe().contains("1 e-mails too many to p1@example.com"));
     }
 

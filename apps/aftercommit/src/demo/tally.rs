@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use aftercommit::NodeState;
 use aftercommit::domain::ids::MessageId;
+use aftercommit::{MessageTree, NodeState};
 
 use crate::demo::admin::Waiting;
 use crate::demo::call::What;
+use crate::demo::order::{Asked, Comparison, Order};
 use crate::demo::verdict::Seen;
 
 /// Latencies that are kept; beyond that every other one is forgotten.
@@ -22,6 +23,7 @@ pub(crate) struct Tally {
     numbers: Mutex<Numbers>,
     /// Tasks that say they have sent an e-mail.
     sent: Mutex<BTreeSet<MessageId>>,
+    order: Mutex<Order>,
 }
 
 /// What was counted.
@@ -106,6 +108,17 @@ impl Tally {
     /// The tasks that say they have sent an e-mail.
     pub(crate) fn sent(&self) -> BTreeSet<MessageId> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What followed from a request that is over now.
+    pub(crate) fn placed(&self, asked: Asked, tree: &MessageTree) {
+        let mut order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        order.saw(asked, tree);
+    }
+
+    /// Compares what came with what happened first.
+    pub(crate) fn compare(&self) -> Comparison {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner).compare()
     }
 
     /// Everything as it is now.

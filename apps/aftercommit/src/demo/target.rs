@@ -44,21 +44,18 @@ impl Target {
         })
     }
 
-    fn urls(&self) -> Vec<String> {
-        self.urls
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .clone()
+    /// They take turns.
+    fn next_url(&self) -> String {
+        let urls = self.urls.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        urls.get(turn % urls.len().max(1)).cloned().unwrap_or_default()
     }
 
     /// Makes the request once.
     pub(crate) async fn send(&self, call: &Call) -> Outcome {
-        let urls = self.urls();
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let url = urls.get(turn % urls.len().max(1)).map_or("", String::as_str);
         let mut request = self
             .client
-            .request(call.method.clone(), format!("{url}{}", call.path))
+            .request(call.method.clone(), format!("{}{}", self.next_url(), call.path))
             .header("x-request-id", &call.request_id);
         if let Some(key) = &call.idempotency_key {
             request = request.header("idempotency-key", key);
@@ -71,6 +68,16 @@ impl Target {
             Some(Body::Raw(body, content_type)) => request.header(CONTENT_TYPE, *content_type).body(body.clone()),
             None => request,
         };
+        self.outcome_of(request).await
+    }
+
+    /// Asks one of the processes.
+    pub(crate) async fn get(&self, path: &str, bearer: &str) -> Outcome {
+        let request = self.client.get(format!("{}{path}", self.next_url()));
+        self.outcome_of(request.bearer_auth(bearer)).await
+    }
+
+    async fn outcome_of(&self, request: reqwest::RequestBuilder) -> Outcome {
         match answer(request).await {
             Ok((status, _, body)) => outcome(status, &body),
             Err(error) => {

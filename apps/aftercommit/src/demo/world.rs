@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::demo::call::{Call, Outcome, What};
+use crate::demo::metering::Metering;
 
 /// Answered requests that may be repeated.
 const REMEMBERED: usize = 256;
@@ -21,6 +22,8 @@ pub(crate) struct World {
     pub(crate) links_asked: HashMap<String, u32>,
     /// Invitations that were made, by address.
     pub(crate) invited: HashMap<String, String>,
+    /// The records that were taken.
+    pub(crate) metering: Metering,
 }
 
 /// An organization.
@@ -73,6 +76,7 @@ impl World {
         if call.is_repetition {
             return;
         }
+        self.metering.took(call);
         let tenant = call.tenant.and_then(|place| self.tenants.get_mut(place));
         match (call.what, tenant) {
             (What::SignUp, Some(tenant)) => {

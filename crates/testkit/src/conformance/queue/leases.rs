@@ -50,18 +50,19 @@ pub async fn a_lost_task_is_rescued_and_the_rescue_answers_how_many<P: Provider>
 
 /// Settling after the lease was lost answers stale and takes nothing from whoever has the task now.
 pub async fn settling_after_the_lease_was_lost_is_stale_and_changes_nothing<P: Provider>(provider: &P) {
-    let mut ids = publish(provider, Messages::new(provider.services()).tasks(4)).await;
-    let mut lost = consume(provider, &TOPIC, 4).await;
-    let mut held = take(&mut lost, 4).await.into_iter();
+    let mut ids = publish(provider, Messages::new(provider.services()).tasks(5)).await;
+    let mut lost = consume(provider, &TOPIC, 5).await;
+    let mut held = take(&mut lost, 5).await.into_iter();
     drop(lost);
     lose_leases(provider).await;
     let mut deliveries = consume(provider, &TOPIC, 10).await;
-    let current = take(&mut deliveries, 4).await;
-    let mut old = || held.next().expect("four were taken");
+    let current = take(&mut deliveries, 5).await;
+    let mut old = || held.next().expect("five were taken");
     let late = Outcome::Skipped(Reason::new("too late"));
     let failure = failure();
     let answers = [
-        soon("the answer to a late ack", old().ack(&late)).await,
+        soon("the answer to a late ack", old().ack(&Outcome::Completed)).await,
+        soon("the answer to a late skip", old().ack(&late)).await,
         soon(
             "the answer to a late retry",
             old().retry(Duration::ZERO, true, Some(&failure)),
