@@ -16,6 +16,8 @@ pub enum Program {
     Api,
     /// `aftercommit-workers`: only does what follows from them.
     Workers,
+    /// `aftercommit`, built so that a test can make it die at a point.
+    WithFailpoints,
 }
 
 type Built = OnceLock<Option<HashMap<String, PathBuf>>>;
@@ -26,29 +28,54 @@ impl Program {
     pub(crate) fn binary(self) -> PathBuf {
         static EVERYTHING: Built = OnceLock::new();
         static PARTS: Built = OnceLock::new();
-        let (name, built, packages): (_, _, &[&str]) = match self {
-            Self::Everything => ("aftercommit", &EVERYTHING, &["aftercommit-cli"]),
-            Self::Api => ("aftercommit-api", &PARTS, &["aftercommit-api", "aftercommit-workers"]),
-            Self::Workers => (
-                "aftercommit-workers",
-                &PARTS,
-                &["aftercommit-api", "aftercommit-workers"],
-            ),
+        static WITH_FAILPOINTS: Built = OnceLock::new();
+        let (name, built, selection) = match self {
+            Self::Everything => ("aftercommit", &EVERYTHING, EVERYTHING_IN_ONE),
+            Self::Api => ("aftercommit-api", &PARTS, APART),
+            Self::Workers => ("aftercommit-workers", &PARTS, APART),
+            Self::WithFailpoints => ("aftercommit", &WITH_FAILPOINTS, FAILPOINTS),
         };
         // Every test fails with the first when it does not build, without trying again.
-        let built = built.get_or_init(|| build(packages)).as_ref().unwrap();
-        built.get(name).unwrap().clone()
+        let built = built.get_or_init(|| build(selection).map(|built| kept(built, selection)));
+        built.as_ref().unwrap().get(name).unwrap().clone()
+    }
+
+    /// The program whose commands look at a process of this one.
+    pub(crate) const fn command_line(self) -> Self {
+        match self {
+            Self::Everything | Self::Api | Self::Workers => Self::Everything,
+            Self::WithFailpoints => Self::WithFailpoints,
+        }
     }
 }
 
-/// The programs of these packages by name.
-fn build(packages: &[&str]) -> Option<HashMap<String, PathBuf>> {
+const EVERYTHING_IN_ONE: &[&str] = &["--package", "aftercommit-cli"];
+const APART: &[&str] = &["--package", "aftercommit-api", "--package", "aftercommit-workers"];
+const FAILPOINTS: &[&str] = &["--package", "aftercommit-cli", "--features", "failpoints"];
+
+/// Those with failpoints under a path of their own, because the next build of the others takes the usual one.
+fn kept(mut built: HashMap<String, PathBuf>, selection: &[&str]) -> HashMap<String, PathBuf> {
+    if selection != FAILPOINTS {
+        return built;
+    }
+    for program in built.values_mut() {
+        let own = program.with_extension("failpoints");
+        // There is one of an earlier build, or none.
+        let _ = std::fs::remove_file(&own);
+        std::fs::hard_link(&*program, &own).unwrap();
+        *program = own;
+    }
+    built
+}
+
+/// The programs of this selection of packages by name.
+fn build(selection: &[&str]) -> Option<HashMap<String, PathBuf>> {
     #[expect(clippy::disallowed_methods, reason = "cargo tells its children where it is")]
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
         .args(["build", "--bins"])
-        .args(packages.iter().flat_map(|package| ["--package", package]))
+        .args(selection)
         .args(["--message-format", "json-render-diagnostics", "--profile", &profile()])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null())

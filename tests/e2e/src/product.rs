@@ -1,6 +1,7 @@
 //! A running process of a program, on a data directory of its own.
 
 use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -41,6 +42,8 @@ struct Running {
 pub struct Stopped {
     /// Its exit status; `None` when a signal ended it.
     pub code: Option<i32>,
+    /// The number of the signal that ended it.
+    pub signal: Option<i32>,
     /// How long it took from the signal on.
     pub took: Duration,
 }
@@ -68,6 +71,12 @@ impl Product {
 
     /// Starts a process on the same data directory after the last one has ended, and waits until it is ready.
     pub async fn start_again(&mut self) {
+        self.spawn();
+        self.ready().await;
+    }
+
+    /// Starts a process on the same data directory after the last one has ended. It may end before it is ready.
+    pub fn spawn(&mut self) {
         assert!(self.running.is_none(), "a process runs already");
         self.starts += 1;
         let log = File::create(self.logs().join(format!("{}.log", self.starts))).unwrap();
@@ -77,28 +86,40 @@ impl Product {
             .stderr(log)
             .spawn()
             .unwrap();
-        let pid = child.id();
         // Owned from here on, so that it is ended whatever happens next.
-        let running = self.running.insert(Running {
+        self.running = Some(Running {
             child,
             url: String::new(),
             token: String::new(),
         });
+    }
+
+    /// Waits until the process is ready.
+    pub async fn ready(&mut self) {
+        assert!(self.ready_or_ended().await, "the process ended at its start");
+    }
+
+    /// Waits until the process is ready, or has ended. Answers whether it is ready.
+    pub async fn ready_or_ended(&mut self) -> bool {
+        let running = self.running.as_mut().unwrap();
+        let pid = running.child.id();
         let run_file = self.place.path().join("data/run.json");
         let client = Api::new("");
         let content = eventually("the process is ready", START, async || {
-            if let Some(status) = running.child.try_wait().unwrap() {
-                panic!("the process ended at its start: {status}");
+            if running.child.try_wait().unwrap().is_some() {
+                return Some(None);
             }
             // One that was left behind by a killed process names another one.
             let content: Value = serde_json::from_str(&fs::read_to_string(&run_file).ok()?).ok()?;
             let url = content["url"].as_str().filter(|_| content["pid"] == pid)?;
             let answer = client.at(url).try_get("/ready").await.ok()?;
-            (answer.status == 200).then_some(content)
+            (answer.status == 200).then_some(Some(content))
         })
         .await;
+        let Some(content) = content else { return false };
         content["url"].as_str().unwrap().clone_into(&mut running.url);
         content["token"].as_str().unwrap().clone_into(&mut running.token);
+        true
     }
 
     /// Ends the process with SIGTERM, and starts another one on the same data directory.
@@ -122,6 +143,11 @@ impl Product {
         self.api().with_key(&self.running().token)
     }
 
+    /// Which program it is.
+    pub const fn program(&self) -> Program {
+        self.program
+    }
+
     /// The id of the process.
     pub fn pid(&self) -> u32 {
         self.running().child.id()
@@ -137,7 +163,7 @@ impl Product {
 
     /// A command of the command line with the environment of the process, to be started by the test.
     pub fn cli_command(&self, arguments: &[&str]) -> tokio::process::Command {
-        let mut command = tokio::process::Command::from(self.command(Program::Everything, arguments));
+        let mut command = tokio::process::Command::from(self.command(self.program.command_line(), arguments));
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command
     }
@@ -178,6 +204,7 @@ impl Product {
         self.running = None;
         Stopped {
             code: status.code(),
+            signal: status.signal(),
             took: told.elapsed(),
         }
     }
@@ -197,6 +224,11 @@ impl Product {
         (1..=self.starts)
             .map(|start| fs::read_to_string(self.logs().join(format!("{start}.log"))).unwrap())
             .collect()
+    }
+
+    /// What the last process has printed.
+    pub fn last_log(&self) -> String {
+        fs::read_to_string(self.logs().join(format!("{}.log", self.starts))).unwrap()
     }
 
     /// The `.eml` files, in no order.
