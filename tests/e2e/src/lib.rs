@@ -18,6 +18,7 @@ mod binary;
 pub mod broker;
 mod canary;
 mod database;
+pub mod demonstration;
 mod eventually;
 mod figures;
 pub mod ledger;

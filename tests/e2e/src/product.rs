@@ -122,6 +122,11 @@ impl Product {
         self.api().with_key(&self.running().token)
     }
 
+    /// Which program it is.
+    pub const fn program(&self) -> Program {
+        self.program
+    }
+
     /// The id of the process.
     pub fn pid(&self) -> u32 {
         self.running().child.id()
