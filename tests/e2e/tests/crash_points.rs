@@ -115,40 +115,45 @@ fn crashes() -> u64 {
     number("AFTERCOMMIT_E2E_CRASHES", 1)
 }
 
-/// Each point is the last of a process that works, or the one where it is told to stop.
-async fn processes_end_at_every_point(provider: Provider, end: End) {
+/// Each point is the last of a process that works, and then the one where a process is told to stop.
+async fn processes_end_at_every_point(provider: Provider) {
     let (mut demonstration, setup) = Demonstration::begin_alone(provider, RATE, 20_261_128).await;
     demonstration.goes_on(50).await;
     demonstration.members[0].kill9();
-    let (began, mut ends) = (Instant::now(), 0_u64);
-    for round in 0..crashes() {
-        for point in all() {
-            let nth = 1 + (round + ends) % PASSINGS;
-            let (name, word) = (point.name, end.word());
-            let armed = match reached(name, provider) {
-                Reached::Starting => format!("{name}={word}"),
-                Reached::Working => format!("{name}={word}@{nth}"),
-                Reached::Stopping => format!("worker::after_handler=terminate@{nth};{name}={word}"),
-                Reached::Retrying | Reached::GivingUp | Reached::CutShort | Reached::Never(_) => continue,
-            };
-            let victim = &mut demonstration.members[0];
-            victim.set_up(setup.clone().set(VARIABLE, &armed));
-            println!("{provider:?} {:.1?}: {armed}", began.elapsed());
-            victim.spawn();
-            let stopped = victim.ended().await;
-            end.assert(name, stopped, &victim.last_log());
-            ends += 1;
+    for end in [End::Abort, End::Terminate] {
+        let (began, mut ends) = (Instant::now(), 0_u64);
+        for round in 0..crashes() {
+            for point in all() {
+                let nth = 1 + (round + ends) % PASSINGS;
+                let (name, word) = (point.name, end.word());
+                let armed = match reached(name, provider) {
+                    Reached::Starting => format!("{name}={word}"),
+                    Reached::Working => format!("{name}={word}@{nth}"),
+                    Reached::Stopping => format!("worker::after_handler=terminate@{nth};{name}={word}"),
+                    Reached::Retrying | Reached::GivingUp | Reached::CutShort | Reached::Never(_) => continue,
+                };
+                let victim = &mut demonstration.members[0];
+                victim.set_up(setup.clone().set(VARIABLE, &armed));
+                println!("{provider:?} {:.1?}: {armed}", began.elapsed());
+                victim.spawn();
+                let stopped = victim.ended().await;
+                end.assert(name, stopped, &victim.last_log());
+                ends += 1;
+            }
         }
+        println!(
+            "{provider:?}: {ends} processes ended by {} in {:.0?}",
+            end.word(),
+            began.elapsed()
+        );
     }
-    let took = began.elapsed();
     demonstration.members[0].set_up(setup);
     demonstration.members[0].start_again().await;
     demonstration.goes_on(50).await;
     let draining = Instant::now();
     let found = demonstration.conclude().await;
     println!(
-        "{provider:?}: {ends} processes ended by {} in {took:.0?}, all over {:.0?} after the last request: {}",
-        end.word(),
+        "{provider:?}: all over {:.0?} after the last request: {}",
         draining.elapsed(),
         in_short(&found)
     );
@@ -156,33 +161,18 @@ async fn processes_end_at_every_point(provider: Provider, end: End) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_sqlite_a_process_that_dies_at_any_point_loses_doubles_and_sticks_nothing() {
-    processes_end_at_every_point(Provider::Sqlite, End::Abort).await;
+async fn on_sqlite_a_process_that_dies_or_is_told_to_stop_at_any_point_loses_doubles_and_sticks_nothing() {
+    processes_end_at_every_point(Provider::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_postgresql_a_process_that_dies_at_any_point_loses_doubles_and_sticks_nothing() {
-    processes_end_at_every_point(Provider::Postgres, End::Abort).await;
+async fn on_postgresql_a_process_that_dies_or_is_told_to_stop_at_any_point_loses_doubles_and_sticks_nothing() {
+    processes_end_at_every_point(Provider::Postgres).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_rabbitmq_a_process_that_dies_at_any_point_loses_doubles_and_sticks_nothing() {
-    processes_end_at_every_point(Provider::RabbitMq, End::Abort).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_sqlite_a_process_that_is_told_to_stop_at_any_point_loses_doubles_and_sticks_nothing() {
-    processes_end_at_every_point(Provider::Sqlite, End::Terminate).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_postgresql_a_process_that_is_told_to_stop_at_any_point_loses_doubles_and_sticks_nothing() {
-    processes_end_at_every_point(Provider::Postgres, End::Terminate).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn on_rabbitmq_a_process_that_is_told_to_stop_at_any_point_loses_doubles_and_sticks_nothing() {
-    processes_end_at_every_point(Provider::RabbitMq, End::Terminate).await;
+async fn on_rabbitmq_a_process_that_dies_or_is_told_to_stop_at_any_point_loses_doubles_and_sticks_nothing() {
+    processes_end_at_every_point(Provider::RabbitMq).await;
 }
 
 /// A process whose mail server is of no use.

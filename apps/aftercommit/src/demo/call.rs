@@ -4,6 +4,8 @@ use reqwest::Method;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::demo::order::Rail;
+
 /// What a request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -79,6 +81,24 @@ pub(crate) enum Outcome {
 }
 
 impl What {
+    /// How the events it leads to get to the queue.
+    pub(crate) const fn rail(self) -> Rail {
+        match self {
+            Self::Ingest => Rail::Direct,
+            Self::SignUp
+            | Self::CreateProject
+            | Self::DeleteProject
+            | Self::Invite
+            | Self::Revoke
+            | Self::Accept
+            | Self::RequestLink
+            | Self::FollowLink
+            | Self::CreateKey
+            | Self::RevokeKey
+            | Self::Bad => Rail::Outbox,
+        }
+    }
+
     /// For people.
     pub(crate) const fn words(self) -> &'static str {
         match self {

@@ -125,6 +125,7 @@ impl Driver {
             }
         };
         let asked = Asked {
+            rail: call.what.rail(),
             made,
             answered: std::time::Instant::now(),
         };

@@ -1,7 +1,8 @@
 //! Whether events of one aggregate were published, and dispatched, in the order they happened in.
 //!
 //! Two events are compared only when one certainly happened first: both are of one request, or the request of the one was
-//! answered before that of the other was made. Pure: the auditor tells what it saw.
+//! answered before that of the other was made, and both took the same rail: what is published directly waits for nobody in
+//! the outbox. Pure: the auditor tells what it saw.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -15,7 +16,7 @@ const REMEMBERED: usize = 400_000;
 /// What is known of the order.
 #[derive(Debug, Default)]
 pub(crate) struct Order {
-    of_aggregates: BTreeMap<String, Vec<Placed>>,
+    of_aggregates: BTreeMap<(String, Rail), Vec<Placed>>,
     remembered: usize,
 }
 
@@ -28,9 +29,19 @@ pub(crate) struct Comparison {
     pub(crate) overtaking: Vec<String>,
 }
 
+/// How events get to the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rail {
+    /// With the commit, through the outbox.
+    Outbox,
+    /// Published after the commit.
+    Direct,
+}
+
 /// From when a request was made first until it was answered.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked {
+    pub(crate) rail: Rail,
     pub(crate) made: Instant,
     pub(crate) answered: Instant,
 }
@@ -59,7 +70,8 @@ impl Order {
                 return;
             }
             self.remembered += 1;
-            self.of_aggregates.entry(subject.clone()).or_default().push(Placed {
+            let events = self.of_aggregates.entry((subject.clone(), asked.rail)).or_default();
+            events.push(Placed {
                 asked,
                 place,
                 words: format!("{} {} of {subject}", root.name, root.id),
@@ -111,7 +123,13 @@ fn compare(events: &[Placed], comparison: &mut Comparison) {
         comparison.compared += u64::from(firsts.iter().any(Option::is_some));
         let overtaken = firsts.into_iter().flatten().find(|first| overtook(event, first));
         if let Some(first) = overtaken {
-            let words = format!("{} came before {}, which happened first", event.words, first.words);
+            let ahead = first.published.signed_duration_since(event.published);
+            let words = format!(
+                "{} came before {}, which happened first (published {} µs before it)",
+                event.words,
+                first.words,
+                ahead.num_microseconds().unwrap_or(i64::MAX)
+            );
             comparison.overtaking.push(words);
         }
     }
@@ -160,10 +178,18 @@ mod tests {
 
     /// Requests, each made in a second and answered in a later one.
     fn compared(requests: &[(u64, u64, &[Value])]) -> Comparison {
+        let outbox = requests
+            .iter()
+            .map(|(made, answered, roots)| (Rail::Outbox, *made, *answered, *roots));
+        compared_of(&outbox.collect::<Vec<_>>())
+    }
+
+    fn compared_of(requests: &[(Rail, u64, u64, &[Value])]) -> Comparison {
         let (zero, mut order) = (Instant::now(), Order::default());
-        for (made, answered, roots) in requests {
+        for (rail, made, answered, roots) in requests {
             let at = |second: &u64| zero + Duration::from_secs(*second);
             let asked = Asked {
+                rail: *rail,
                 made: at(made),
                 answered: at(answered),
             };
@@ -196,5 +222,10 @@ mod tests {
         assert_eq!((overlapping.compared, overlapping.overtaking.len()), (0, 0));
         let others = compared(&[(0, 1, &[event("p", 6, 7)]), (2, 4, &[event("q", 5, 6)])]);
         assert_eq!((others.compared, others.overtaking.len()), (0, 0));
+        let rails = compared_of(&[
+            (Rail::Outbox, 0, 1, &[event("p", 6, 7)]),
+            (Rail::Direct, 2, 3, &[event("p", 5, 6)]),
+        ]);
+        assert_eq!((rails.compared, rails.overtaking.len()), (0, 0));
     }
 }

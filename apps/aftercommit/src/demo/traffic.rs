@@ -249,7 +249,7 @@ impl Traffic {
             .iter_mut()
             .rev()
             .find(|one| one.state == InvitationState::Open)?;
-        invitation.state = InvitationState::Revoked;
+        invitation.state = InvitationState::BeingRevoked;
         let id = invitation.id.clone();
         let mut call = self.call(What::Revoke, Method::DELETE, format!("/v1/invitations/{id}"));
         call.about = id;

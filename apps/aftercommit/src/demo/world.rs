@@ -58,6 +58,8 @@ pub(crate) struct Invitation {
 pub(crate) enum InvitationState {
     Open,
     Accepted,
+    /// It may be refused yet, or be done already.
+    BeingRevoked,
     Revoked,
 }
 
@@ -105,6 +107,12 @@ impl World {
                         email: call.about.clone(),
                         state: InvitationState::Open,
                     });
+                }
+            }
+            (What::Revoke, Some(tenant)) => {
+                let mut invitations = tenant.invitations.iter_mut();
+                if let Some(invitation) = invitations.find(|one| one.id == call.about) {
+                    invitation.state = InvitationState::Revoked;
                 }
             }
             (What::CreateKey, Some(tenant)) => tenant.keys.extend(outcome.field("api_key_id")),

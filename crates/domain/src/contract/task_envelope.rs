@@ -72,11 +72,15 @@ impl TaskEnvelope {
 
     /// A task that carries an event has an envelope as its payload.
     pub(crate) fn limits_of_payload(&self, limits: &Limits) -> Limits {
-        if self.topic == DOMAIN_EVENTS_TOPIC && self.task == DISPATCH_TASK {
+        if self.carries_an_event() {
             limits.of_carried_event()
         } else {
             *limits
         }
+    }
+
+    fn carries_an_event(&self) -> bool {
+        self.topic == DOMAIN_EVENTS_TOPIC && self.task == DISPATCH_TASK
     }
 
     /// Reads the JSON within `limits`.
@@ -84,11 +88,15 @@ impl TaskEnvelope {
         wire::read::<Wire>(bytes, limits)?.try_into()
     }
 
-    /// What the order key means to a queue: scoped by tenant, so that no tenant can hold up another's work. Unique per
-    /// topic. Keys and ids hold no control characters, so the separator cannot occur in them.
+    /// What the order key means to a queue: scoped by tenant, so that no tenant can hold up another's work, and of a task
+    /// that carries an event by organization alone, as its row in the outbox was. Unique per topic. Keys and ids hold no
+    /// control characters, so the separator cannot occur in them.
     pub fn ordering(&self) -> Option<String> {
         let organization = self.tenant.organization_id().map_or("", |id| id.as_str());
-        let project = self.tenant.project_id().map_or("", |id| id.as_str());
+        let project = match self.tenant.project_id() {
+            Some(id) if !self.carries_an_event() => id.as_str(),
+            Some(_) | None => "",
+        };
         self.order_key
             .as_ref()
             .map(|key| format!("{organization}\u{1f}{project}\u{1f}{key}"))

@@ -298,13 +298,13 @@ impl OutboxMessage {
         }
     }
 
-    /// What the rows are ordered by, scoped by tenant; `None` for a message that has no order.
+    /// What the rows are ordered by; `None` for a message that has no order. That of an event is its aggregate, scoped by
+    /// organization: some events of one aggregate name a project, and others do not.
     pub fn ordering(&self) -> Option<String> {
         match self {
             Self::Event(event) => {
                 let organization = event.tenant.organization_id().map_or("", |id| id.as_str());
-                let project = event.tenant.project_id().map_or("", |id| id.as_str());
-                Some(format!("{organization}\u{1f}{project}\u{1f}{}", event.aggregate))
+                Some(format!("{organization}\u{1f}\u{1f}{}", event.aggregate))
             }
             Self::Task(task) => task.ordering().map(|key| format!("{}\u{1f}{key}", task.topic)),
         }

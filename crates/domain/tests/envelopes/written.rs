@@ -4,6 +4,7 @@ use aftercommit_domain::contract::{
     AggregateRef, AggregateType, Cause, CorrelationId, EventEnvelope, EventName, Json, Limits, OrderKey, TaskEnvelope,
     TaskName, Tenant, TopicName, TraceContext,
 };
+use aftercommit_domain::events::{OutboxMessage, dispatch_envelope};
 use aftercommit_domain::ids::MessageId;
 
 use crate::{EVENT, EVENT_MINIMAL, TASK, TASK_MINIMAL, decode_event, decode_task};
@@ -22,6 +23,25 @@ fn a_task_is_written_exactly_as_in_its_golden_file_and_reads_back_the_same() {
         assert_eq!(task.encode(), golden.trim_end());
         assert_eq!(decode_task(golden.as_bytes()).unwrap(), task);
     }
+}
+
+#[test]
+fn events_of_one_aggregate_and_organization_have_one_order_whether_they_name_a_project_or_not() {
+    let of = |tenant| EventEnvelope { tenant, ..event() };
+    let order = |event: EventEnvelope| {
+        let carrier = dispatch_envelope(&event, &Limits::default()).unwrap();
+        (OutboxMessage::Event(event).ordering(), carrier.ordering())
+    };
+    let organization = order(of(Tenant::organization(7)));
+    assert_eq!(order(of(Tenant::project(7, 8))), organization);
+    assert_ne!(order(of(Tenant::organization(8))), organization);
+    // Other tasks of two projects do not wait for each other.
+    let of_project = |id: i64| TaskEnvelope {
+        tenant: Tenant::project(7, id),
+        order_key: Some(OrderKey::new("a").unwrap()),
+        ..task()
+    };
+    assert_ne!(of_project(8).ordering(), of_project(9).ordering());
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! `aftercommit.write_event`: events from any language.
 
-use aftercommit_domain::contract::{EventEnvelope, Limits};
+use aftercommit_domain::contract::{Cause, EventEnvelope, Limits, Tenant};
 use aftercommit_domain::events::Outbox as _;
+use aftercommit_domain::unit_of_work::{UnitOfWork as _, UnitOfWorkFactory as _};
+use aftercommit_testkit::conformance::Messages;
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::processes::{SOON, count};
@@ -25,7 +27,6 @@ async fn an_event_written_in_sql_is_an_event_like_any_other() {
         .iter()
         .map(|row| EventEnvelope::decode(&row.message.body, &Limits::default()).unwrap())
         .collect();
-    // Two of one aggregate of different projects are two aggregates; all are there.
     assert_eq!(events.len(), 4);
     let first = events.iter().find(|event| event.tenant.project_id().is_some()).unwrap();
     assert_eq!(first.aggregate.to_string(), "order/42");
@@ -33,6 +34,33 @@ async fn an_event_written_in_sql_is_an_event_like_any_other() {
     assert_eq!(first.id.uuid().get_version_num(), 7);
     let second = events.iter().find(|event| event.version == 3).unwrap();
     assert_eq!(second.cause.correlation.as_ref().unwrap().as_str(), "request-1");
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_written_in_sql_stays_in_order_with_those_of_its_aggregate_that_were_not() {
+    let rig = Rig::start().await;
+    let messages = Messages::new(&rig.services);
+    let units = rig.database.units_of_work(rig.services.envelopes.clone());
+    let mut unit = units.begin(&Tenant::organization(1_i64), &Cause::root()).await.unwrap();
+    unit.outbox().append(vec![messages.row("a")]).await.unwrap();
+    unit.commit().await.unwrap();
+    for project in ["NULL", "'10'", "'11'"] {
+        let call = format!("SELECT aftercommit.write_event('LetterWritten', '1', {project}, 'letter', 'a', '{{}}')");
+        rig.database
+            .pools()
+            .handlers
+            .execute(AssertSqlSafe(call))
+            .await
+            .unwrap();
+    }
+    let outbox = rig.database.outbox();
+    for place in 0..4 {
+        let head = outbox.claim(1, SOON).await.unwrap();
+        assert_eq!(head.len(), 1, "row {place}");
+        assert!(outbox.claim(10, SOON).await.unwrap().is_empty(), "row {place} is held");
+        outbox.mark_published(&[head[0].claim]).await.unwrap();
+    }
     rig.stop().await;
 }
 

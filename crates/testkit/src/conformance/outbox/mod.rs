@@ -28,7 +28,8 @@ macro_rules! outbox_conformance {
                 a_claimed_row_holds_back_the_later_rows_of_its_aggregate_only,
                 a_row_that_waits_for_its_retry_holds_back_the_later_rows_of_its_aggregate_only,
                 a_quarantined_row_lets_its_aggregate_go_on,
-                the_same_aggregate_of_another_tenant_is_another_aggregate,
+                the_same_aggregate_of_another_organization_is_another_aggregate,
+                events_of_one_aggregate_stay_in_order_whether_they_name_a_project_or_not,
                 rows_without_an_order_do_not_wait_for_each_other,
                 an_untouched_row_is_claimable_at_once_and_was_no_attempt,
                 only_counted_retries_count_as_attempts,
@@ -45,4 +46,4 @@ macro_rules! outbox_conformance {
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 20;
+pub const SCENARIOS: usize = 21;

@@ -6,7 +6,7 @@ use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::time::{hours, seconds};
 
 use crate::conformance::outbox::rows::{changed, commit_each, lose_leases, mark, release, retry};
-use crate::conformance::support::{claim, commit, failure, ids_of, ok, stats};
+use crate::conformance::support::{append, begin, claim, commit, failure, ids_of, ok, stats};
 use crate::conformance::{Messages, Provider};
 
 /// Rows of one aggregate leave in write order, however few are claimed at once.
@@ -87,14 +87,37 @@ pub async fn a_quarantined_row_lets_its_aggregate_go_on<P: Provider>(provider: &
     assert_eq!(stats(&*outbox).await.quarantined, 1);
 }
 
-/// Order is per tenant: the same aggregate id of another tenant waits for nothing.
-pub async fn the_same_aggregate_of_another_tenant_is_another_aggregate<P: Provider>(provider: &P) {
+/// Order is per organization: the same aggregate id of another one waits for nothing.
+pub async fn the_same_aggregate_of_another_organization_is_another_aggregate<P: Provider>(provider: &P) {
     let outbox = provider.outbox();
     commit_each(provider, &["a"]).await;
     assert_eq!(claim(&*outbox, 10).await.len(), 1);
-    for other in [Tenant::project(1_i64, 11_i64), Tenant::project(2_i64, 10_i64)] {
-        commit(provider, vec![Messages::of(provider.services(), other).row("a")]).await;
-        assert_eq!(claim(&*outbox, 10).await.len(), 1);
+    let other = Tenant::project(2_i64, 10_i64);
+    commit(provider, vec![Messages::of(provider.services(), other).row("a")]).await;
+    assert_eq!(claim(&*outbox, 10).await.len(), 1);
+}
+
+/// Whether an event names a project makes its aggregate no other one.
+pub async fn events_of_one_aggregate_stay_in_order_whether_they_name_a_project_or_not<P: Provider>(provider: &P) {
+    let outbox = provider.outbox();
+    let organization = Tenant::organization(1_i64);
+    let rows = vec![
+        Messages::new(provider.services()).row("a"),
+        Messages::of(provider.services(), organization.clone()).row("a"),
+        Messages::new(provider.services()).row("a"),
+    ];
+    let ids: Vec<MessageId> = rows.iter().map(OutboxMessage::id).collect();
+    let mut unit_of_work = begin(provider, &organization).await;
+    append(&mut unit_of_work, rows).await;
+    ok("the commit", unit_of_work.commit()).await;
+    for place in 0..3 {
+        let head = claim(&*outbox, 1).await;
+        assert_eq!(ids_of(&head), [ids[place]]);
+        assert!(
+            claim(&*outbox, 10).await.is_empty(),
+            "what follows waits for row {place}"
+        );
+        mark(&*outbox, &head).await;
     }
 }
 
