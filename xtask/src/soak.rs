@@ -1,6 +1,6 @@
 //! `cargo xtask soak`: the fault tests with their full counts.
 //!
-//! `cargo xtask test` runs the same tests shortened. This takes about two hours, and the fuzz targets (`--part fuzz`) an hour
+//! `cargo xtask test` runs the same tests shortened. This takes about three hours, and the fuzz targets (`--part fuzz`) an hour
 //! for each of them; it wants the machine for itself. With
 //! `--record FILE` the result is written down, with everything the tests printed.
 
@@ -25,6 +25,8 @@ pub(crate) enum Part {
     Kills,
     /// A process dies at each step of its way.
     CrashPoints,
+    /// A process dies, or is told to stop, at each point of its code.
+    Failpoints,
     /// A process is stopped past its lease, and goes on.
     Zombies,
     /// A worker is stopped for two minutes amid its handlers, and goes on.
@@ -62,6 +64,8 @@ struct Run {
     ignored: bool,
     /// The profile it is built with.
     profile: &'static str,
+    /// The feature it needs.
+    feature: Option<&'static str>,
 }
 
 /// What came of a part.
@@ -83,6 +87,7 @@ impl Part {
             counts,
             ignored: false,
             profile: "dev",
+            feature: None,
         };
         Some(match self {
             Self::Kills => e2e(
@@ -94,6 +99,10 @@ impl Part {
                 ],
             ),
             Self::CrashPoints => e2e("postgres_crash_points", &[("AFTERCOMMIT_E2E_CRASHES", "20")]),
+            Self::Failpoints => Run {
+                feature: Some("failpoints"),
+                ..e2e("crash_points", &[("AFTERCOMMIT_E2E_CRASHES", "20")])
+            },
             Self::Zombies => e2e("postgres_zombies", &[("AFTERCOMMIT_E2E_ZOMBIES", "20")]),
             Self::StoppedWorkers => e2e("stopped_workers", &[("AFTERCOMMIT_E2E_STOPPED", "120")]),
             Self::Outages => e2e(
@@ -189,8 +198,9 @@ fn report(part: Part, seed: u64) -> Result<Report, Problem> {
         run.package,
         "--test",
         run.test,
-        "--",
     ];
+    arguments.extend(run.feature.iter().flat_map(|feature| ["--features", feature]));
+    arguments.push("--");
     // One after the other, so that each has the machine for itself.
     arguments.extend(["--nocapture", "--test-threads=1"]);
     if run.ignored {

@@ -25,7 +25,7 @@ type Built = OnceLock<Option<HashMap<String, PathBuf>>>;
 impl Program {
     /// Its path. The first call builds it, so that the tests work from a clean clone and never run a program that is older
     /// than the sources.
-    pub(crate) fn binary(self) -> PathBuf {
+    pub fn binary(self) -> PathBuf {
         static EVERYTHING: Built = OnceLock::new();
         static PARTS: Built = OnceLock::new();
         static WITH_FAILPOINTS: Built = OnceLock::new();

@@ -1,6 +1,8 @@
 //! Ports where mail is expected and nobody answers.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
@@ -36,6 +38,7 @@ impl RefusingPort {
 #[derive(Debug)]
 pub struct SilentPort {
     address: SocketAddr,
+    accepted: Arc<AtomicUsize>,
     _accepting: JoinSet<()>,
 }
 
@@ -46,17 +49,26 @@ impl SilentPort {
             .await
             .unwrap();
         let address = listener.local_addr().unwrap();
+        let accepted = Arc::<AtomicUsize>::default();
         let mut accepting = JoinSet::new();
+        let count = Arc::clone(&accepted);
         accepting.spawn(async move {
             let mut connections = Vec::new();
             while let Ok((connection, _)) = listener.accept().await {
                 connections.push(connection);
+                count.fetch_add(1, Ordering::SeqCst);
             }
         });
         Self {
             address,
+            accepted,
             _accepting: accepting,
         }
+    }
+
+    /// How many connections were accepted so far.
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::SeqCst)
     }
 
     /// Where connections are accepted.

@@ -149,3 +149,27 @@ async fn a_given_up_head_lets_its_followers_go() {
     assert_eq!(id_of(&*next(&mut deliveries, "the follower").await), ids[1]);
     rig.stop().await;
 }
+
+#[tokio::test]
+async fn one_rescue_frees_what_a_lost_process_had_however_many_others_ended_with_nothing() {
+    let rig = Rig::start().await;
+    rig.process.publish(rig.messages().tasks(1)).await;
+    let process = rig.another(50).await;
+    let mut deliveries = process.consume(1).await;
+    let running = vec![next(&mut deliveries, "a task").await];
+    process.die((deliveries, running)).await;
+    // Processes of restarts one after the other, on either side of it whatever they are sorted by.
+    for process in (1..=20_i64).flat_map(|number| [i64::MIN + number, i64::MAX - number]) {
+        sqlx::query(
+            "INSERT INTO aftercommit.consumers (process, worker, topic, lease_until) \
+             VALUES ($1, 'worker', 'steps', aftercommit.clock())",
+        )
+        .bind(process)
+        .execute(rig.pool())
+        .await
+        .unwrap();
+    }
+    rig.advance(PAST_LEASE).await;
+    assert_eq!(ok("a rescue", rig.process.queue.rescue_expired()).await, 1);
+    rig.stop().await;
+}

@@ -74,19 +74,39 @@ impl LostRuns {
         Ok(freed)
     }
 
-    /// Frees what consumers had that gave no sign of life in time. Answers how many tasks.
-    pub(crate) async fn rescue(&self, statements: &Statements, topics: &Topics) -> Result<u64, Trouble> {
+    /// Frees what the consumers of a few processes had that gave no sign of life in time.
+    pub(crate) async fn rescue(&self, statements: &Statements, topics: &Topics) -> Result<Rescued, Trouble> {
         let (most, failure) = (self.most, self.failure.clone());
-        let done = statements
+        let (expired, done) = statements
             .run(move |connection| {
                 Box::pin(async move {
+                    let expired: i64 = sqlx::query_scalar(
+                        "SELECT count(*) FROM aftercommit.consumers WHERE lease_until <= aftercommit.clock()",
+                    )
+                    .fetch_one(&mut *connection)
+                    .await?;
+                    if expired == 0 {
+                        return Ok((expired, Vec::new()));
+                    }
                     let query = sqlx::query_as("SELECT * FROM aftercommit.tasks_rescue($1, $2, $3, $4, $5::jsonb)");
-                    with_failure(query, most, &failure).fetch_all(connection).await
+                    let done = with_failure(query, most, &failure).fetch_all(connection).await?;
+                    Ok((expired, done))
                 })
             })
             .await?;
-        Ok(told(done, topics))
+        Ok(Rescued {
+            expired: count(expired),
+            tasks: told(done, topics),
+        })
     }
+}
+
+/// What one look for lost processes found.
+pub(crate) struct Rescued {
+    /// Consumers that gave no sign of life in time, before those of a few processes were taken away.
+    pub(crate) expired: u64,
+    /// Tasks that are free again.
+    pub(crate) tasks: u64,
 }
 
 type FreedQuery<'q> = QueryAs<'q, Postgres, Freed, PgArguments>;
