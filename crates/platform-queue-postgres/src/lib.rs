@@ -20,6 +20,7 @@ mod lineage;
 mod options;
 mod queue;
 mod statement;
+mod suspects;
 mod task_inspector;
 mod topics;
 mod watch;

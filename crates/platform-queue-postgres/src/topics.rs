@@ -1,13 +1,15 @@
 //! The topics of this process: who waits for their tasks, and what wakes them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aftercommit_domain::contract::TopicName;
 use aftercommit_platform_db_postgres::{Bell, Told, Wake};
 use tokio::time::Instant;
+
+use crate::suspects::Suspects;
 
 /// A task that lost this many runs runs alone among its like, so that the next loss tells which one it was.
 pub(crate) const SUSPECT_AFTER: i32 = 2;
@@ -21,8 +23,7 @@ pub(crate) struct Topics {
     pub(crate) changed: Wake,
     /// Bumped when tasks came past the publisher, nobody knows for which topics.
     pub(crate) look: Arc<Wake>,
-    /// Whether a suspect is in this process's hands.
-    has_suspect: AtomicBool,
+    suspects: Suspects<Topic>,
 }
 
 /// A topic.
@@ -45,7 +46,7 @@ impl Topics {
             bell,
             changed: Wake::default(),
             look: Arc::default(),
-            has_suspect: AtomicBool::new(false),
+            suspects: Suspects::default(),
         }
     }
 
@@ -114,10 +115,9 @@ impl Topics {
         }
     }
 
-    /// The turn to run a suspect, if no other has it.
-    pub(crate) fn suspect_turn(self: &Arc<Self>) -> Option<SuspectTurn> {
-        let was_taken = self.has_suspect.swap(true, Ordering::SeqCst);
-        (!was_taken).then(|| SuspectTurn {
+    /// The turn to run a suspect of `topic`, if no other has it. Otherwise the topic is woken when it may be its turn.
+    pub(crate) fn suspect_turn(self: &Arc<Self>, topic: &Arc<Topic>) -> Option<SuspectTurn> {
+        self.suspects.take_turn(topic).then(|| SuspectTurn {
             topics: Arc::clone(self),
             was_used: false,
         })
@@ -175,7 +175,9 @@ impl SuspectTurn {
 
 impl Drop for SuspectTurn {
     fn drop(&mut self) {
-        self.topics.has_suspect.store(false, Ordering::SeqCst);
+        for topic in self.topics.suspects.end_turn(self.was_used) {
+            topic.wake.bump();
+        }
         if self.was_used {
             self.topics.wake_all();
         }

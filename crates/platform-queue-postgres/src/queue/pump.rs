@@ -129,7 +129,7 @@ impl Pump {
     async fn claim(&self, room: usize, walk: &mut Walk) -> Result<usize, Trouble> {
         let begun = Instant::now();
         let start = walk.start(begun);
-        let mut turn = self.inner.topics.suspect_turn();
+        let mut turn = self.inner.topics.suspect_turn(&self.consumer.topic);
         let (consumer, topic) = (self.consumer.id, self.consumer.topic.name.clone());
         let limit = i32::try_from(room).unwrap_or(i32::MAX);
         let token = self.inner.database.next_token();
