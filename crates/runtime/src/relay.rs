@@ -4,6 +4,7 @@
 mod batch;
 mod metrics;
 mod options;
+mod ports;
 mod transferring;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::relay::metrics::RelayMetrics;
 use crate::relay::transferring::Transferred;
 
 pub use crate::relay::options::RelayOptions;
+pub use crate::relay::ports::RelayPorts;
 
 /// Takes committed messages from the outbox to their topics.
 pub struct Relay {
@@ -51,26 +53,6 @@ const BREATH: Duration = Duration::from_millis(10);
 
 /// How many full batches follow each other before a round tells that it works.
 const MOST_BATCHES: usize = 64;
-
-/// What the relay needs.
-pub struct RelayPorts {
-    /// Where messages come from.
-    pub outbox: Arc<dyn Outbox>,
-    /// Where events go.
-    pub events: Arc<dyn EventsPublisher>,
-    /// Where tasks go.
-    pub queue: Arc<dyn QueuePublisher>,
-    /// The shorter way, where the outbox's database is the queue's too.
-    pub transfer: Option<Arc<dyn OutboxTransfer>>,
-    /// For the lag metric.
-    pub clock: Arc<dyn Clock>,
-    /// For jitter.
-    pub randomness: Arc<dyn Randomness>,
-    /// The events whose payloads it checks.
-    pub catalogue: EventCatalogue,
-    /// For decoding.
-    pub codec: Codec,
-}
 
 impl Relay {
     /// A relay over these ports.
