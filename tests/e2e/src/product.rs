@@ -27,6 +27,8 @@ pub struct Product {
     setup: Setup,
     running: Option<Running>,
     starts: u32,
+    /// Why the process was not ready when it was asked last.
+    unready: String,
 }
 
 #[derive(Debug)]
@@ -61,6 +63,7 @@ impl Product {
             setup,
             running: None,
             starts: 0,
+            unready: String::new(),
         };
         product.start_again().await;
         product
@@ -68,6 +71,15 @@ impl Product {
 
     /// Starts a process on the same data directory after the last one has ended, and waits until it is ready.
     pub async fn start_again(&mut self) {
+        self.start_until("/ready").await;
+    }
+
+    /// The same without waiting until it is ready: what piled up may keep it from that for a while.
+    pub async fn start_again_behind(&mut self) {
+        self.start_until("/health").await;
+    }
+
+    async fn start_until(&mut self, probe: &str) {
         assert!(self.running.is_none(), "a process runs already");
         self.starts += 1;
         let log = File::create(self.logs().join(format!("{}.log", self.starts))).unwrap();
@@ -86,17 +98,22 @@ impl Product {
         });
         let run_file = self.place.path().join("data/run.json");
         let client = Api::new("");
-        let content = eventually("the process is ready", START, async || {
+        let content = eventually("the process has started", START, async || {
             if let Some(status) = running.child.try_wait().unwrap() {
                 panic!("the process ended at its start: {status}");
             }
             // One that was left behind by a killed process names another one.
             let content: Value = serde_json::from_str(&fs::read_to_string(&run_file).ok()?).ok()?;
             let url = content["url"].as_str().filter(|_| content["pid"] == pid)?;
-            let answer = client.at(url).try_get("/ready").await.ok()?;
-            (answer.status == 200).then_some(content)
+            let answer = client.at(url).try_get(probe).await.ok()?;
+            if answer.status != 200 {
+                self.unready = answer.body;
+                return None;
+            }
+            Some(content)
         })
         .await;
+        self.unready.clear();
         content["url"].as_str().unwrap().clone_into(&mut running.url);
         content["token"].as_str().unwrap().clone_into(&mut running.token);
     }
@@ -240,6 +257,9 @@ impl Drop for Product {
             let _ = running.child.wait();
         }
         if std::thread::panicking() {
+            if !self.unready.is_empty() {
+                eprintln!("the process was not ready: {}", self.unready);
+            }
             show_end(&self.logs().join(format!("{}.log", self.starts)));
         }
     }
