@@ -27,6 +27,8 @@ pub(crate) enum Part {
     CrashPoints,
     /// A process dies, or is told to stop, at each point of its code.
     Failpoints,
+    /// Random processes of the product are killed under the demonstration, on each provider.
+    DemoKills,
     /// A process is stopped past its lease, and goes on.
     Zombies,
     /// A worker is stopped for two minutes amid its handlers, and goes on.
@@ -103,6 +105,10 @@ impl Part {
                 feature: Some("failpoints"),
                 ..e2e("crash_points", &[("AFTERCOMMIT_E2E_CRASHES", "20")])
             },
+            Self::DemoKills => e2e(
+                "demo_kills",
+                &[("AFTERCOMMIT_E2E_DEMO_KILLS", "200"), ("AFTERCOMMIT_E2E_RATE", "200")],
+            ),
             Self::Zombies => e2e("postgres_zombies", &[("AFTERCOMMIT_E2E_ZOMBIES", "20")]),
             Self::StoppedWorkers => e2e("stopped_workers", &[("AFTERCOMMIT_E2E_STOPPED", "120")]),
             Self::Outages => e2e(

@@ -163,5 +163,9 @@ fn selection<'a>(packages: &[&'a str]) -> Vec<&'a str> {
 /// Runs `cargo test` with these arguments, shows its output while it runs, and counts.
 fn cargo_test(name: &str, selection: &[&str]) -> Result<Tally, Problem> {
     let arguments = ["test", "--no-fail-fast"].iter().chain(selection).copied();
-    Step::cargo(name, arguments).run_tests()
+    // Most tests wait for servers and processes most of the time.
+    let threads = std::thread::available_parallelism().map_or(2, usize::from) * 2;
+    Step::cargo(name, arguments)
+        .env("RUST_TEST_THREADS", threads.to_string())
+        .run_tests()
 }

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use crate::data_directory;
 use crate::engine_options::engine_options;
 use crate::http;
-use crate::http::readiness::SeenSince;
+use crate::http::seen_since::SeenSince;
 use crate::kit::{Kit, KitParts, Operations};
 use crate::opened::Opened;
 use crate::providers::{self, Providers, Purpose, System};

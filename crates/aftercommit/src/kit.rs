@@ -24,7 +24,7 @@ use aftercommit_runtime::worker::TaskInputs;
 use aftercommit_runtime::{EnginePorts, Health};
 
 use crate::foreign_transaction::OutboxTransaction;
-use crate::http::readiness::SeenSince;
+use crate::http::seen_since::SeenSince;
 use crate::providers::{Providers, Store, System};
 use crate::startup::StartupError;
 

@@ -28,6 +28,8 @@ pub struct Product {
     setup: Setup,
     running: Option<Running>,
     starts: u32,
+    /// Why the process was not ready when it was asked last.
+    unready: String,
 }
 
 #[derive(Debug)]
@@ -64,6 +66,7 @@ impl Product {
             setup,
             running: None,
             starts: 0,
+            unready: String::new(),
         };
         product.start_again().await;
         product
@@ -72,10 +75,16 @@ impl Product {
     /// Starts a process on the same data directory after the last one has ended, and waits until it is ready.
     pub async fn start_again(&mut self) {
         self.spawn();
-        self.ready().await;
+        assert!(self.answers("/ready").await, "the process ended at its start");
     }
 
-    /// Starts a process on the same data directory after the last one has ended. It may end before it is ready.
+    /// The same without waiting until it is ready: what piled up may keep it from that for a while.
+    pub async fn start_again_behind(&mut self) {
+        self.spawn();
+        assert!(self.answers("/health").await, "the process ended at its start");
+    }
+
+    /// The same without waiting for anything: it may end before it is ready.
     pub fn spawn(&mut self) {
         assert!(self.running.is_none(), "a process runs already");
         self.starts += 1;
@@ -94,28 +103,32 @@ impl Product {
         });
     }
 
-    /// Waits until the process is ready.
-    pub async fn ready(&mut self) {
-        assert!(self.ready_or_ended().await, "the process ended at its start");
-    }
-
     /// Waits until the process is ready, or has ended. Answers whether it is ready.
     pub async fn ready_or_ended(&mut self) -> bool {
+        self.answers("/ready").await
+    }
+
+    async fn answers(&mut self, probe: &str) -> bool {
         let running = self.running.as_mut().unwrap();
         let pid = running.child.id();
         let run_file = self.place.path().join("data/run.json");
         let client = Api::new("");
-        let content = eventually("the process is ready", START, async || {
+        let content = eventually("the process has started", START, async || {
             if running.child.try_wait().unwrap().is_some() {
                 return Some(None);
             }
             // One that was left behind by a killed process names another one.
             let content: Value = serde_json::from_str(&fs::read_to_string(&run_file).ok()?).ok()?;
             let url = content["url"].as_str().filter(|_| content["pid"] == pid)?;
-            let answer = client.at(url).try_get("/ready").await.ok()?;
-            (answer.status == 200).then_some(Some(content))
+            let answer = client.at(url).try_get(probe).await.ok()?;
+            if answer.status != 200 {
+                self.unready = answer.body;
+                return None;
+            }
+            Some(Some(content))
         })
         .await;
+        self.unready.clear();
         let Some(content) = content else { return false };
         content["url"].as_str().unwrap().clone_into(&mut running.url);
         content["token"].as_str().unwrap().clone_into(&mut running.token);
@@ -267,6 +280,9 @@ impl Drop for Product {
             let _ = running.child.wait();
         }
         if std::thread::panicking() {
+            if !self.unready.is_empty() {
+                eprintln!("the process was not ready: {}", self.unready);
+            }
             show_end(&self.logs().join(format!("{}.log", self.starts)));
         }
     }

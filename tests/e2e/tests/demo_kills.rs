@@ -1,8 +1,11 @@
 //! Random processes of the product are killed while `aftercommit demo` drives it: on each provider nothing is lost, doubled,
 //! stuck or out of order.
 //!
-//! `AFTERCOMMIT_E2E_DEMO_KILLS` is the number of kills on each provider, 20 unless it is set; `AFTERCOMMIT_E2E_SEED` repeats
-//! their moments.
+//! `AFTERCOMMIT_E2E_DEMO_KILLS` is the number of kills on each provider, 20 unless it is set, `AFTERCOMMIT_E2E_RATE` that of
+//! requests per second, 60 unless it is set; `AFTERCOMMIT_E2E_SEED` repeats the moments. The full run is 200 kills at a rate of
+//! 200, as far as the machine can.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +14,6 @@ use aftercommit_e2e::ledger::number;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-/// Requests per second, as far as the machine can.
-const RATE: u32 = 200;
 /// How long after the last start a process is killed, and how long it stays away, in milliseconds.
 const MOMENTS: std::ops::RangeInclusive<u64> = 20..=1_000;
 const AWAY: std::ops::RangeInclusive<u64> = 0..=300;
@@ -20,9 +21,10 @@ const AWAY: std::ops::RangeInclusive<u64> = 0..=300;
 async fn random_processes_are_killed(provider: Provider) {
     let kills = number("AFTERCOMMIT_E2E_DEMO_KILLS", 20);
     let seed = number("AFTERCOMMIT_E2E_SEED", 20_261_128);
-    println!("{provider:?}: {kills} kills, AFTERCOMMIT_E2E_SEED={seed}");
+    let rate = u32::try_from(number("AFTERCOMMIT_E2E_RATE", 60)).unwrap();
+    println!("{provider:?}: {kills} kills at {rate} requests per second, AFTERCOMMIT_E2E_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
-    let mut demonstration = Demonstration::begin(provider, RATE, seed).await;
+    let mut demonstration = Demonstration::begin(provider, rate, seed).await;
     demonstration.goes_on(100).await;
     let began = Instant::now();
     for kill in 1..=kills {
@@ -39,7 +41,7 @@ async fn random_processes_are_killed(provider: Provider) {
         }
         tokio::time::sleep(Duration::from_millis(random.random_range(AWAY))).await;
         for member in &mut demonstration.members[victims.clone()] {
-            member.start_again().await;
+            member.start_again_behind().await;
         }
         if kill % 10 == 0 {
             let (at, answered) = (began.elapsed(), demonstration.answered());

@@ -20,7 +20,8 @@ use crate::demo::verdict::{Answered, Seen, Standing, judge};
 
 /// How many trees are asked for at once.
 const AT_ONCE: usize = 8;
-/// How long after its answer a request is looked at first.
+/// How long after its answer a request is looked at first, at least: while there is much to do, twice the time it takes, so that
+/// looking does not take the product's time away.
 const FIRST_LOOK: Duration = Duration::from_millis(250);
 /// The longest wait between two looks.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
@@ -109,7 +110,7 @@ impl Auditor {
                     }
                 }
                 audit = coming.recv(), if !is_ending => match audit {
-                    Some(audit) => due.push(Reverse(Due(Instant::now() + FIRST_LOOK, audit))),
+                    Some(audit) => due.push(Reverse(Due(Instant::now() + self.first_look(), audit))),
                     None => is_ending = true,
                 },
             }
@@ -125,6 +126,10 @@ impl Auditor {
             }
         }
         self.conclude(due);
+    }
+
+    fn first_look(&self) -> Duration {
+        (self.tally.lock().typical * 2).clamp(FIRST_LOOK, LONGEST_WAIT)
     }
 
     fn after(&self, mut audit: Audit, result: Result<(), String>, due: &mut BinaryHeap<Reverse<Due>>) {

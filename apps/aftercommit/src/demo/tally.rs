@@ -54,6 +54,8 @@ pub(crate) struct Numbers {
     /// From commit to last effect.
     pub(crate) latencies: Vec<Duration>,
     pub(crate) slowest: Option<(Duration, What)>,
+    /// How long it took lately.
+    pub(crate) typical: Duration,
     /// Requests whose consequences are not all over.
     pub(crate) open: u64,
     pub(crate) waiting: Option<Waiting>,
@@ -192,6 +194,7 @@ impl Numbers {
                 });
             }
             self.latencies.push(took);
+            self.typical = (self.typical * 7 + took) / 8;
             if self.slowest.is_none_or(|(slowest, _)| slowest < took) {
                 self.slowest = Some((took, what));
             }

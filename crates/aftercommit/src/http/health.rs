@@ -60,7 +60,7 @@ pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, 
         .broker()
         .filter(|_| works)
         .and_then(|broker| broker.trouble());
-    let queue = depths.topics.as_ref().err().filter(|_| works || !has_broker).cloned();
+    let queue = depths.topics.as_ref().err().cloned();
     let outbox = depths.outbox.as_ref().ok().cloned();
     let topics = depths.topics.unwrap_or_default();
     let without_owner: Vec<(String, u64)> = topics
@@ -81,6 +81,7 @@ pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, 
         outbox: depths.outbox,
         relay: operations.relays.then(|| operations.kit.settings().relay.max_lag),
         queue,
+        has_broker,
         writing,
         broker,
         without_owner,

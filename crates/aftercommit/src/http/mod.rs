@@ -6,6 +6,7 @@ pub(crate) mod connections;
 mod health;
 mod problem;
 pub(crate) mod readiness;
+pub(crate) mod seen_since;
 
 use std::time::Duration;
 

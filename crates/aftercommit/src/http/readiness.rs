@@ -1,13 +1,13 @@
 //! What keeps a process from doing its work now, and what somebody should look at: one line each, that says what it is, since
 //! when, and what to do about it.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aftercommit_domain::events::OutboxStats;
 use aftercommit_domain::time::{Timestamp, before};
 use aftercommit_runtime::{LoopReport, LoopStatus};
+
+use crate::http::seen_since::SeenSince;
 
 /// Dead letters of this time are recent.
 pub(crate) const RECENT: Duration = Duration::from_mins(15);
@@ -21,8 +21,10 @@ pub(crate) struct Found {
     pub(crate) outbox: Result<OutboxStats, String>,
     /// Whether this process moves the outbox, and how old a row may become there.
     pub(crate) relay: Option<Duration>,
-    /// Why the topics cannot be asked; never for a process that goes on without them.
+    /// Why the topics cannot be asked.
     pub(crate) queue: Option<String>,
+    /// Whether a broker has the topics: then its links tell whether it is there, and counting what waits may take long.
+    pub(crate) has_broker: bool,
     /// Why nothing can be written.
     pub(crate) writing: Option<String>,
     /// What the broker is in trouble with; never for a process that goes on without it.
@@ -43,6 +45,20 @@ pub(crate) struct DeadLately {
     pub(crate) newest: Option<(Timestamp, String, String)>,
 }
 
+impl DeadLately {
+    /// What to tell of them, and when the newest died.
+    fn described(self) -> Option<(String, Timestamp)> {
+        let (died_at, topic, failure) = self.newest?;
+        let at_least = if self.is_more { "at least " } else { "" };
+        let what = format!(
+            "dead letters: {at_least}{} in the last {} min, the newest of {topic}: {failure}",
+            self.count,
+            RECENT.as_secs() / 60
+        );
+        Some((what, died_at))
+    }
+}
+
 /// What is told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Readiness {
@@ -50,23 +66,6 @@ pub(crate) struct Readiness {
     pub(crate) causes: Vec<String>,
     /// What does not keep it from working, and should be looked at.
     pub(crate) details: Vec<String>,
-}
-
-/// Since when each trouble has been seen: what is looked at only when somebody asks has no time of its own.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct SeenSince(Arc<Mutex<BTreeMap<&'static str, Timestamp>>>);
-
-impl SeenSince {
-    /// Since when it is seen without a break; `now` when it is new.
-    fn of(&self, trouble: &'static str, is_there: bool, now: Timestamp) -> Timestamp {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_there {
-            *seen.entry(trouble).or_insert(now)
-        } else {
-            seen.remove(trouble);
-            now
-        }
-    }
 }
 
 /// Decides what is told.
@@ -78,11 +77,13 @@ pub(crate) fn judge(found: Found, seen: &SeenSince) -> Readiness {
         outbox,
         relay,
         queue,
+        has_broker,
         writing,
         broker,
         without_owner,
         dead,
     } = found;
+    let (queue, uncounted) = if has_broker { (None, queue) } else { (queue, None) };
     let line = |what: &str, since: Timestamp, todo: &str| format!("{what}; since {}; {todo}", ago(since, now));
     let mut told = Readiness::default();
     if is_stopping {
@@ -156,13 +157,13 @@ pub(crate) fn judge(found: Found, seen: &SeenSince) -> Readiness {
             "start workers of it, or see `aftercommit topics list`",
         ));
     }
-    if let Some((died_at, topic, failure)) = dead.newest {
-        let at_least = if dead.is_more { "at least " } else { "" };
-        let what = format!(
-            "dead letters: {at_least}{} in the last {} min, the newest of {topic}: {failure}",
-            dead.count,
-            RECENT.as_secs() / 60
-        );
+    let since = seen.of("counting", uncounted.is_some(), now);
+    if let Some(reason) = uncounted {
+        let what = format!("topics: how much waits on the broker is not known: {reason}");
+        told.details
+            .push(line(&what, since, "it is asked again with the next request"));
+    }
+    if let Some((what, died_at)) = dead.described() {
         told.details
             .push(line(&what, died_at, "see `aftercommit dead-letters list`"));
     }
@@ -198,6 +199,7 @@ mod tests {
             }),
             relay: Some(seconds(60)),
             queue: None,
+            has_broker: false,
             writing: None,
             broker: None,
             without_owner: Vec::new(),
@@ -329,6 +331,15 @@ mod tests {
                 },
                 "topic receipts: nobody takes its 9 tasks; since 1970-01-01T00:16:40Z (0 s); start workers of it, or see \
                  `aftercommit topics list`",
+            ),
+            (
+                Found {
+                    queue: Some("no answer within 2 s".into()),
+                    has_broker: true,
+                    ..found()
+                },
+                "topics: how much waits on the broker is not known: no answer within 2 s; since 1970-01-01T00:16:40Z (0 \
+                 s); it is asked again with the next request",
             ),
             (
                 Found {

@@ -2,7 +2,7 @@
 
 use aftercommit_domain::contract::{Cause, EventEnvelope, Limits, Tenant};
 use aftercommit_domain::events::Outbox as _;
-use aftercommit_domain::unit_of_work::{UnitOfWork as _, UnitOfWorkFactory as _};
+use aftercommit_domain::unit_of_work::UnitOfWorkFactory as _;
 use aftercommit_testkit::conformance::Messages;
 use sqlx::{AssertSqlSafe, Executor as _};
 
