@@ -11,7 +11,7 @@ const MADE: [&str; 3] = ["= new(", "= fallible(", "= of_attempts("];
 /// Points that adapters pass under another name.
 const PASSED_BY_ADAPTERS: &str = "= of_attempts(";
 
-fn has_points(member: &&Member) -> bool {
+fn has_points(member: &Member) -> bool {
     member.is_kit() && member.package.features.contains_key("failpoints")
 }
 
@@ -42,7 +42,7 @@ fn declared(member: &Member) -> BTreeSet<String> {
 fn every_listed_point_is_passed() {
     let mut wrong = Vec::new();
     let mut points = 0;
-    for member in members().iter().filter(has_points) {
+    for member in members().iter().filter(|member| has_points(member)) {
         let sources = rust_files(&format!("{}/src", member.folder));
         for point in declared(member) {
             points += 1;

@@ -1,7 +1,5 @@
 //! What ships is not what the tests of crashes are built of.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::process::Command;
 
 use aftercommit_e2e::Program;
