@@ -51,7 +51,8 @@ impl Program {
 
 const EVERYTHING_IN_ONE: &[&str] = &["--package", "aftercommit-cli"];
 const APART: &[&str] = &["--package", "aftercommit-api", "--package", "aftercommit-workers"];
-const FAILPOINTS: &[&str] = &["--package", "aftercommit-cli", "--features", "failpoints"];
+/// As the tests of the whole workspace are built, so that nothing is built once more for it.
+const FAILPOINTS: &[&str] = &["--workspace", "--all-features"];
 
 /// Those with failpoints under a path of their own, because the next build of the others takes the usual one.
 fn kept(mut built: HashMap<String, PathBuf>, selection: &[&str]) -> HashMap<String, PathBuf> {

@@ -75,13 +75,7 @@ impl Product {
     /// Starts a process on the same data directory after the last one has ended, and waits until it is ready.
     pub async fn start_again(&mut self) {
         self.spawn();
-        assert!(self.answers("/ready").await, "the process ended at its start");
-    }
-
-    /// The same without waiting until it is ready: what piled up may keep it from that for a while.
-    pub async fn start_again_behind(&mut self) {
-        self.spawn();
-        assert!(self.answers("/health").await, "the process ended at its start");
+        assert!(self.ready_or_ended().await, "the process ended at its start");
     }
 
     /// The same without waiting for anything: it may end before it is ready.
@@ -105,22 +99,18 @@ impl Product {
 
     /// Waits until the process is ready, or has ended. Answers whether it is ready.
     pub async fn ready_or_ended(&mut self) -> bool {
-        self.answers("/ready").await
-    }
-
-    async fn answers(&mut self, probe: &str) -> bool {
         let running = self.running.as_mut().unwrap();
         let pid = running.child.id();
         let run_file = self.place.path().join("data/run.json");
         let client = Api::new("");
-        let content = eventually("the process has started", START, async || {
+        let content = eventually("the process is ready", START, async || {
             if running.child.try_wait().unwrap().is_some() {
                 return Some(None);
             }
             // One that was left behind by a killed process names another one.
             let content: Value = serde_json::from_str(&fs::read_to_string(&run_file).ok()?).ok()?;
             let url = content["url"].as_str().filter(|_| content["pid"] == pid)?;
-            let answer = client.at(url).try_get(probe).await.ok()?;
+            let answer = client.at(url).try_get("/ready").await.ok()?;
             if answer.status != 200 {
                 self.unready = answer.body;
                 return None;
