@@ -39,6 +39,7 @@ pub fn all() -> Vec<Failpoint> {
 
 /// Arms what the environment says.
 pub(crate) fn arm(settings: &Settings) -> Result<(), StartupError> {
+    tracing::warn!("this is a build for tests: {FAILPOINTS_VARIABLE} can make it die at named points");
     let Some(text) = &settings.failpoints else {
         return Ok(());
     };

@@ -56,9 +56,12 @@ const DEAD: &str = "SELECT id, topic, task, organization_id, project_id, 'dead' 
       causation_id, 1::bigint AS ends \
     FROM aftercommit.dead_letters WHERE correlation_id = $1::text OR id = ANY ($2::uuid[]) ORDER BY entry LIMIT $3";
 
+/// One look-up by entry for each row: a join the planner would make by reading all that ever ended.
 const ENDED: &str = "SELECT id, topic, task, organization_id, project_id, outcome AS state, attempts, enqueued_at, \
       NULL::timestamptz AS due_at, finished_at, reason, code, correlation_id, causation_id, known.ends \
-    FROM aftercommit.task_outcomes_of($1, $2, $3) AS known JOIN aftercommit.task_outcomes USING (entry) ORDER BY entry";
+    FROM aftercommit.task_outcomes_of($1, $2, $3) AS known CROSS JOIN LATERAL (\
+      SELECT * FROM aftercommit.task_outcomes AS outcome WHERE outcome.entry = known.entry LIMIT 1) AS ended \
+    ORDER BY ended.entry";
 
 /// Whether there is more in the outbox or on the topics than is looked through.
 const IS_CUT: &str = "SELECT (SELECT count(*) FROM (SELECT FROM aftercommit.outbox LIMIT $1 + 1) AS newest) > $1 \

@@ -46,6 +46,11 @@ impl<T> Suspects<T> {
         false
     }
 
+    /// There may be suspects now: who does not get the turn from here on is remembered.
+    pub(crate) fn expect(&self) {
+        lock(&self.state).refused.get_or_insert_default();
+    }
+
     /// Ends the turn, in which there was a suspect or none. Answers who is to look again because this turn was in their way;
     /// after one with a suspect everyone is.
     pub(crate) fn end_turn(&self, had_suspect: bool) -> Vec<Arc<T>> {
@@ -70,6 +75,14 @@ mod tests {
         // Nobody has seen a suspect: claims that meet each other are nobody's business.
         assert!(suspects.take_turn(&a));
         assert!(!suspects.take_turn(&b));
+        assert!(suspects.end_turn(false).is_empty());
+
+        // Until somebody has lost a run.
+        suspects.expect();
+        assert!(suspects.take_turn(&a));
+        assert!(!suspects.take_turn(&b));
+        assert_eq!(suspects.end_turn(false), [Arc::clone(&b)]);
+        assert!(suspects.take_turn(&b));
         assert!(suspects.end_turn(false).is_empty());
 
         // One has ended, and the next may be anybody's. Whoever looks first may have none.

@@ -115,6 +115,11 @@ impl Topics {
         }
     }
 
+    /// Runs were lost: there may be suspects on any topic.
+    pub(crate) fn expect_suspects(&self) {
+        self.suspects.expect();
+    }
+
     /// The turn to run a suspect of `topic`, if no other has it. Otherwise the topic is woken when it may be its turn.
     pub(crate) fn suspect_turn(self: &Arc<Self>, topic: &Arc<Topic>) -> Option<SuspectTurn> {
         self.suspects.take_turn(topic).then(|| SuspectTurn {

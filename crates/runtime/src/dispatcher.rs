@@ -135,13 +135,13 @@ impl Dispatcher {
                 }
             }
         }
-        failpoint!(DISPATCHER_BEFORE_PUBLISH?);
+        failpoint!(DISPATCHER_BEFORE_PUBLISH);
         let (published, announced) = join(self.publish(tasks, &best_effort, &mut done), self.announce(event)).await;
         if let Err(stop) = published.and(announced) {
             self.unfinished.keep(event.id, done);
             return Err(stop);
         }
-        failpoint!(DISPATCHER_AFTER_PUBLISH?);
+        failpoint!(DISPATCHER_AFTER_PUBLISH);
         // Only now, so that the others are on their way.
         unmade.map_or_else(completed, Err)
     }

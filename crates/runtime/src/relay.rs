@@ -354,14 +354,18 @@ impl Relay {
         } else {
             failpoint!(RELAY_BEFORE_MARK?);
             let marked = self.outbox.mark_published(published).await;
-            failpoint!(RELAY_AFTER_MARK?);
+            if marked.is_ok() {
+                failpoint!(RELAY_AFTER_MARK?);
+            }
             marked
         };
         let given_back = if releases.is_empty() {
             Ok(Marked::default())
         } else {
             let given_back = self.outbox.release(releases).await;
-            failpoint!(RELAY_AFTER_RELEASE?);
+            if given_back.is_ok() {
+                failpoint!(RELAY_AFTER_RELEASE?);
+            }
             given_back
         };
         let mut stale = 0;

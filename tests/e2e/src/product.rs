@@ -17,6 +17,8 @@ const START: Duration = Duration::from_secs(20);
 /// How long a stop may take: the grace of a process that is configured for it, and some more.
 const STOP: Duration = Duration::from_secs(40);
 const COMMAND: Duration = Duration::from_secs(20);
+/// `SIGKILL` on every Unix.
+const KILLED: i32 = 9;
 /// How much of the log a failed test shows.
 const LAST_LINES: usize = 40;
 
@@ -182,7 +184,8 @@ impl Product {
     pub fn kill9(&mut self) {
         let mut running = self.running.take().unwrap();
         running.child.kill().unwrap();
-        running.child.wait().unwrap();
+        let status = running.child.wait().unwrap();
+        assert_eq!(status.signal(), Some(KILLED), "it had ended by itself: {status}");
     }
 
     /// Sends SIGTERM.

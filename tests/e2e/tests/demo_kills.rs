@@ -49,6 +49,9 @@ async fn random_processes_are_killed(provider: Provider) {
             println!("{provider:?} {at:6.1?}: kill {kill}, {answered} requests answered");
         }
     }
+    for member in &mut demonstration.members {
+        assert!(member.ready_or_ended().await, "a process ended by itself");
+    }
     demonstration.goes_on(100).await;
     let draining = Instant::now();
     let found = demonstration.conclude().await;

@@ -201,7 +201,7 @@ impl Scene {
             enough.cancel();
             let _ended = auditing.join_next().await;
         }
-        let metered = world.metering.check(&target, arguments.patience).await;
+        let metered = world.metering.check(&target, arguments.patience, &enough).await;
         beside.abort_all();
         look_at(Arc::clone(&mailbox)).await;
         done.cancel();

@@ -206,9 +206,10 @@ async fn look(admin: Arc<Admin>, tally: Arc<Tally>, mut audit: Audit) -> (Audit,
     // The first time counts: what ran later waited for its time.
     seen.took = audit.seen.took.or(seen.took);
     tally.saw(&audit.seen, &seen, audit.what);
-    let was_placed = std::mem::replace(&mut audit.is_placed, is_all_there(&audit.standing));
-    if let Some(tree) = tree.filter(|_| !was_placed && audit.is_placed && audit.answered == Answered::Taken) {
+    let is_to_be_placed = !audit.is_placed && audit.answered == Answered::Taken && is_all_there(&audit.standing);
+    if let Some(tree) = tree.filter(|_| is_to_be_placed) {
         tally.placed(audit.asked, &tree);
+        audit.is_placed = true;
     }
     audit.seen = seen;
     (audit, Ok(()))

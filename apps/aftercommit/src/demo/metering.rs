@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 use crate::demo::call::{Body, Call, Outcome, What};
 use crate::demo::tally::Findings;
@@ -55,19 +56,25 @@ impl Metering {
         taken.records += distinct_keys(body);
     }
 
-    /// Asks for the usage of every project, `patience` long at most.
-    pub(crate) async fn check(&self, target: &Target, patience: Duration) -> Metered {
+    /// Asks for the usage of every project, `patience` long at most, or until `enough`.
+    pub(crate) async fn check(&self, target: &Target, patience: Duration, enough: &CancellationToken) -> Metered {
         let until = Instant::now() + patience;
         let mut metered = Metered::default();
         for (project, taken) in &self.projects {
             let path = format!("/v1/projects/{project}/usage");
-            let answer = loop {
-                match target.get(&path, &taken.api_key).await {
-                    Outcome::Unknown { .. } if Instant::now() < until => sleep(WAIT).await,
-                    answer => break answer,
+            let asking = async {
+                loop {
+                    match target.get(&path, &taken.api_key).await {
+                        Outcome::Unknown { .. } => sleep(WAIT).await,
+                        answer => break answer,
+                    }
                 }
             };
-            metered.judge(project, taken, answer);
+            let answer = timeout_at(until, enough.run_until_cancelled(asking)).await;
+            let unanswered = || Outcome::Unknown {
+                reason: "no answer in time".into(),
+            };
+            metered.judge(project, taken, answer.ok().flatten().unwrap_or_else(unanswered));
         }
         metered
     }

@@ -25,6 +25,8 @@ pub(crate) struct Order {
 pub(crate) struct Comparison {
     /// Events that were compared with one that happened before.
     pub(crate) compared: u64,
+    /// Those of which both had led to tasks, so that what the dispatcher did was compared, too.
+    pub(crate) dispatches: u64,
     /// Those that overtook it, in words.
     pub(crate) overtaking: Vec<String>,
 }
@@ -121,6 +123,8 @@ fn compare(events: &[Placed], comparison: &mut Comparison) {
         before = Some(event);
         let firsts = [published, dispatched, sibling];
         comparison.compared += u64::from(firsts.iter().any(Option::is_some));
+        let by_dispatch = |first: &&Placed| event.dispatched.is_some() && first.dispatched.is_some();
+        comparison.dispatches += u64::from(firsts.iter().flatten().any(by_dispatch));
         let overtaken = firsts.into_iter().flatten().find(|first| overtook(event, first));
         if let Some(first) = overtaken {
             let ahead = first.published.signed_duration_since(event.published);

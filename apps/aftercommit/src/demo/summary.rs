@@ -241,7 +241,11 @@ impl Summary {
                 "beyond": findings(&self.metered.beyond),
                 "unanswered": findings(&self.metered.unanswered),
             },
-            "order": {"compared": self.order.compared, "overtaking": findings(&out_of_order(&self.order))},
+            "order": {
+                "compared": self.order.compared,
+                "dispatches": self.order.dispatches,
+                "overtaking": findings(&out_of_order(&self.order)),
+            },
             "lost": findings(&numbers.lost),
             "doubled": findings(&numbers.doubled),
             "stuck": findings(&numbers.stuck),
@@ -329,6 +333,7 @@ mod tests {
         let overtaken = Summary {
             order: Comparison {
                 compared: 2,
+                dispatches: 1,
                 overtaking: vec!["B came before A".into()],
             },
             ..summary(Numbers::default())

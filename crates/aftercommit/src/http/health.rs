@@ -15,7 +15,8 @@ use serde::Serialize;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
-use crate::http::readiness::{DeadLately, Found, RECENT, Readiness, judge};
+use crate::http::dead_lately::{DeadLately, RECENT};
+use crate::http::readiness::{Found, Readiness, judge};
 use crate::kit::Operations;
 
 /// The longest a store may take to answer before it counts as away.
@@ -60,7 +61,14 @@ pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, 
         .broker()
         .filter(|_| works)
         .and_then(|broker| broker.trouble());
-    let queue = depths.topics.as_ref().err().cloned();
+    let unasked = depths.topics.as_ref().err().cloned();
+    // Whether a broker is there its links tell; to count what waits there may take longer than one is to wait here.
+    let (queue, uncounted) = if has_broker && depths.is_late {
+        (None, unasked)
+    } else {
+        (unasked.filter(|_| works || !has_broker), None)
+    };
+    let is_counted = depths.topics.is_ok();
     let outbox = depths.outbox.as_ref().ok().cloned();
     let topics = depths.topics.unwrap_or_default();
     let without_owner: Vec<(String, u64)> = topics
@@ -81,10 +89,10 @@ pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, 
         outbox: depths.outbox,
         relay: operations.relays.then(|| operations.kit.settings().relay.max_lag),
         queue,
-        has_broker,
+        uncounted,
         writing,
         broker,
-        without_owner,
+        without_owner: is_counted.then_some(without_owner),
         dead,
     };
     let Readiness { causes, details } = judge(found, &operations.seen_since);
@@ -145,6 +153,8 @@ pub(super) async fn refresh_gauges(operations: &Operations) {
 struct Depths {
     outbox: Result<OutboxStats, String>,
     topics: Result<Vec<TopicDepth>, String>,
+    /// Whether the topics did not answer in time.
+    is_late: bool,
 }
 
 /// Asks the stores, and sets the gauges on the way.
@@ -153,6 +163,7 @@ async fn look(operations: &Operations) -> Depths {
         timeout(STORE_DEADLINE, operations.outbox().stats()),
         timeout(STORE_DEADLINE, operations.inspector().depths()),
     );
+    let is_late = topics.is_err();
     let (outbox, topics) = (answered(outbox), answered(topics));
     if let Ok(stats) = &outbox {
         set_outbox_gauges(stats, operations.kit.clock().now());
@@ -160,7 +171,11 @@ async fn look(operations: &Operations) -> Depths {
     if let Ok(topics) = &topics {
         set_topic_gauges(operations, topics);
     }
-    Depths { outbox, topics }
+    Depths {
+        outbox,
+        topics,
+        is_late,
+    }
 }
 
 fn answered<T, E: std::fmt::Display>(answer: Result<Result<T, E>, Elapsed>) -> Result<T, String> {

@@ -3,6 +3,7 @@
 mod admin;
 mod cause;
 pub(crate) mod connections;
+mod dead_lately;
 mod health;
 mod problem;
 pub(crate) mod readiness;

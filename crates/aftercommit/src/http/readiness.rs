@@ -7,10 +7,8 @@ use aftercommit_domain::events::OutboxStats;
 use aftercommit_domain::time::{Timestamp, before};
 use aftercommit_runtime::{LoopReport, LoopStatus};
 
+use crate::http::dead_lately::DeadLately;
 use crate::http::seen_since::SeenSince;
-
-/// Dead letters of this time are recent.
-pub(crate) const RECENT: Duration = Duration::from_mins(15);
 
 /// What was found out for one answer.
 pub(crate) struct Found {
@@ -21,42 +19,17 @@ pub(crate) struct Found {
     pub(crate) outbox: Result<OutboxStats, String>,
     /// Whether this process moves the outbox, and how old a row may become there.
     pub(crate) relay: Option<Duration>,
-    /// Why the topics cannot be asked.
+    /// Why the topics cannot be asked; never for a process that goes on without them.
     pub(crate) queue: Option<String>,
-    /// Whether a broker has the topics: then its links tell whether it is there, and counting what waits may take long.
-    pub(crate) has_broker: bool,
+    /// Why it is not known how much waits on the broker, although that is there.
+    pub(crate) uncounted: Option<String>,
     /// Why nothing can be written.
     pub(crate) writing: Option<String>,
     /// What the broker is in trouble with; never for a process that goes on without it.
     pub(crate) broker: Option<String>,
-    /// Topics that nobody takes from, with what waits there.
-    pub(crate) without_owner: Vec<(String, u64)>,
+    /// Topics that nobody takes from, with what waits there; `None` when that is not known.
+    pub(crate) without_owner: Option<Vec<(String, u64)>>,
     pub(crate) dead: DeadLately,
-}
-
-/// Dead letters of the last minutes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct DeadLately {
-    /// How many.
-    pub(crate) count: usize,
-    /// Whether there may be more.
-    pub(crate) is_more: bool,
-    /// The topic and the failure of the newest.
-    pub(crate) newest: Option<(Timestamp, String, String)>,
-}
-
-impl DeadLately {
-    /// What to tell of them, and when the newest died.
-    fn described(self) -> Option<(String, Timestamp)> {
-        let (died_at, topic, failure) = self.newest?;
-        let at_least = if self.is_more { "at least " } else { "" };
-        let what = format!(
-            "dead letters: {at_least}{} in the last {} min, the newest of {topic}: {failure}",
-            self.count,
-            RECENT.as_secs() / 60
-        );
-        Some((what, died_at))
-    }
 }
 
 /// What is told.
@@ -77,13 +50,12 @@ pub(crate) fn judge(found: Found, seen: &SeenSince) -> Readiness {
         outbox,
         relay,
         queue,
-        has_broker,
+        uncounted,
         writing,
         broker,
         without_owner,
         dead,
     } = found;
-    let (queue, uncounted) = if has_broker { (None, queue) } else { (queue, None) };
     let line = |what: &str, since: Timestamp, todo: &str| format!("{what}; since {}; {todo}", ago(since, now));
     let mut told = Readiness::default();
     if is_stopping {
@@ -148,8 +120,11 @@ pub(crate) fn judge(found: Found, seen: &SeenSince) -> Readiness {
                 .push(line(&what, since, "see `aftercommit outbox status` for their reasons"));
         }
     }
-    let since = seen.of("owner", !without_owner.is_empty(), now);
-    for (topic, waiting) in without_owner {
+    // What is not known leaves it as it was.
+    let since = without_owner
+        .as_ref()
+        .map_or(now, |topics| seen.of("owner", !topics.is_empty(), now));
+    for (topic, waiting) in without_owner.into_iter().flatten() {
         let what = format!("topic {topic}: nobody takes its {waiting} tasks");
         told.details.push(line(
             &what,
@@ -199,10 +174,10 @@ mod tests {
             }),
             relay: Some(seconds(60)),
             queue: None,
-            has_broker: false,
+            uncounted: None,
             writing: None,
             broker: None,
-            without_owner: Vec::new(),
+            without_owner: Some(Vec::new()),
             dead: DeadLately::default(),
         }
     }
@@ -326,7 +301,7 @@ mod tests {
             ),
             (
                 Found {
-                    without_owner: vec![("receipts".into(), 9)],
+                    without_owner: Some(vec![("receipts".into(), 9)]),
                     ..found()
                 },
                 "topic receipts: nobody takes its 9 tasks; since 1970-01-01T00:16:40Z (0 s); start workers of it, or see \
@@ -334,8 +309,7 @@ mod tests {
             ),
             (
                 Found {
-                    queue: Some("no answer within 2 s".into()),
-                    has_broker: true,
+                    uncounted: Some("no answer within 2 s".into()),
                     ..found()
                 },
                 "topics: how much waits on the broker is not known: no answer within 2 s; since 1970-01-01T00:16:40Z (0 \

@@ -103,7 +103,9 @@ impl AmqpDelivery {
         };
         failpoint!(AMQP_BEFORE_ACK);
         let acked = timeout(CALL_LIMIT, arrival.acker.ack(BasicAckOptions::default())).await;
-        failpoint!(AMQP_AFTER_ACK);
+        if matches!(acked, Ok(Ok(_))) {
+            failpoint!(AMQP_AFTER_ACK);
+        }
         if let Some(line) = self.line.take() {
             // The pump may be gone; the line is, too, then.
             let _ = self.line_events.send(event(line));

@@ -1,5 +1,9 @@
 //! How the database does it, whatever its statistics say.
 
+use std::time::Duration;
+
+use aftercommit_domain::contract::CorrelationId;
+use aftercommit_domain::lineage::Lineage as _;
 use aftercommit_domain::tasks::Outcome;
 use aftercommit_testkit::conformance::support::{next, ok};
 use sqlx::{Connection as _, PgConnection};
@@ -165,6 +169,44 @@ async fn what_belongs_to_a_request_is_found_among_many_events_through_its_index(
         assert_eq!(read, 0, "{statistics}: the log was read");
         transaction.rollback().await.unwrap();
     }
+    connection.close().await.unwrap();
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn how_the_tasks_of_a_request_ended_is_found_through_indexes_and_the_outcomes_are_not_read() {
+    let rig = Rig::start().await;
+    let mut connection = rig.pool().acquire().await.unwrap().detach();
+    sqlx::query(
+        "INSERT INTO aftercommit.task_outcomes \
+           (id, topic, task, attempts, outcome, enqueued_at, finished_at, correlation_id) \
+         SELECT gen_random_uuid(), 'letters', 'send', 1, 'completed', aftercommit.clock(), aftercommit.clock(), \
+           'request ' || number \
+         FROM generate_series(1, 20000) AS number",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    sqlx::raw_sql("ANALYZE aftercommit.task_outcomes")
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    let of = CorrelationId::new("request 77").unwrap();
+    let found = rig.process.queue.of(&of, 1000).await.unwrap();
+    assert_eq!(found.messages.len(), 1);
+    // Both numbers are told at the same time, a while after the transaction.
+    let sql = "SELECT idx_scan, seq_tup_read FROM pg_stat_user_tables WHERE relname = 'task_outcomes' AND idx_scan > 0";
+    let told = async {
+        loop {
+            let numbers: Option<(i64, i64)> = sqlx::query_as(sql).fetch_optional(&mut connection).await.unwrap();
+            if let Some(numbers) = numbers {
+                return numbers;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let (_, read) = tokio::time::timeout(Duration::from_secs(30), told).await.unwrap();
+    assert_eq!(read, 0, "the outcomes were read");
     connection.close().await.unwrap();
     rig.stop().await;
 }

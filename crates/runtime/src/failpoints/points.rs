@@ -27,9 +27,9 @@ points! {
     /// An event is in the log and nothing follows from it yet.
     DISPATCHER_AFTER_RECORD = fallible("dispatcher::after_record");
     /// It is known what follows, and nothing of it is published.
-    DISPATCHER_BEFORE_PUBLISH = fallible("dispatcher::before_publish");
+    DISPATCHER_BEFORE_PUBLISH = new("dispatcher::before_publish");
     /// What follows is published, and the event not settled.
-    DISPATCHER_AFTER_PUBLISH = fallible("dispatcher::after_publish");
+    DISPATCHER_AFTER_PUBLISH = new("dispatcher::after_publish");
     /// What can never be published is a dead letter, and the event not settled.
     DISPATCHER_AFTER_DEAD_LETTER = fallible("dispatcher::after_dead_letter");
     /// A task is taken, and not read.
@@ -59,9 +59,9 @@ points! {
     /// It is given back.
     GIVE_BACK_AFTER_SETTLE = fallible("give_back::after_settle");
     /// Rows of lost relays are free again.
-    RESCUER_AFTER_OUTBOX = fallible("rescuer::after_outbox");
+    RESCUER_AFTER_OUTBOX = new("rescuer::after_outbox");
     /// Tasks of lost workers are free again.
-    RESCUER_AFTER_TASKS = fallible("rescuer::after_tasks");
+    RESCUER_AFTER_TASKS = new("rescuer::after_tasks");
     /// What is old is forgotten.
     RESCUER_AFTER_PRUNE = fallible("rescuer::after_prune");
     /// A bulk run has done a step and not noted it.

@@ -92,9 +92,9 @@ impl Rescuer {
             clock,
         } = &self.ports;
         let rows = outbox.rescue_expired().await;
-        failpoint!(RESCUER_AFTER_OUTBOX?);
+        failpoint!(RESCUER_AFTER_OUTBOX);
         let tasks = queue.rescue_expired().await;
-        failpoint!(RESCUER_AFTER_TASKS?);
+        failpoint!(RESCUER_AFTER_TASKS);
         for (what, freed) in [("outbox", rows.as_ref().ok()), ("tasks", tasks.as_ref().ok())] {
             if let Some(freed) = freed.filter(|freed| **freed > 0) {
                 counter!("aftercommit_rescued_total", "what" => what).increment(*freed);

@@ -141,6 +141,9 @@ async fn free_unsettled(
 /// Wakes the consumers of what was freed.
 fn told(done: Vec<Freed>, topics: &Topics) -> u64 {
     let mut freed = 0;
+    if done.iter().any(|(number, _)| *number > 0) {
+        topics.expect_suspects();
+    }
     for (number, names) in done {
         freed += count(number);
         for name in names {
