@@ -16,6 +16,8 @@ pub enum Program {
     Api,
     /// `aftercommit-workers`: only does what follows from them.
     Workers,
+    /// An application of these tests' own: `env!("CARGO_BIN_EXE_…")`.
+    Own(&'static str),
 }
 
 type Built = OnceLock<Option<HashMap<String, PathBuf>>>;
@@ -34,6 +36,8 @@ impl Program {
                 &PARTS,
                 &["aftercommit-api", "aftercommit-workers"],
             ),
+            // Cargo has built it with the test.
+            Self::Own(path) => return path.into(),
         };
         // Every test fails with the first when it does not build, without trying again.
         let built = built.get_or_init(|| build(packages)).as_ref().unwrap();

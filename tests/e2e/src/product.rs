@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -67,7 +67,17 @@ impl Product {
     }
 
     /// Starts a process on the same data directory after the last one has ended, and waits until it is ready.
+    ///
+    /// # Panics
+    /// It ends before that.
     pub async fn start_again(&mut self) {
+        if let Some(status) = self.try_to_start_again().await {
+            panic!("the process ended at its start: {status}");
+        }
+    }
+
+    /// The same of a process that may die at once; answers how, if it does.
+    pub async fn try_to_start_again(&mut self) -> Option<ExitStatus> {
         assert!(self.running.is_none(), "a process runs already");
         self.starts += 1;
         let log = File::create(self.logs().join(format!("{}.log", self.starts))).unwrap();
@@ -86,19 +96,35 @@ impl Product {
         });
         let run_file = self.place.path().join("data/run.json");
         let client = Api::new("");
-        let content = eventually("the process is ready", START, async || {
+        let started = eventually("the process is ready", START, async || {
             if let Some(status) = running.child.try_wait().unwrap() {
-                panic!("the process ended at its start: {status}");
+                return Some(Err(status));
             }
             // One that was left behind by a killed process names another one.
             let content: Value = serde_json::from_str(&fs::read_to_string(&run_file).ok()?).ok()?;
             let url = content["url"].as_str().filter(|_| content["pid"] == pid)?;
             let answer = client.at(url).try_get("/ready").await.ok()?;
-            (answer.status == 200).then_some(content)
+            (answer.status == 200).then_some(Ok(content))
         })
         .await;
-        content["url"].as_str().unwrap().clone_into(&mut running.url);
-        content["token"].as_str().unwrap().clone_into(&mut running.token);
+        match started {
+            Ok(content) => {
+                content["url"].as_str().unwrap().clone_into(&mut running.url);
+                content["token"].as_str().unwrap().clone_into(&mut running.token);
+                None
+            }
+            Err(status) => {
+                self.running = None;
+                Some(status)
+            }
+        }
+    }
+
+    /// How the process has ended, if it has, so that another one can be started.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        let status = self.running.as_mut()?.child.try_wait().unwrap()?;
+        self.running = None;
+        Some(status)
     }
 
     /// Ends the process with SIGTERM, and starts another one on the same data directory.
@@ -158,7 +184,21 @@ impl Product {
 
     /// Sends SIGTERM.
     pub fn signal_to_stop(&self) {
-        kill_process(Pid::from_child(&self.running().child), Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
+    }
+
+    /// Stops the process where it stands.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.running().child), signal).unwrap();
     }
 
     /// Sends SIGTERM and waits for the end.
@@ -180,6 +220,11 @@ impl Product {
             code: status.code(),
             took: told.elapsed(),
         }
+    }
+
+    /// The folder it runs in.
+    pub fn place(&self) -> &Path {
+        self.place.path()
     }
 
     /// The data directory.
