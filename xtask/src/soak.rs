@@ -29,6 +29,8 @@ pub(crate) enum Part {
     Zombies,
     /// A worker is stopped for two minutes amid its handlers, and goes on.
     StoppedWorkers,
+    /// Applications are told to stop and killed, and what they leave behind is compared.
+    Endings,
     /// Connections that end, hang, are half open, are refused; tables that are locked.
     Outages,
     /// No room for the write-ahead log. Needs root.
@@ -96,6 +98,7 @@ impl Part {
             Self::CrashPoints => e2e("postgres_crash_points", &[("AFTERCOMMIT_E2E_CRASHES", "20")]),
             Self::Zombies => e2e("postgres_zombies", &[("AFTERCOMMIT_E2E_ZOMBIES", "20")]),
             Self::StoppedWorkers => e2e("stopped_workers", &[("AFTERCOMMIT_E2E_STOPPED", "120")]),
+            Self::Endings => e2e("endings", &[("AFTERCOMMIT_E2E_STOPS", "100")]),
             Self::Outages => e2e(
                 "postgres_outages",
                 &[

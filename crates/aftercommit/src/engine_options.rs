@@ -37,7 +37,6 @@ pub(crate) fn engine_options(settings: &Settings, roles: Roles, known: &[TopicNa
             every: settings.worker.lease / 2,
             keep_outcomes: settings.history.retention,
             keep_claims: settings.history.inbox,
-            ..defaults.rescuer
         },
         concurrency: settings.worker.concurrency,
         prefetch_factor: settings.worker.prefetch_factor,
@@ -52,6 +51,5 @@ pub(crate) fn engine_options(settings: &Settings, roles: Roles, known: &[TopicNa
             cancel: settings.shutdown.cancel,
             ..ShutdownGrace::default()
         },
-        ..defaults
     }
 }

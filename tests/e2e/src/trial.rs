@@ -15,6 +15,8 @@ pub use journal::{Run, runs_of};
 pub const TOPIC: &str = "trials";
 /// The code of its handler's failures.
 pub const FAILED: &str = "trial.failed";
+/// What the file is called that shows that a handler keeps its thread.
+pub const BLOCKED: &str = "blocked";
 
 /// An order for one task.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -47,11 +49,8 @@ pub enum Behaviour {
         /// How long.
         millis: u32,
     },
-    /// Keeps its thread, so that nothing can cancel it.
-    Block {
-        /// For how long.
-        millis: u32,
-    },
+    /// Keeps its thread until [`TrialApp::switch`], so that nothing can cancel it.
+    BlockUntilSwitched,
     /// Takes its process down.
     Abort {
         /// After how long.

@@ -108,7 +108,11 @@ async fn takes_its_process_down(provider: Provider) {
     .await;
     let runs = app.runs();
     let lost = runs_of(&runs, KILLER);
-    println!("{provider:?}: {deaths} deaths; {} runs, {} of them of the one", runs.len(), lost.len());
+    println!(
+        "{provider:?}: {deaths} deaths; {} runs, {} of them of the one",
+        runs.len(),
+        lost.len()
+    );
     assert_eq!(letter["failure"]["code"], "task.lost", "{letter}");
     assert_eq!(letter["id"], lost[0].task.as_str());
     assert_eq!(lost.len(), deaths, "each of its runs was the end of a process");

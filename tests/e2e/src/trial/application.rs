@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::trial::{End, Run, TOPIC, Trial, journal, organization_of};
+use crate::trial::{BLOCKED, End, Run, TOPIC, Trial, journal, organization_of};
 use crate::{Api, Product, Program, Setup, eventually};
 
 /// How often it is looked whether everything has ended.
@@ -41,7 +42,16 @@ impl TrialApp {
 
     /// Ends what a trial waits for.
     pub fn switch(&self, trial: u32) {
-        fs::write(self.product.place().join("switches").join(trial.to_string()), "").unwrap();
+        fs::write(self.switch_of(trial), "").unwrap();
+    }
+
+    /// Whether a handler keeps its thread now.
+    pub fn is_blocked(&self, trial: u32) -> bool {
+        self.switch_of(trial).with_extension(BLOCKED).exists()
+    }
+
+    fn switch_of(&self, trial: u32) -> PathBuf {
+        self.product.place().join("switches").join(trial.to_string())
     }
 
     /// Every run there was.
@@ -52,10 +62,7 @@ impl TrialApp {
     /// Waits until that many handlers have begun.
     pub async fn have_begun(&self, handlers: usize, patience: Duration) {
         let what = format!("{handlers} handlers have begun");
-        eventually(&what, patience, async || {
-            (self.runs().len() >= handlers).then_some(())
-        })
-        .await;
+        eventually(&what, patience, async || (self.runs().len() >= handlers).then_some(())).await;
     }
 
     /// What became of each of these trials, once all of them have ended and nothing is left to do.
@@ -114,7 +121,12 @@ impl TrialApp {
     }
 
     async fn list(&self, what: &str, query: &str) -> Vec<Value> {
-        let answer = self.product.admin().get(&format!("/admin/v1/{what}?{query}")).await.expect(200);
+        let answer = self
+            .product
+            .admin()
+            .get(&format!("/admin/v1/{what}?{query}"))
+            .await
+            .expect(200);
         answer[what].as_array().unwrap().clone()
     }
 

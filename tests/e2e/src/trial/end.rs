@@ -23,7 +23,7 @@ impl End {
             | Behaviour::FailUntilSwitched
             | Behaviour::HoldUntilSwitched
             | Behaviour::Take { .. }
-            | Behaviour::Block { .. }
+            | Behaviour::BlockUntilSwitched
             | Behaviour::Abort { .. } => 1,
         };
         let state = match behaviour {

@@ -28,6 +28,8 @@ impl Stage {
                 "AFTERCOMMIT_LOG__FILTER",
                 "info,sqlx_core=error,lapin=off,aftercommit_runtime::worker=error",
             )
+            // More than the handlers that keep theirs.
+            .set("TOKIO_WORKER_THREADS", "4")
             .set("AFTERCOMMIT_WORKER__LEASE", "1s")
             .set("AFTERCOMMIT_RELAY__LEASE", "1s")
             .set("AFTERCOMMIT_RELAY__IDLE_POLL", "200ms");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use aftercommit::StartupError;
 use aftercommit::domain::failure::{ErrorClass, Failure};
 use aftercommit::prelude::*;
-use aftercommit_e2e::trial::{Behaviour, FAILED, Run, TOPIC};
+use aftercommit_e2e::trial::{BLOCKED, Behaviour, FAILED, Run, TOPIC};
 use tokio::time::sleep;
 
 use crate::contract::{RunTrial, TrialTookEffect};
@@ -49,20 +49,24 @@ impl TaskHandler<RunTrial> for Trials {
         sleep(half).await;
         self.take_effect(&trial, ctx).await?;
         match trial.behaviour {
-            Behaviour::Succeed => {}
             Behaviour::Take { .. } => sleep(half).await,
             Behaviour::Fail => return failed("it always does"),
             Behaviour::FailTimes { times } if ctx.attempt() <= times => return failed("not yet often enough"),
-            Behaviour::FailTimes { .. } => {}
             Behaviour::FailUntilSwitched if !self.is_switched(&trial) => return failed("nobody has switched it"),
-            Behaviour::FailUntilSwitched => {}
+            Behaviour::Succeed | Behaviour::FailTimes { .. } | Behaviour::FailUntilSwitched => {}
             Behaviour::HoldUntilSwitched => {
                 while !self.is_switched(&trial) {
                     sleep(LOOK).await;
                 }
             }
-            // What no cancellation reaches.
-            Behaviour::Block { millis } => std::thread::sleep(Duration::from_millis(millis.into())),
+            Behaviour::BlockUntilSwitched => {
+                // Nothing that it has woken waits on the thread that it keeps.
+                sleep(LOOK).await;
+                std::fs::write(self.switch(&trial).with_extension(BLOCKED), "").retryable()?;
+                while !self.is_switched(&trial) {
+                    std::thread::sleep(LOOK);
+                }
+            }
             Behaviour::Abort { after_millis } => {
                 sleep(Duration::from_millis(after_millis.into())).await;
                 std::process::abort();
@@ -92,7 +96,11 @@ impl Trials {
     }
 
     fn is_switched(&self, trial: &RunTrial) -> bool {
-        self.switches.join(trial.trial.to_string()).exists()
+        self.switch(trial).exists()
+    }
+
+    fn switch(&self, trial: &RunTrial) -> PathBuf {
+        self.switches.join(trial.trial.to_string())
     }
 }
 
