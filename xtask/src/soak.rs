@@ -33,6 +33,8 @@ pub(crate) enum Part {
     Zombies,
     /// A worker is stopped for two minutes amid its handlers, and goes on.
     StoppedWorkers,
+    /// Applications are told to stop and killed, and what they leave behind is compared.
+    Endings,
     /// Connections that end, hang, are half open, are refused; tables that are locked.
     Outages,
     /// No room for the write-ahead log. Needs root.
@@ -111,6 +113,7 @@ impl Part {
             ),
             Self::Zombies => e2e("postgres_zombies", &[("AFTERCOMMIT_E2E_ZOMBIES", "20")]),
             Self::StoppedWorkers => e2e("stopped_workers", &[("AFTERCOMMIT_E2E_STOPPED", "120")]),
+            Self::Endings => e2e("endings", &[("AFTERCOMMIT_E2E_STOPS", "100")]),
             Self::Outages => e2e(
                 "postgres_outages",
                 &[

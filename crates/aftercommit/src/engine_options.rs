@@ -34,13 +34,14 @@ pub(crate) fn engine_options(settings: &Settings, roles: Roles, known: &[TopicNa
         roles,
         relay,
         rescuer: RescuerOptions {
+            every: settings.worker.lease / 2,
             keep_outcomes: settings.history.retention,
             keep_claims: settings.history.inbox,
-            ..defaults.rescuer
         },
         concurrency: settings.worker.concurrency,
         prefetch_factor: settings.worker.prefetch_factor,
         timeout: settings.worker.timeout,
+        lease: settings.worker.lease,
         unknown: Patience {
             whole: settings.worker.unknown_patience,
         },
@@ -50,6 +51,5 @@ pub(crate) fn engine_options(settings: &Settings, roles: Roles, known: &[TopicNa
             cancel: settings.shutdown.cancel,
             ..ShutdownGrace::default()
         },
-        ..defaults
     }
 }

@@ -72,6 +72,7 @@ pub mod schema;
 mod serve;
 mod served;
 mod startup;
+mod stop_signals;
 
 pub use aftercommit_domain as domain;
 pub use aftercommit_domain::catalogue;

@@ -10,7 +10,6 @@ use aftercommit_platform_telemetry::MetricsHandle;
 use aftercommit_runtime::lifecycle::StopOutcome;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +20,7 @@ use crate::opened::Opened;
 use crate::roles::ShownRoles;
 use crate::run_file::{RemovedAtEnd, RunFile, RunFileError};
 use crate::startup::StartupError;
+use crate::stop_signals::{StopSignals, end_soon};
 
 /// How long open HTTP requests may take at the end.
 const HTTP_GRACE: Duration = Duration::from_secs(2);
@@ -43,7 +43,7 @@ pub(crate) async fn until_stopped(
 ) -> Result<ExitCode, StartupError> {
     let kit = opened.kit.clone();
     // Listened for before anybody can know of this process, so that no signal sent to it is missed.
-    let prepared = Signals::new()
+    let prepared = StopSignals::listen()
         .map_err(|error| StartupError::Application(format!("signals cannot be listened for: {error}")))
         .and_then(|signals| Ok((signals, announce(&kit)?)));
     match prepared {
@@ -86,7 +86,7 @@ async fn serve(
     opened: Opened,
     listener: TcpListener,
     metrics: MetricsHandle,
-    mut signals: Signals,
+    signals: StopSignals,
     announced: Announced,
 ) -> ExitCode {
     let Opened {
@@ -118,9 +118,9 @@ async fn serve(
         "started"
     );
 
-    signals.next().await;
+    signals.first().await;
     tracing::info!("stopping: no new work is taken, running handlers may finish");
-    let stop = async {
+    let outcome = signals.stop(async move {
         let outcome = engine.stop().await;
         failpoint!(SHUTDOWN_AFTER_ENGINE);
         close_http.cancel();
@@ -132,20 +132,21 @@ async fn serve(
         drop(announced.run_file);
         failpoint!(SHUTDOWN_BEFORE_CLOSE);
         kit.close().await;
+        tracing::info!(?outcome, "stopped");
         failpoint!(SHUTDOWN_AFTER_CLOSE);
         outcome
-    };
-    let outcome = tokio::select! {
-        outcome = stop => outcome,
-        () = signals.next() => {
-            tracing::warn!("stopped at once by a second signal; leases do the rest");
-            return ExitCode::FAILURE;
+    });
+    match outcome.await {
+        Some(StopOutcome::Clean | StopOutcome::Cancelled) => ExitCode::SUCCESS,
+        Some(StopOutcome::Overrun) => {
+            end_soon();
+            ExitCode::FAILURE
         }
-    };
-    tracing::info!(?outcome, "stopped");
-    match outcome {
-        StopOutcome::Clean | StopOutcome::Cancelled => ExitCode::SUCCESS,
-        StopOutcome::Overrun => ExitCode::FAILURE,
+        None => {
+            tracing::warn!("stopped at once by a second signal; leases do the rest");
+            end_soon();
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -198,26 +199,5 @@ fn database(settings: &aftercommit_platform_config::Settings) -> String {
         Database::Sqlite(path) => format!("SQLite, {}", path.display()),
         Database::Postgres(postgres) => format!("PostgreSQL, {}", postgres.url),
         other => format!("{other:?}"),
-    }
-}
-
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }

@@ -21,6 +21,8 @@ pub struct WorkerSettings {
     pub timeout: Duration,
     /// Deliveries fetched for each handler that may run at the same time. Defaults to 4.
     pub prefetch_factor: usize,
+    /// How long a task stays a worker's without a sign of life. Defaults to 30 s.
+    pub lease: Duration,
     /// How long an event or a task waits that this build does not know, or not in its version. Defaults to 5 min.
     pub unknown_patience: Duration,
 }
@@ -33,7 +35,7 @@ pub(crate) const TIMEOUT: Form = Form::Span {
     max: Duration::from_hours(24),
 };
 
-pub(crate) static KEYS: [Key; 6] = [
+pub(crate) static KEYS: [Key; 7] = [
     Key::new(
         "worker.roles",
         Form::List("all, or some of relay, dispatcher, topics and maintenance with commas between them"),
@@ -65,6 +67,13 @@ pub(crate) static KEYS: [Key; 6] = [
         "Deliveries fetched for each handler that may run at the same time.",
     ),
     Key::new(
+        "worker.lease",
+        Form::seconds(1, 3_600),
+        Preset::Value("30s"),
+        "How long a task stays with a process that gives no sign of life, before another one runs it. A process that is alive \
+         keeps its tasks however long they run.",
+    ),
+    Key::new(
         "worker.unknown_patience",
         Form::Span {
             min: Duration::ZERO,
@@ -84,6 +93,7 @@ impl WorkerSettings {
             concurrency,
             timeout,
             prefetch_factor,
+            lease,
             unknown_patience,
         ] = &KEYS;
         let roles = reading.list(roles_key, roles_of, role::written);
@@ -102,6 +112,7 @@ impl WorkerSettings {
             concurrency: reading.count(concurrency),
             timeout: reading.span(timeout),
             prefetch_factor: reading.count(prefetch_factor),
+            lease: reading.span(lease),
             unknown_patience: reading.span(unknown_patience),
         }
     }

@@ -18,6 +18,8 @@ pub enum Program {
     Workers,
     /// `aftercommit`, built so that a test can make it die at a point.
     WithFailpoints,
+    /// An application of these tests' own: `env!("CARGO_BIN_EXE_…")`.
+    Own(&'static str),
 }
 
 type Built = OnceLock<Option<HashMap<String, PathBuf>>>;
@@ -34,6 +36,8 @@ impl Program {
             Self::Api => ("aftercommit-api", &PARTS, APART),
             Self::Workers => ("aftercommit-workers", &PARTS, APART),
             Self::WithFailpoints => ("aftercommit", &WITH_FAILPOINTS, FAILPOINTS),
+            // Cargo has built it with the test.
+            Self::Own(path) => return path.into(),
         };
         // Every test fails with the first when it does not build, without trying again.
         let built = built.get_or_init(|| build(selection).map(|built| kept(built, selection)));
@@ -43,7 +47,7 @@ impl Program {
     /// The program whose commands look at a process of this one.
     pub(crate) const fn command_line(self) -> Self {
         match self {
-            Self::Everything | Self::Api | Self::Workers => Self::Everything,
+            Self::Everything | Self::Api | Self::Workers | Self::Own(_) => Self::Everything,
             Self::WithFailpoints => Self::WithFailpoints,
         }
     }

@@ -27,6 +27,7 @@ mod product;
 mod script;
 mod setup;
 mod token;
+pub mod trial;
 mod well;
 
 pub use account::Account;

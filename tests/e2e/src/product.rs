@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -75,12 +75,34 @@ impl Product {
     }
 
     /// Starts a process on the same data directory after the last one has ended, and waits until it is ready.
+    ///
+    /// # Panics
+    /// It ends before that.
     pub async fn start_again(&mut self) {
-        self.spawn();
-        assert!(self.ready_or_ended().await, "the process ended at its start");
+        if let Some(status) = self.try_to_start_again().await {
+            panic!("the process ended at its start: {status}");
+        }
     }
 
-    /// The same without waiting for anything: it may end before it is ready.
+    /// The same of a process that may die at once; answers how, if it does.
+    pub async fn try_to_start_again(&mut self) -> Option<ExitStatus> {
+        self.spawn();
+        if self.ready_or_ended().await {
+            None
+        } else {
+            self.has_ended()
+        }
+    }
+
+    /// How the process has ended, if it has, so that another one can be started.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        let status = self.running.as_mut()?.child.try_wait().unwrap()?;
+        self.running = None;
+        Some(status)
+    }
+
+    /// Starts a process as [`start_again`](Self::start_again) does, without waiting for anything: it may end before it is
+    /// ready.
     pub fn spawn(&mut self) {
         assert!(self.running.is_none(), "a process runs already");
         self.starts += 1;
@@ -190,7 +212,21 @@ impl Product {
 
     /// Sends SIGTERM.
     pub fn signal_to_stop(&self) {
-        kill_process(Pid::from_child(&self.running().child), Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
+    }
+
+    /// Stops the process where it stands.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.running().child), signal).unwrap();
     }
 
     /// Sends SIGTERM and waits for the end.
@@ -213,6 +249,11 @@ impl Product {
             signal: status.signal(),
             took: told.elapsed(),
         }
+    }
+
+    /// The folder it runs in.
+    pub fn place(&self) -> &Path {
+        self.place.path()
     }
 
     /// The data directory.

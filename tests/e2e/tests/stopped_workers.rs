@@ -7,8 +7,9 @@
 
 use std::time::Duration;
 
-use aftercommit_e2e::eventually;
 use aftercommit_e2e::ledger::{Fleet, Loops, Production, create_tables, number};
+use aftercommit_e2e::trial::{Behaviour, End, Trial, TrialApp};
+use aftercommit_e2e::{PATIENCE, Setup, eventually};
 use aftercommit_testkit::postgres_server::{PostgresServer, TestDatabase};
 use aftercommit_testkit::rabbitmq_server::{RabbitMqOptions, RabbitMqServer};
 use sqlx::{Connection as _, PgConnection};
@@ -88,4 +89,38 @@ async fn a_worker_on_rabbitmq_that_was_stopped_amid_fifty_handlers_and_goes_on_c
         .set("AFTERCOMMIT_AMQP__HEARTBEAT", "2s")
         .set("AFTERCOMMIT_AMQP__CONFIRM_TIMEOUT", "5s");
     a_worker_is_stopped(&database, fleet).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_on_sqlite_that_was_stopped_amid_fifty_handlers_and_goes_on_changes_nothing() {
+    let stopped = Duration::from_secs(number("AFTERCOMMIT_E2E_STOPPED", 10));
+    let setup = Setup::default()
+        .set("AFTERCOMMIT_LOG__FILTER", "warn")
+        .set("AFTERCOMMIT_WORKER__LEASE", "3s")
+        .set("AFTERCOMMIT_WORKER__CONCURRENCY", "60")
+        // Longer than it is stopped, so that no attempt is over when it goes on.
+        .set("AFTERCOMMIT_WORKER__TIMEOUT", "10m");
+    let mut app = TrialApp::start(env!("CARGO_BIN_EXE_trial-app"), setup).await;
+    let takes = Behaviour::Take { millis: 1500 };
+    let trials: Vec<Trial> = (1..=200)
+        .map(|trial| Trial {
+            trial,
+            behaviour: takes,
+        })
+        .collect();
+    app.order(&trials).await;
+    app.have_begun(50, PATIENCE).await;
+    app.product.pause();
+    let held = app.runs().len();
+    tokio::time::sleep(stopped).await;
+    app.product.resume();
+    let ends = app.ends(&trials, Duration::from_mins(1)).await;
+    println!(
+        "stopped for {stopped:?} while {held} handlers ran; {} runs",
+        app.runs().len()
+    );
+    for (trial, end) in &ends {
+        assert_eq!(*end, End::of(takes, 1), "trial {trial}");
+    }
+    assert_eq!(app.product.terminate().await.code, Some(0));
 }
