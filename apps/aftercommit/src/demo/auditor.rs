@@ -18,8 +18,8 @@ use crate::demo::order::Asked;
 use crate::demo::tally::Tally;
 use crate::demo::verdict::{Answered, Seen, Standing, judge};
 
-/// How many trees are asked for at once.
-const AT_ONCE: usize = 8;
+/// How many trees are asked for at once: few, because each is looked for among all that waits.
+const AT_ONCE: usize = 3;
 /// How long after its answer a request is looked at first, at least: while there is much to do, twice the time it takes, so that
 /// looking does not take the product's time away.
 const FIRST_LOOK: Duration = Duration::from_millis(250);
