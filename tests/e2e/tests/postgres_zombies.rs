@@ -14,6 +14,7 @@ use aftercommit_testkit::proxy::PostgresProxy;
 /// How long relays and workers keep what they took.
 const LEASE: Duration = Duration::from_millis(1500);
 const AGGREGATES: u32 = 8;
+const STATEMENT_TIMEOUT: &str = "AFTERCOMMIT_POSTGRES__STATEMENT_TIMEOUT";
 /// What a relay says that comes too late.
 const TOO_LATE: &str = "another relay had taken these rows over";
 
@@ -25,7 +26,7 @@ async fn stage() -> (TestDatabase, PostgresProxy, Fleet) {
     let fleet = Fleet::new(env!("CARGO_BIN_EXE_ledger-app"), &database.url(), LEASE)
         .set("AFTERCOMMIT_LOG__FILTER", "info,sqlx_core=error")
         // What a stopped process has locked, the server frees.
-        .set("AFTERCOMMIT_POSTGRES__STATEMENT_TIMEOUT", "2s");
+        .set(STATEMENT_TIMEOUT, "2s");
     (database, proxy, fleet)
 }
 
@@ -50,7 +51,10 @@ fn add_behind(mut fleet: Fleet, database: &TestDatabase, proxy: &PostgresProxy, 
 async fn a_relay_is_stopped_before(words: &str, loops: Loops) {
     let (database, proxy, mut fleet) = stage().await;
     fleet.add("worker", Loops::Handlers);
+    // It waits for its answer for as long as the others may need to take everything over; it has locked nothing.
+    fleet = fleet.set(STATEMENT_TIMEOUT, "1m");
     fleet = add_behind(fleet, &database, &proxy, "zombie", loops);
+    fleet = fleet.set(STATEMENT_TIMEOUT, "2s");
     fleet.ready().await;
     let statement = proxy.hold_request(words);
     fleet.add_producer("producer-0", production(0, 12));
