@@ -120,9 +120,9 @@ fn crashes() -> u64 {
 fn step(provider: Provider, end: End) -> usize {
     match (provider, end) {
         _ if crashes() > 1 => 1,
-        (Provider::Sqlite, _) | (Provider::Postgres, End::Abort) => 1,
-        (Provider::RabbitMq, End::Abort) => 2,
-        (Provider::Postgres | Provider::RabbitMq, End::Terminate) => 4,
+        (Provider::Sqlite, _) => 1,
+        (Provider::Postgres | Provider::RabbitMq, End::Abort) => 3,
+        (Provider::Postgres | Provider::RabbitMq, End::Terminate) => 8,
     }
 }
 
