@@ -104,6 +104,14 @@ impl Delivery for MeasuredDelivery {
         self.inner.redelivered()
     }
 
+    fn must_run_alone(&self) -> bool {
+        self.inner.must_run_alone()
+    }
+
+    async fn begin_alone(&self) -> Result<(), SettleError> {
+        self.inner.begin_alone().await
+    }
+
     async fn ack(self: Box<Self>, outcome: &Outcome) -> Result<(), SettleError> {
         self.inner.ack(outcome).await?;
         self.settled.one();

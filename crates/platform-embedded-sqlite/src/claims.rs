@@ -15,7 +15,8 @@ use crate::columns::json_list;
 use crate::run_sheet::Place;
 use crate::wake::Wake;
 
-/// A task that lost this many runs runs alone among its like, so that the next loss tells which one it was.
+/// A task that lost this many runs is a suspect: one at a time is handed out, to be run with nothing beside it, so that the
+/// next loss tells whether it was the cause.
 pub(crate) const SUSPECT_AFTER: i64 = 2;
 
 /// The topics of this process.
@@ -171,6 +172,17 @@ impl Topic {
                 true
             }
             Some(_) | None => false,
+        }
+    }
+
+    /// Where the run of a task is written down. `None` when the lease was lost.
+    pub(crate) fn place(&self, seq: i64, token: i64) -> Option<Place> {
+        match lock(&self.held).get(&seq) {
+            Some(held) if held.token == token => match held.stage {
+                Stage::Running(place) => Some(place),
+                Stage::Buffered | Stage::Settling(_) | Stage::Unsettled(_) => None,
+            },
+            Some(_) | None => None,
         }
     }
 

@@ -87,7 +87,7 @@ impl PostgresQueue {
             leases.clone(),
             Arc::clone(&topics),
             Arc::clone(&services.clock),
-            LostRuns::new(options.max_lost_runs),
+            LostRuns::new(options.max_lost_runs, options.runs_beside_another_queue),
         ));
         tracker.spawn(Arc::clone(&leases_of_process).run(lanes_closing.child_token()));
         let watch = Watch {

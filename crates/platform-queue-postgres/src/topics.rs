@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use crate::suspects::Suspects;
 
-/// A task that lost this many runs runs alone among its like, so that the next loss tells which one it was.
+/// A task that lost this many runs is a suspect: one at a time is handed out, to be run with nothing beside it, so that the
+/// next loss tells whether it was the cause.
 pub(crate) const SUSPECT_AFTER: i32 = 2;
 
 /// The topics of this process.

@@ -16,7 +16,7 @@ use crate::lifecycle::{Backoff, Round, Shutdown, ShutdownGrace, Spawner, StopOut
 use crate::maintenance::{Rescuer, RescuerOptions, RescuerPorts};
 use crate::options::{EngineOptions, EnginePorts};
 use crate::relay::{Relay, RelayOptions, RelayPorts};
-use crate::worker::{Registry, TaskInputs, Topic, TopicDefaults, TopicLoop, TopicLoopPorts};
+use crate::worker::{Isolation, Registry, TaskInputs, Topic, TopicDefaults, TopicLoop, TopicLoopPorts};
 
 /// The dispatcher mostly waits for the queue, so that even a small process looks up this many events at once.
 const LEAST_DISPATCHERS: usize = 128;
@@ -164,6 +164,7 @@ impl Engine {
         if self.options.roles.dispatcher {
             topics.extend(self.dispatcher.topics);
         }
+        let isolation = Arc::new(Isolation::default());
         for topic in topics {
             let ports = TopicLoopPorts {
                 consumer: Arc::clone(&self.ports.queue_consumer),
@@ -174,6 +175,7 @@ impl Engine {
                 worker: WorkerName::constant("worker"),
                 lease: self.options.lease,
                 patience: self.options.unknown,
+                isolation: Arc::clone(&isolation),
             };
             starter.topic(TopicLoop::new(topic, ports));
         }

@@ -46,7 +46,11 @@ pub(super) async fn open(
         (options.migrate, options.is_operator) = (false, true);
     }
     let database = PostgresDatabase::open(options, services).await.map_err(startup_error)?;
-    let queue = PostgresQueue::new(&database, PostgresQueueOptions::default());
+    let queue_options = PostgresQueueOptions {
+        runs_beside_another_queue: settings.amqp.is_some(),
+        ..PostgresQueueOptions::default()
+    };
+    let queue = PostgresQueue::new(&database, queue_options);
     let shared = Arc::new(queue.clone());
     // Also with a broker, which gives its consumers what the database holds.
     let dead_letters = database.dead_letters(ReplayInto::Tasks(queue.look()));

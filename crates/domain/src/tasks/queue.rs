@@ -223,6 +223,20 @@ pub trait Delivery: Send + Sync {
     /// fetched ahead.
     fn redelivered(&self) -> bool;
 
+    /// Whether it is a suspect: its runs were lost again and again, so it is to be run with nothing beside it in its process,
+    /// and the next loss tells whether it takes processes down. `false` unless the provider counts lost runs.
+    fn must_run_alone(&self) -> bool {
+        false
+    }
+
+    /// Says that nothing else runs in this process from now on, until this delivery is settled. If its run is lost all the
+    /// same, the loss is its own, and no task that only waited beside it has lost a run.
+    ///
+    /// `Ok` when that is recorded. [`SettleError::Stale`] when another worker has the task, which is not to be run here then.
+    async fn begin_alone(&self) -> Result<(), SettleError> {
+        Ok(())
+    }
+
     /// It is over with this outcome (never a snooze).
     async fn ack(self: Box<Self>, outcome: &Outcome) -> Result<(), SettleError>;
 

@@ -20,7 +20,7 @@ use crate::options::{SqliteOptions, SqliteServices};
 use crate::outbox::OutboxLeases;
 use crate::queue::insertion::Sequence;
 use crate::queue::settlement::record_lost;
-use crate::run_sheet::RunSheet;
+use crate::run_sheet::{LostRuns, RunSheet};
 use crate::wake::Wake;
 use crate::writer::{GroupWriter, Writer, WriterContext};
 
@@ -167,22 +167,23 @@ async fn check_file(connection: &mut SqliteConnection, path: &Path) -> Result<()
 /// Counts the runs that the last process lost; everything else it had claimed is free already.
 async fn recover(
     connection: &mut SqliteConnection,
-    lost: &[i64],
+    lost: &LostRuns,
     options: &SqliteOptions,
     services: &SqliteServices,
     path: &Path,
 ) -> Result<(), OpenError> {
-    if lost.is_empty() {
+    let LostRuns { seqs, were_alone } = lost;
+    if seqs.is_empty() {
         return Ok(());
     }
     tracing::info!(
-        tasks = lost.len(),
+        tasks = seqs.len(),
         "the last process ended while it ran tasks; they are run again"
     );
     let now = micros(services.clock.now());
     let recorded = async {
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        record_lost(&mut transaction, lost, lost.len() == 1, options.max_lost_runs, now).await?;
+        record_lost(&mut transaction, seqs, *were_alone, options.max_lost_runs, now).await?;
         transaction.commit().await
     };
     recorded.await.map_err(|error| cannot("recover", path, &error))

@@ -107,6 +107,17 @@ impl Delivery for SqliteDelivery {
         self.taken.redelivered
     }
 
+    fn must_run_alone(&self) -> bool {
+        self.taken.is_suspect
+    }
+
+    async fn begin_alone(&self) -> Result<(), SettleError> {
+        let place = self.consumer.topic.place(self.taken.seq, self.taken.token);
+        let place = place.ok_or(SettleError::Stale)?;
+        self.consumer.sheet.mark_alone(place);
+        Ok(())
+    }
+
     async fn ack(self: Box<Self>, outcome: &Outcome) -> Result<(), SettleError> {
         let settlement = match outcome {
             Outcome::Completed => Settlement::Completed,

@@ -29,6 +29,7 @@ pub(crate) struct Taken {
     pub(crate) raw: RawTask,
     pub(crate) attempt: u32,
     pub(crate) redelivered: bool,
+    pub(crate) is_suspect: bool,
     pub(crate) ordering: Option<String>,
 }
 
@@ -125,6 +126,7 @@ impl Pump {
                 token,
                 attempt: attempts(row.attempts).saturating_add(1),
                 redelivered: row.lost_runs > 0,
+                is_suspect,
                 ordering: row.order_scope,
                 raw: RawTask {
                     topic: topic.name.clone(),

@@ -61,6 +61,46 @@ fn a_task_that_takes_its_process_down_is_given_up_after_three_runs_lost_alone_an
 }
 
 #[test]
+fn a_suspect_that_says_it_runs_alone_is_given_up_whatever_waits_beside_it_and_that_has_lost_nothing() {
+    let rig = Rig::new();
+    let killer = rig.until_it_dies(async |database| publish(&database, rig.messages().tasks(1)).await)[0];
+    let mut deaths = 0;
+    loop {
+        let is_there = rig.until_it_dies(async |database| {
+            // There is always another, and the oldest of them has been there from the beginning.
+            publish(&database, rig.messages().tasks(1)).await;
+            let mut deliveries = consume(&database, 10).await;
+            let mut running = Vec::new();
+            while let Some(delivery) = next_or_nothing(&mut deliveries).await {
+                if delivery.must_run_alone() {
+                    delivery.begin_alone().await.unwrap();
+                }
+                running.push(delivery);
+            }
+            let ids: Vec<_> = running.iter().map(|delivery| id_of(&**delivery)).collect();
+            let is_there = ids.contains(&killer);
+            if !is_there {
+                // Two runs of those beside it were lost while nobody knew which it was, and none since.
+                let suspects = running.iter().filter(|delivery| delivery.must_run_alone()).count();
+                assert_eq!(
+                    (suspects, ids.len()),
+                    (1, 6),
+                    "one suspect at a time, and those that came later"
+                );
+                return false;
+            }
+            true
+        });
+        if !is_there {
+            break;
+        }
+        deaths += 1;
+        assert!(deaths <= 5, "it is given up after three runs lost alone");
+    }
+    assert_eq!(deaths, 5);
+}
+
+#[test]
 fn tasks_that_run_beside_each_other_are_not_given_up_however_often_their_process_is_killed() {
     let rig = Rig::new();
     let ids = rig.until_it_dies(async |database| publish(&database, rig.messages().tasks(3)).await);

@@ -20,6 +20,7 @@ pub(crate) struct PostgresDelivery {
     raw: RawTask,
     attempt: u32,
     redelivered: bool,
+    must_run_alone: bool,
     /// `None` once it is being settled.
     lease: Option<Lease>,
 }
@@ -31,6 +32,7 @@ impl PostgresDelivery {
             raw: taken.raw,
             attempt: taken.attempt,
             redelivered: taken.redelivered,
+            must_run_alone: taken.is_suspect,
             lease: Some(taken.lease),
         }
     }
@@ -62,6 +64,32 @@ impl Inner {
             reply,
         });
         answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// Notes that a task runs with nothing beside it under this lease.
+    async fn note_alone(&self, seq: i64, token: i64) -> Result<(), SettleError> {
+        let noted = self
+            .engine
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "UPDATE aftercommit.tasks SET alone_token = lease_token \
+                         WHERE seq = $1 AND lease_token = $2 AND state = 1",
+                    )
+                    .bind(seq)
+                    .bind(token)
+                    .execute(connection)
+                    .await
+                })
+            })
+            .await;
+        match noted {
+            Ok(done) if done.rows_affected() == 0 => Err(SettleError::Stale),
+            Ok(_) => Ok(()),
+            Err(trouble) => Err(SettleError::Unavailable {
+                reason: trouble.to_string(),
+            }),
+        }
     }
 
     /// Frees tasks that were taken and not handed out, as if they had not been taken.
@@ -120,6 +148,17 @@ impl Delivery for PostgresDelivery {
 
     fn redelivered(&self) -> bool {
         self.redelivered
+    }
+
+    fn must_run_alone(&self) -> bool {
+        self.must_run_alone
+    }
+
+    async fn begin_alone(&self) -> Result<(), SettleError> {
+        let Some(Lease { seq, token, .. }) = &self.lease else {
+            return Err(closed());
+        };
+        self.inner.note_alone(*seq, *token).await
     }
 
     async fn ack(self: Box<Self>, outcome: &Outcome) -> Result<(), SettleError> {

@@ -46,16 +46,13 @@ impl PostgresQueue {
         let mut freed = leases.free_let_go().await?;
         // A process that slept keeps what nobody took from it.
         leases.renew().await?;
-        let mut expired = u64::MAX;
         for _ in 0..LOOKS {
             let rescued = leases.lost_runs.rescue(&leases.statements, &leases.topics).await?;
             freed += rescued.tasks;
-            // Behind processes that had nothing may be one that has. Those whose tasks are just being settled stay.
-            let is_over = rescued.expired == 0 || rescued.tasks == 0 && rescued.expired >= expired;
-            if is_over {
+            // Behind processes that had nothing may be one that has.
+            if rescued.is_over {
                 break;
             }
-            expired = rescued.expired;
         }
         Ok(freed)
     }

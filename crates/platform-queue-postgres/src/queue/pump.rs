@@ -34,6 +34,7 @@ pub(crate) struct Taken {
     pub(crate) raw: RawTask,
     pub(crate) attempt: u32,
     pub(crate) redelivered: bool,
+    pub(crate) is_suspect: bool,
     pub(crate) lease: Lease,
 }
 
@@ -184,6 +185,7 @@ impl Pump {
         Taken {
             attempt: attempts(row.claimed_attempts).saturating_add(1),
             redelivered: row.claimed_lost_runs > 0,
+            is_suspect: row.claimed_lost_runs >= SUSPECT_AFTER,
             raw: RawTask {
                 topic: self.consumer.topic.name.clone(),
                 body: row.claimed_body.into(),

@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::{Deliveries, Delivery, Outcome, QueueMaintenance as _, TaskInspector as _, TaskState};
+use aftercommit_domain::tasks::{
+    Deliveries, Delivery, Outcome, QueueMaintenance as _, SettleError, TaskInspector as _, TaskState,
+};
+use aftercommit_platform_queue_postgres::PostgresQueueOptions;
 use aftercommit_testkit::conformance::support::{PAST_LEASE, QUIET, next, ok};
 
 use crate::rig::{Process, Rig};
@@ -71,6 +74,85 @@ async fn a_task_that_takes_its_process_down_is_given_up_after_three_runs_lost_al
         assert_eq!(found.summary.state, expected, "{id}");
         assert_eq!(found.code.as_deref(), is_killer.then_some("task.lost"));
     }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_suspect_that_says_it_runs_alone_is_given_up_whatever_waits_beside_it_and_that_has_lost_nothing() {
+    let rig = Rig::start().await;
+    let killer = rig.process.publish(rig.messages().tasks(1)).await[0];
+    let mut deaths = 0;
+    let mut is_there = true;
+    while is_there {
+        let process = rig.another(60 + deaths).await;
+        // There is always another.
+        process.publish(rig.messages().tasks(1)).await;
+        let mut deliveries = process.consume(10).await;
+        let mut running = Vec::new();
+        while let Some(delivery) = next_or_nothing(&mut deliveries).await {
+            if delivery.must_run_alone() {
+                ok("beginning alone", delivery.begin_alone()).await;
+            }
+            running.push(delivery);
+        }
+        is_there = running.iter().any(|delivery| id_of(&**delivery) == killer);
+        if !is_there {
+            // Two runs of the first of those beside it were lost while nobody knew which it was, and none since.
+            let suspects = running.iter().filter(|delivery| delivery.must_run_alone()).count();
+            assert_eq!(
+                (suspects, running.len()),
+                (1, 6),
+                "one suspect at a time, and those that came later"
+            );
+        }
+        deaths += u64::from(is_there);
+        assert!(deaths <= 5, "it is given up after three runs lost alone");
+        process.die((deliveries, running)).await;
+        rig.advance(PAST_LEASE).await;
+        ok("a rescue", rig.process.queue.rescue_expired()).await;
+    }
+    assert_eq!(deaths, 5);
+    let found = rig.process.queue.find(killer).await.unwrap().unwrap();
+    assert_eq!(found.code.as_deref(), Some("task.lost"));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_suspect_whose_lease_was_lost_does_not_begin() {
+    let rig = Rig::start().await;
+    rig.process.publish(rig.messages().tasks(1)).await;
+    let process = rig.another(70).await;
+    let mut deliveries = process.consume(1).await;
+    let delivery = next(&mut deliveries, "a task").await;
+    rig.advance(PAST_LEASE).await;
+    assert_eq!(ok("a rescue", rig.process.queue.rescue_expired()).await, 1);
+    let refused = delivery.begin_alone().await;
+    assert!(matches!(refused, Err(SettleError::Stale)), "{refused:?}");
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn beside_another_queue_a_task_is_blamed_only_for_runs_that_were_alone_for_certain() {
+    let rig = Rig::start_as(PostgresQueueOptions {
+        runs_beside_another_queue: true,
+        ..PostgresQueueOptions::default()
+    })
+    .await;
+    let id = rig.process.publish(rig.messages().tasks(1)).await[0];
+    for seed in 0..8 {
+        let process = rig.another(80 + seed).await;
+        let mut deliveries = process.consume(1).await;
+        let running = vec![next(&mut deliveries, "the task").await];
+        process.die((deliveries, running)).await;
+        rig.advance(PAST_LEASE).await;
+        assert_eq!(ok("a rescue", rig.process.queue.rescue_expired()).await, 1);
+    }
+    let found = rig.process.queue.find(id).await.unwrap().unwrap();
+    assert_eq!(
+        found.summary.state,
+        TaskState::Available,
+        "tasks of the other queue may have run beside it"
+    );
     rig.stop().await;
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::contract::{Limits, TaskEnvelope, TaskName, TopicName, WorkerName};
-use aftercommit_domain::failure::{ErrorClass, Failure};
+use aftercommit_domain::failure::{Classified as _, ErrorClass, Failure};
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
     AttemptEnd, ConsumeOptions, Deliveries, Delivery, Outcome, Patience, QueueConsumer, RetryPolicy, Verdict, settle,
@@ -19,6 +19,7 @@ use tracing::Instrument;
 use crate::health::LoopHealth;
 use crate::lifecycle::{Round, Shutdown, TokenSignal};
 use crate::worker::attempt::{self, AttemptServices};
+use crate::worker::isolation::{Isolation, Running};
 use crate::worker::parked::Parked;
 use crate::worker::registry::{RegisteredHandler, RegisteredTopic};
 use crate::worker::settle::carry_out;
@@ -53,6 +54,8 @@ pub(crate) struct TopicLoopPorts {
     pub(crate) lease: Duration,
     /// How long what is not known here waits for a build that knows it.
     pub(crate) patience: Patience,
+    /// What runs beside what; one for all topics of the process.
+    pub(crate) isolation: Arc<Isolation>,
 }
 
 struct Shared {
@@ -60,6 +63,7 @@ struct Shared {
     runners: HashMap<TaskName, Runner>,
     services: AttemptServices,
     randomness: Arc<dyn Randomness>,
+    isolation: Arc<Isolation>,
     metrics: TopicMetrics,
 }
 
@@ -80,6 +84,7 @@ impl TopicLoop {
             worker,
             lease,
             patience,
+            isolation,
         } = ports;
         let RegisteredTopic {
             name,
@@ -110,6 +115,7 @@ impl TopicLoop {
                     parked: Parked::new(patience),
                 },
                 randomness,
+                isolation,
                 metrics: TopicMetrics::new(&name),
                 topic: name,
             }),
@@ -212,20 +218,59 @@ impl Shared {
         }
         let span = attempt::span(&task, attempt);
         failpoint!(WORKER_AFTER_DECODE);
-        let started = Instant::now();
-        let running = self.metrics.running();
-        let end = attempt::run(&task, handler, attempt, &self.services)
-            .instrument(span.clone())
-            .await;
-        drop(running);
-        failpoint!(WORKER_AFTER_HANDLER);
-        self.metrics.run_seconds.record(started.elapsed().as_secs_f64());
+        let place = self.place(&*delivery).instrument(span.clone()).await;
+        let end = match &place {
+            Some(_) => self.run(&task, handler, attempt).instrument(span.clone()).await,
+            None => AttemptEnd::Interrupted,
+        };
+        // One that ran alone is alone until its end is written: a loss before that would be taken for its own.
+        let place = place.filter(Running::is_alone);
         let verdict = settle(end, attempt, &handler.retry, self.randomness.unit());
         ended.count(&verdict);
         span.in_scope(|| Self::log(&verdict));
         // The handler is free for the next task while this one is being settled; prefetch bounds how many are.
         drop(permit);
         carry_out(delivery, &verdict, &span, &self.metrics.settle_failures).await;
+        drop(place);
+    }
+
+    async fn run(&self, task: &Arc<TaskEnvelope>, handler: &RegisteredHandler, attempt: u32) -> AttemptEnd {
+        let started = Instant::now();
+        let running = self.metrics.running();
+        let end = attempt::run(task, handler, attempt, &self.services).await;
+        drop(running);
+        failpoint!(WORKER_AFTER_HANDLER);
+        self.metrics.run_seconds.record(started.elapsed().as_secs_f64());
+        end
+    }
+
+    /// Waits until the task may run: beside others, or, when it is a suspect, alone. `None` when it is not to run here.
+    async fn place(&self, delivery: &dyn Delivery) -> Option<Running<'_>> {
+        let waiting = async {
+            if !delivery.must_run_alone() {
+                return Some(self.isolation.beside().await);
+            }
+            let place = self.isolation.alone().await;
+            if !place.is_alone() {
+                tracing::warn!(
+                    "a task whose runs were lost again and again runs beside others: something here does not end"
+                );
+                return Some(place);
+            }
+            tracing::warn!("a task whose runs were lost again and again runs with nothing beside it");
+            match delivery.begin_alone().await {
+                Ok(()) => Some(place),
+                Err(error) => {
+                    tracing::warn!(code = error.code(), %error, "it is not run here");
+                    None
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            place = waiting => place,
+            () = self.services.shutdown.stop_token().cancelled() => None,
+        }
     }
 
     /// Settles what no handler here can run.

@@ -29,6 +29,14 @@ impl Delivery for FaultyDelivery {
         self.inner.redelivered()
     }
 
+    fn must_run_alone(&self) -> bool {
+        self.inner.must_run_alone()
+    }
+
+    async fn begin_alone(&self) -> Result<(), SettleError> {
+        self.inner.begin_alone().await
+    }
+
     async fn ack(self: Box<Self>, outcome: &Outcome) -> Result<(), SettleError> {
         let ack = self.inner.ack(outcome);
         self.script.around(Operation::Ack, ack, settle_away).await

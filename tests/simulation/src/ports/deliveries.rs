@@ -215,6 +215,14 @@ impl Delivery for OnItsWay {
         self.inner.redelivered()
     }
 
+    fn must_run_alone(&self) -> bool {
+        self.inner.must_run_alone()
+    }
+
+    async fn begin_alone(&self) -> Result<(), SettleError> {
+        self.inner.begin_alone().await
+    }
+
     async fn ack(self: Box<Self>, outcome: &Outcome) -> Result<(), SettleError> {
         let Self { inner, holding } = *self;
         holding.settle("ack", inner.ack(outcome)).await

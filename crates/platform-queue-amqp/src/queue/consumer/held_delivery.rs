@@ -23,6 +23,14 @@ impl Delivery for HeldDelivery {
         self.held.redelivered()
     }
 
+    fn must_run_alone(&self) -> bool {
+        self.held.must_run_alone()
+    }
+
+    async fn begin_alone(&self) -> Result<(), SettleError> {
+        self.held.begin_alone().await
+    }
+
     async fn ack(self: Box<Self>, outcome: &Outcome) -> Result<(), SettleError> {
         self.held.ack(outcome).await
     }

@@ -15,15 +15,18 @@ use crate::topics::Topics;
 pub(crate) struct LostRuns {
     most: i32,
     failure: Failure,
+    /// Whether tasks of another queue run in the same processes.
+    beside_others: bool,
 }
 
 type Freed = (i64, Vec<String>);
 
 impl LostRuns {
     /// A task that lost `most` runs on its own is given up.
-    pub(crate) fn new(most: u32) -> Self {
+    pub(crate) fn new(most: u32, beside_others: bool) -> Self {
         Self {
             most: i32::try_from(most).unwrap_or(i32::MAX),
+            beside_others,
             failure: Failure::new(
                 "task.lost",
                 ErrorClass::Permanent,
@@ -76,26 +79,33 @@ impl LostRuns {
 
     /// Frees what the consumers of a few processes had that gave no sign of life in time.
     pub(crate) async fn rescue(&self, statements: &Statements, topics: &Topics) -> Result<Rescued, Trouble> {
-        let (most, failure) = (self.most, self.failure.clone());
-        let (expired, done) = statements
+        let (most, failure, beside_others) = (self.most, self.failure.clone(), self.beside_others);
+        let (is_over, done) = statements
             .run(move |connection| {
                 Box::pin(async move {
-                    let expired: i64 = sqlx::query_scalar(
-                        "SELECT count(*) FROM aftercommit.consumers WHERE lease_until <= aftercommit.clock()",
+                    // Most looks find nothing, and cost next to nothing.
+                    let has_expired: bool = sqlx::query_scalar(
+                        "SELECT EXISTS (SELECT FROM aftercommit.consumers WHERE lease_until <= aftercommit.clock())",
                     )
                     .fetch_one(&mut *connection)
                     .await?;
-                    if expired == 0 {
-                        return Ok((expired, Vec::new()));
+                    if !has_expired {
+                        return Ok((true, Vec::new()));
                     }
-                    let query = sqlx::query_as("SELECT * FROM aftercommit.tasks_rescue($1, $2, $3, $4, $5::jsonb)");
-                    let done = with_failure(query, most, &failure).fetch_all(connection).await?;
-                    Ok((expired, done))
+                    let query = sqlx::query_as(
+                        "SELECT freed, freed_topics, removed FROM aftercommit.tasks_rescue($1, $2, $3, $4, $5::jsonb, $6)",
+                    );
+                    let query = with_failure(query, most, &failure).bind(beside_others);
+                    let done: Vec<(i64, Vec<String>, i64)> = query.fetch_all(connection).await?;
+                    // Those whose tasks are just being settled stay where they are.
+                    let is_over = done.iter().all(|(freed, _, removed)| *freed == 0 && *removed == 0);
+                    let done = done.into_iter().map(|(freed, names, _)| (freed, names)).collect();
+                    Ok((is_over, done))
                 })
             })
             .await?;
         Ok(Rescued {
-            expired: count(expired),
+            is_over,
             tasks: told(done, topics),
         })
     }
@@ -103,15 +113,17 @@ impl LostRuns {
 
 /// What one look for lost processes found.
 pub(crate) struct Rescued {
-    /// Consumers that gave no sign of life in time, before those of a few processes were taken away.
-    pub(crate) expired: u64,
+    /// Whether another look would find no more.
+    pub(crate) is_over: bool,
     /// Tasks that are free again.
     pub(crate) tasks: u64,
 }
 
-type FreedQuery<'q> = QueryAs<'q, Postgres, Freed, PgArguments>;
-
-fn with_failure<'q>(query: FreedQuery<'q>, most: i32, failure: &Failure) -> FreedQuery<'q> {
+fn with_failure<'q, T>(
+    query: QueryAs<'q, Postgres, T, PgArguments>,
+    most: i32,
+    failure: &Failure,
+) -> QueryAs<'q, Postgres, T, PgArguments> {
     query
         .bind(most)
         .bind(failure.code.to_string())

@@ -8,4 +8,5 @@ mod limits;
 mod outcomes;
 mod reading;
 mod settling;
+mod suspects;
 mod unknown;
