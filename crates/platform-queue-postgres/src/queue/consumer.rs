@@ -29,6 +29,9 @@ pub(crate) struct Consumer {
     pub(crate) buffered: AtomicUsize,
     /// How many wait for a task while the buffer is empty.
     waiting: AtomicUsize,
+    /// Whether anyone has waited since the last claim: beside a queue that always has something no wait lasts long enough to
+    /// be seen.
+    was_asked: AtomicBool,
     room: Notify,
     /// Until when its lease holds, by this process's own clock.
     trusted_until: Mutex<Instant>,
@@ -63,16 +66,18 @@ impl Consumer {
     pub(crate) async fn wait_for_room(&self) -> usize {
         loop {
             let free = self.prefetch.saturating_sub(self.unsettled.load(Ordering::SeqCst));
-            let is_worth_it = if self.buffered.load(Ordering::SeqCst) == 0 {
-                self.waiting.load(Ordering::SeqCst) > 0
-            } else {
-                free * 2 >= self.prefetch
-            };
-            if free > 0 && is_worth_it {
+            if free > 0 && self.is_worth_it(free) {
                 return free;
             }
             self.room.notified().await;
         }
+    }
+
+    fn is_worth_it(&self, free: usize) -> bool {
+        if self.buffered.load(Ordering::SeqCst) > 0 {
+            return free * 2 >= self.prefetch;
+        }
+        self.was_asked.swap(false, Ordering::SeqCst) || self.waiting.load(Ordering::SeqCst) > 0
     }
 }
 
@@ -121,6 +126,7 @@ impl QueueConsumer for PostgresQueue {
             unsettled: AtomicUsize::new(0),
             buffered: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
+            was_asked: AtomicBool::new(false),
             room: Notify::new(),
             trusted_until: Mutex::new(from),
             lost: CancellationToken::new(),
@@ -269,6 +275,7 @@ struct Waiting<'c>(&'c Consumer);
 impl<'c> Waiting<'c> {
     fn for_a_task_of(consumer: &'c Consumer) -> Self {
         consumer.waiting.fetch_add(1, Ordering::SeqCst);
+        consumer.was_asked.store(true, Ordering::SeqCst);
         consumer.room.notify_one();
         Self(consumer)
     }

@@ -14,11 +14,14 @@ use aftercommit_domain::time::Clock as _;
 use aftercommit_platform_db_postgres::{PostgresOptions, RecordSuccesses};
 use aftercommit_platform_queue_postgres::PostgresQueueOptions;
 use aftercommit_testkit::conformance::support::{PAST_LEASE, failure, next, ok};
+use futures::FutureExt as _;
 use sqlx::Connection as _;
 
 use crate::lost_runs::work;
 use crate::rig::{Process, Rig};
 use crate::steps::{TOPIC, id_of};
+
+const SOON: Duration = Duration::from_secs(10);
 
 fn held(task: TaskEnvelope, lost_runs: u32) -> HeldTask {
     HeldTask {
@@ -229,6 +232,30 @@ async fn held_keys_and_holding_read_next_to_nothing_of_a_full_table() {
         assert!(asked <= 30, "{statistics}: read {asked} rows to tell of 100 keys");
         assert!(held <= 10, "{statistics}: read {held} rows to hold one");
     }
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_never_waits_for_long_because_another_queue_always_has_something_gets_what_is_held_all_the_same() {
+    let rig = Rig::start().await;
+    let ids = rig.process.publish(rig.messages().tasks(3)).await;
+    let mut deliveries = rig.process.consume(10).await;
+    let taking = async {
+        let mut taken = Vec::new();
+        while taken.len() < ids.len() {
+            match deliveries.next().now_or_never() {
+                Some(delivery) => taken.push(delivery.unwrap().unwrap()),
+                // Here the other queue's task would be run.
+                None => tokio::task::yield_now().await,
+            }
+        }
+        taken
+    };
+    let taken = tokio::time::timeout(SOON, taking)
+        .await
+        .expect("they are not passed over");
+    let taken: Vec<MessageId> = taken.iter().map(|delivery| id_of(&**delivery)).collect();
+    assert_eq!(taken, ids);
     rig.stop().await;
 }
 

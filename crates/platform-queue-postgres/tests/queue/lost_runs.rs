@@ -6,6 +6,7 @@ use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
     Deliveries, Delivery, Outcome, QueueMaintenance as _, SettleError, TaskInspector as _, TaskState,
 };
+use aftercommit_platform_db_postgres::PostgresOptions;
 use aftercommit_platform_queue_postgres::PostgresQueueOptions;
 use aftercommit_testkit::conformance::support::{PAST_LEASE, QUIET, next, ok};
 
@@ -133,11 +134,13 @@ async fn a_suspect_whose_lease_was_lost_does_not_begin() {
 
 #[tokio::test]
 async fn beside_another_queue_a_task_is_blamed_only_for_runs_that_were_alone_for_certain() {
-    let rig = Rig::start_as(PostgresQueueOptions {
+    let rig = Rig::start().await;
+    let beside_another = PostgresQueueOptions {
         runs_beside_another_queue: true,
         ..PostgresQueueOptions::default()
-    })
-    .await;
+    };
+    let options = PostgresOptions::new(rig.store.url());
+    let rescuer = Process::start_with(options, &rig.services, 3, beside_another).await;
     let id = rig.process.publish(rig.messages().tasks(1)).await[0];
     for seed in 0..8 {
         let process = rig.another(80 + seed).await;
@@ -145,7 +148,7 @@ async fn beside_another_queue_a_task_is_blamed_only_for_runs_that_were_alone_for
         let running = vec![next(&mut deliveries, "the task").await];
         process.die((deliveries, running)).await;
         rig.advance(PAST_LEASE).await;
-        assert_eq!(ok("a rescue", rig.process.queue.rescue_expired()).await, 1);
+        assert_eq!(ok("a rescue", rescuer.queue.rescue_expired()).await, 1);
     }
     let found = rig.process.queue.find(id).await.unwrap().unwrap();
     assert_eq!(
@@ -153,6 +156,7 @@ async fn beside_another_queue_a_task_is_blamed_only_for_runs_that_were_alone_for
         TaskState::Available,
         "tasks of the other queue may have run beside it"
     );
+    rescuer.stop().await;
     rig.stop().await;
 }
 

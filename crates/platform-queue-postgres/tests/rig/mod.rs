@@ -39,18 +39,8 @@ impl Rig {
 
     pub(crate) async fn start_with(options: impl FnOnce(&TestDatabase) -> PostgresOptions) -> Self {
         let store = fresh().await;
-        Self::start_on(options(&store), store, PostgresQueueOptions::default()).await
-    }
-
-    /// One with a queue that works like this.
-    pub(crate) async fn start_as(queue: PostgresQueueOptions) -> Self {
-        let store = fresh().await;
-        Self::start_on(PostgresOptions::new(store.url()), store, queue).await
-    }
-
-    async fn start_on(options: PostgresOptions, store: TestDatabase, queue: PostgresQueueOptions) -> Self {
         let services = test_services();
-        let process = Process::start_with(options, &services, 1, queue).await;
+        let process = Process::start_with(options(&store), &services, 1, PostgresQueueOptions::default()).await;
         let direct = PgPool::connect_lazy(&store.url()).unwrap();
         sqlx::query("INSERT INTO public.test_clock (at) VALUES ($1)")
             .bind(services.clock.now())

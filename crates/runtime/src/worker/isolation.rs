@@ -120,7 +120,7 @@ mod tests {
     async fn others_are_kept_waiting_for_half_of_the_time_at_most() {
         let isolation = Isolation::default();
         let running = isolation.alone().await;
-        advance(Duration::from_secs(60)).await;
+        advance(Duration::from_mins(1)).await;
         drop(running);
         let mut next = Box::pin(isolation.alone());
         assert!(next.as_mut().now_or_never().is_none(), "the others come first");
