@@ -16,8 +16,8 @@ use crate::tally::Tally;
 pub(crate) const IN_TESTS: Duration = Duration::from_mins(1);
 /// What a soak gives each target.
 pub(crate) const IN_SOAK: Duration = Duration::from_hours(1);
-/// How many run at the same time: as many as the smallest machine has cores.
-const AT_ONCE: usize = 2;
+/// How many run at the same time: twice as many as the smallest machine has cores. Each has its minute, and half a core of it.
+const AT_ONCE: usize = 4;
 
 /// A program with tests, and the folder of its package, where they expect to run.
 struct Tests {
