@@ -1,4 +1,4 @@
-//! The fuzz targets, each for a while, two at a time. They are found by their name: every test `fuzz_…` is one.
+//! The fuzz targets, each for a while, a few at a time. They are found by their name: every test `fuzz_…` is one.
 
 use std::io::BufReader;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
--- A task that lost two runs is run with nothing beside it in its process, and says so before it runs: whatever ends that process
--- then was that task, and what only waited beside it has lost no run.
+-- A task that lost three runs in a row is run with nothing beside it in its process, and says so before it runs: whatever ends
+-- that process then was that task, and what only waited beside it has lost no run.
 
 -- The lease under which it was run with nothing beside it.
 ALTER TABLE aftercommit.tasks ADD COLUMN alone_token bigint;
@@ -53,8 +53,8 @@ BEGIN
             one.is_marked OR one.number = 1 AND NOT beside_others AS was_alone
         FROM (
             SELECT task.seq, task.lease_token, consumer.id,
-                task.alone_token IS NOT DISTINCT FROM task.lease_token AS is_marked,
-                bool_or(task.alone_token IS NOT DISTINCT FROM task.lease_token) OVER of_process AS has_marked,
+                coalesce(task.alone_token = task.lease_token, false) AS is_marked,
+                coalesce(bool_or(task.alone_token = task.lease_token) OVER of_process, false) AS has_marked,
                 count(*) OVER of_process AS number
             FROM aftercommit.consumers AS gone_one
             JOIN aftercommit.consumers AS consumer ON consumer.process = gone_one.process
@@ -105,3 +105,88 @@ CREATE OR REPLACE FUNCTION aftercommit.tasks_rescue(
         SELECT rescued.freed, rescued.freed_topics
         FROM aftercommit.tasks_rescue(most_lost, code, reason, fingerprint, failure, false) AS rescued
     $$;
+
+-- As before, except that a run which ends with a result is no lost one: only losses in a row count.
+CREATE OR REPLACE FUNCTION aftercommit.tasks_settle(
+    turns bigint[],
+    completed_seqs bigint[], completed_tokens bigint[], completed_recorded boolean[],
+    ended_seqs bigint[], ended_tokens bigint[], ended_outcomes text[], ended_codes text[], ended_reasons text[],
+    ended_fingerprints text[], ended_failures jsonb[],
+    again_seqs bigint[], again_tokens bigint[], again_micros bigint[], again_counted integer[], again_codes text[],
+    again_reasons text[],
+    freed_seqs bigint[], freed_tokens bigint[]
+) RETURNS bigint[]
+    LANGUAGE plpgsql
+    SET plan_cache_mode = force_generic_plan
+    -- Row by row through the primary key: whatever the statistics say, the index of held rows is mostly dead entries.
+    SET enable_seqscan = off
+    SET enable_bitmapscan = off
+    SET enable_hashjoin = off
+    SET enable_mergejoin = off
+    SET jit = off
+    AS $$
+DECLARE
+    settled bigint[] := '{}';
+    done    bigint[];
+BEGIN
+    IF cardinality(turns) > 0 THEN
+        PERFORM aftercommit.tasks_take_turns(turns);
+    END IF;
+    IF cardinality(completed_seqs) > 0 THEN
+        WITH ended AS (
+            DELETE FROM aftercommit.tasks AS mine
+            USING unnest(completed_seqs, completed_tokens, completed_recorded) AS line (seq, token, is_recorded)
+            WHERE mine.seq = line.seq AND mine.lease_token = line.token AND mine.consumer IS NOT NULL
+            RETURNING mine.seq, mine.id, mine.topic, mine.task, mine.organization_id, mine.project_id, mine.attempts,
+                mine.enqueued_at, mine.correlation_id, mine.causation_id, line.is_recorded
+        ), recorded AS (
+            INSERT INTO aftercommit.task_outcomes (
+                id, topic, task, organization_id, project_id, attempts, outcome, enqueued_at, finished_at, correlation_id,
+                causation_id
+            )
+            SELECT id, topic, task, organization_id, project_id, attempts + 1, 'completed', enqueued_at,
+                aftercommit.clock(), correlation_id, causation_id
+            FROM ended WHERE is_recorded
+        )
+        SELECT array_agg(seq) INTO done FROM ended;
+        settled := settled || coalesce(done, '{}');
+    END IF;
+    IF cardinality(ended_seqs) > 0 THEN
+        settled := settled || aftercommit.tasks_end(
+            ended_seqs, ended_tokens, ended_outcomes, ended_codes, ended_reasons, ended_fingerprints, ended_failures
+        );
+    END IF;
+    IF cardinality(again_seqs) > 0 THEN
+        -- The token stays, so that whoever lost the answer can see that it was done.
+        WITH waiting AS (
+            UPDATE aftercommit.tasks AS mine SET
+                state = 0, consumer = NULL, due_at = aftercommit.clock() + line.micros * interval '1 microsecond',
+                attempts = mine.attempts + line.counted, failure_code = line.code, failure = line.reason,
+                lost_runs = 0, lost_alone = 0
+            FROM unnest(again_seqs, again_tokens, again_micros, again_counted, again_codes, again_reasons)
+                AS line (seq, token, micros, counted, code, reason)
+            WHERE mine.seq = line.seq AND mine.lease_token = line.token AND mine.consumer IS NOT NULL
+            RETURNING mine.seq
+        )
+        SELECT array_agg(seq) INTO done FROM waiting;
+        settled := settled || coalesce(done, '{}');
+    END IF;
+    IF cardinality(freed_seqs) > 0 THEN
+        WITH freed AS (
+            UPDATE aftercommit.tasks AS mine SET state = 0, consumer = NULL
+            FROM unnest(freed_seqs, freed_tokens) AS line (seq, token)
+            WHERE mine.seq = line.seq AND mine.lease_token = line.token AND mine.consumer IS NOT NULL
+            RETURNING mine.seq
+        )
+        SELECT array_agg(seq) INTO done FROM freed;
+        settled := settled || coalesce(done, '{}');
+    END IF;
+    IF cardinality(turns) > 0 THEN
+        -- What ended was the oldest of its key.
+        PERFORM aftercommit.tasks_bring_forward(
+            turns, coalesce((SELECT min(over.seq) FROM unnest(completed_seqs || ended_seqs) AS over (seq)), 0)
+        );
+    END IF;
+    RETURN settled;
+END
+$$;

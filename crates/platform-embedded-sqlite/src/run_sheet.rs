@@ -74,12 +74,15 @@ impl RunSheet {
         Place(start)
     }
 
-    /// Notes that from now on nothing else runs until this run is over.
-    pub(crate) fn mark_alone(&self, Place(start): Place) {
+    /// Notes that from now on nothing else runs until the run of this task is over.
+    pub(crate) fn mark_alone(&self, Place(start): Place, seq: i64) -> io::Result<()> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let seq = entries.get(start);
-        entries.set(start, -seq.abs());
-        self.write(&entries, start..start + ENTRY);
+        // Another's by now when the lease was lost a moment ago.
+        if entries.get(start) == seq {
+            entries.set(start, -seq);
+            self.try_to_write(&entries, start..start + ENTRY)?;
+        }
+        Ok(())
     }
 
     /// Notes that these runs are over, with one write for all.
@@ -99,14 +102,18 @@ impl RunSheet {
         }
     }
 
-    /// Under the lock, so that the file never falls behind a later change.
     fn write(&self, entries: &Entries, changed: Range<usize>) {
-        let offset = u64::try_from(changed.start).unwrap_or(u64::MAX);
-        let bytes = entries.bytes.get(changed).unwrap_or_default();
-        if let Err(error) = write_at(&self.file, bytes, offset) {
+        if let Err(error) = self.try_to_write(entries, changed) {
             // The task runs all the same: only the count of lost runs depends on the sheet.
             tracing::warn!(%error, "the run sheet cannot be written; a lost run would not be counted");
         }
+    }
+
+    /// Under the lock, so that the file never falls behind a later change.
+    fn try_to_write(&self, entries: &Entries, changed: Range<usize>) -> io::Result<()> {
+        let offset = u64::try_from(changed.start).unwrap_or(u64::MAX);
+        let bytes = entries.bytes.get(changed).unwrap_or_default();
+        write_at(&self.file, bytes, offset)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PostgresQueueOptions {
     /// A task that lost this many runs on its own is given up: its lease expired, or its process died while nothing else ran
-    /// there. One that lost two runs is run with nothing beside it, so that this can be told. Of a task that a broker's queue
+    /// there. One that lost three in a row is run with nothing beside it, so that this can be told. Of a task that a broker's queue
     /// handed over after a lost run, that one is among them. Defaults to 3.
     pub max_lost_runs: u32,
     /// Whether tasks of another queue run in the same processes, as on a broker whose queue keeps some of its tasks here: the

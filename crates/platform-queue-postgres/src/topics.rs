@@ -11,9 +11,11 @@ use tokio::time::Instant;
 
 use crate::suspects::Suspects;
 
-/// A task that lost this many runs is a suspect: one at a time is handed out, to be run with nothing beside it, so that the
-/// next loss tells whether it was the cause.
+/// A task that lost this many runs in a row is a suspect: one at a time is handed out, so that each further death makes one more
+/// task at most that is to run alone. The indexes of the table know it too.
 pub(crate) const SUSPECT_AFTER: i32 = 2;
+/// One that lost this many is to run with nothing beside it, so that the next loss tells whether it was the cause.
+pub(crate) const ALONE_AFTER: i32 = 3;
 
 /// The topics of this process.
 #[derive(Debug)]

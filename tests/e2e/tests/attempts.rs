@@ -136,8 +136,8 @@ async fn takes_its_process_down(provider: Provider) {
     assert_eq!(letter["failure"]["code"], "task.lost", "{letter:?}");
     assert_eq!(letter["id"], lost[0].task.as_str());
     assert_eq!(lost.len(), deaths, "each of its runs was the end of a process");
-    // Three times alone. The first two times it is not known which of those that ran beside each other it was.
-    assert!((3..=5).contains(&deaths), "{deaths} deaths");
+    // Three times alone. The first three times it is not known which of those that ran beside each other it was.
+    assert!((3..=6).contains(&deaths), "{deaths} deaths");
 
     let ends = app.ends(&neighbours, PATIENCE).await;
     for (trial, end) in &ends {

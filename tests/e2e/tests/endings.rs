@@ -21,8 +21,9 @@ use stage::{Provider, Stage};
 const TRIALS: u32 = 12;
 /// How long after it was ready a process is ended, in milliseconds.
 const MOMENTS: std::ops::RangeInclusive<u64> = 20..=400;
-/// So often it is ended before it may do what it has left: a task that is lost again and again may be the reason.
-const IN_A_ROW: usize = 3;
+/// So often it is ended before it may do what it has left: a task that is lost three times with nothing beside it may be the
+/// reason.
+const IN_A_ROW: usize = 2;
 /// Attempts of a task that always fails.
 const ATTEMPTS: u32 = 3;
 /// How long the last process may take for what all others left behind.

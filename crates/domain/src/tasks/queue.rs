@@ -223,8 +223,14 @@ pub trait Delivery: Send + Sync {
     /// fetched ahead.
     fn redelivered(&self) -> bool;
 
-    /// Whether it is a suspect: its runs were lost again and again, so it is to be run with nothing beside it in its process,
-    /// and the next loss tells whether it takes processes down. `false` unless the provider counts lost runs.
+    /// Whether it is still this worker's, as far as is known here without asking anybody. A worker that had to wait before it
+    /// could run it asks again.
+    fn is_held(&self) -> bool {
+        true
+    }
+
+    /// Whether its runs were lost so often that it is to be run with nothing beside it in its process: the next loss then
+    /// tells whether it takes processes down. `false` unless the provider counts lost runs.
     fn must_run_alone(&self) -> bool {
         false
     }

@@ -16,6 +16,7 @@ use crate::database::Inner;
 use crate::queue::consumer::Consumer;
 use crate::queue::pump::Taken;
 use crate::queue::settlement::{SettleJob, Settlement};
+use crate::run_sheet::Place;
 use crate::writer::Job;
 
 /// One task, taken from its topic.
@@ -34,6 +35,10 @@ impl SqliteDelivery {
             taken,
             is_settled: false,
         }
+    }
+
+    fn place(&self) -> Option<Place> {
+        self.consumer.topic.place(self.taken.seq, self.taken.token)
     }
 
     async fn settle(mut self: Box<Self>, settlement: Settlement) -> Result<(), SettleError> {
@@ -107,15 +112,20 @@ impl Delivery for SqliteDelivery {
         self.taken.redelivered
     }
 
+    fn is_held(&self) -> bool {
+        self.place().is_some()
+    }
+
     fn must_run_alone(&self) -> bool {
-        self.taken.is_suspect
+        self.taken.must_run_alone
     }
 
     async fn begin_alone(&self) -> Result<(), SettleError> {
-        let place = self.consumer.topic.place(self.taken.seq, self.taken.token);
-        let place = place.ok_or(SettleError::Stale)?;
-        self.consumer.sheet.mark_alone(place);
-        Ok(())
+        let place = self.place().ok_or(SettleError::Stale)?;
+        let marked = self.consumer.sheet.mark_alone(place, self.taken.seq);
+        marked.map_err(|error| SettleError::Unavailable {
+            reason: format!("the run sheet: {error}"),
+        })
     }
 
     async fn ack(self: Box<Self>, outcome: &Outcome) -> Result<(), SettleError> {

@@ -10,7 +10,7 @@ use sqlx::FromRow;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use crate::claims::SUSPECT_AFTER;
+use crate::claims::{ALONE_AFTER, SUSPECT_AFTER};
 use crate::columns::{attempts, micros};
 use crate::database::Inner;
 use crate::queue::consumer::{Consumer, unavailable};
@@ -29,7 +29,7 @@ pub(crate) struct Taken {
     pub(crate) raw: RawTask,
     pub(crate) attempt: u32,
     pub(crate) redelivered: bool,
-    pub(crate) is_suspect: bool,
+    pub(crate) must_run_alone: bool,
     pub(crate) ordering: Option<String>,
 }
 
@@ -126,7 +126,7 @@ impl Pump {
                 token,
                 attempt: attempts(row.attempts).saturating_add(1),
                 redelivered: row.lost_runs > 0,
-                is_suspect,
+                must_run_alone: row.lost_runs >= ALONE_AFTER,
                 ordering: row.order_scope,
                 raw: RawTask {
                     topic: topic.name.clone(),

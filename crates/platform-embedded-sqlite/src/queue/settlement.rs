@@ -271,10 +271,11 @@ async fn keep(connection: &mut SqliteConnection, endings: &str, now: i64) -> Res
     Ok(())
 }
 
+/// A run that ended with a result was not lost, so that only losses in a row count.
 async fn try_again(connection: &mut SqliteConnection, again: &[Again]) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE aftercommit_tasks SET due_at = a.value ->> 'due_at', attempts = attempts + (a.value ->> 'counted'), \
-           failure_code = a.value ->> 'code', failure = a.value ->> 'reason' \
+           failure_code = a.value ->> 'code', failure = a.value ->> 'reason', lost_runs = 0, lost_alone = 0 \
          FROM json_each(?1) a WHERE seq = a.value ->> 'seq'",
     )
     .bind(serde_json::to_string(again).unwrap_or_default())

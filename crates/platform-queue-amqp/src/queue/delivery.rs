@@ -182,6 +182,11 @@ impl Delivery for AmqpDelivery {
         self.redelivered
     }
 
+    fn is_held(&self) -> bool {
+        let has_channel = self.arrival.as_ref().is_some_and(|arrival| !arrival.acker.poisoned());
+        has_channel && !self.epoch.lost().is_cancelled()
+    }
+
     async fn ack(mut self: Box<Self>, outcome: &Outcome) -> Result<(), SettleError> {
         if self.inner.recorder.keeps(outcome)
             && let Some(task) = self.live()?

@@ -56,28 +56,39 @@ impl Consumer {
         Instant::now() < *lock(&self.trusted_until)
     }
 
+    /// Whether what it has is still its own, as far as is known here.
+    pub(crate) fn has_lease(&self) -> bool {
+        !self.lost.is_cancelled() && self.is_trusted()
+    }
+
     /// Its lease was lost: what it has is someone else's.
     pub(crate) fn lose(&self) {
         self.lost.cancel();
     }
 
     /// Waits until a claim is worth its while: someone waits for a task, or half of the room is free while tasks are
-    /// being handed out. A consumer nobody asks takes nothing that another could run.
+    /// being handed out. A consumer nobody asks takes nothing that another could run; for one that somebody asked who does not
+    /// wait any more it takes one.
     pub(crate) async fn wait_for_room(&self) -> usize {
         loop {
             let free = self.prefetch.saturating_sub(self.unsettled.load(Ordering::SeqCst));
-            if free > 0 && self.is_worth_it(free) {
-                return free;
+            let room = free.min(self.worth_claiming(free));
+            if room > 0 {
+                return room;
             }
             self.room.notified().await;
         }
     }
 
-    fn is_worth_it(&self, free: usize) -> bool {
+    fn worth_claiming(&self, free: usize) -> usize {
         if self.buffered.load(Ordering::SeqCst) > 0 {
-            return free * 2 >= self.prefetch;
+            return if free * 2 >= self.prefetch { free } else { 0 };
         }
-        self.was_asked.swap(false, Ordering::SeqCst) || self.waiting.load(Ordering::SeqCst) > 0
+        let was_asked = self.was_asked.swap(false, Ordering::SeqCst);
+        match self.waiting.load(Ordering::SeqCst) {
+            0 => usize::from(was_asked),
+            _ => free,
+        }
     }
 }
 

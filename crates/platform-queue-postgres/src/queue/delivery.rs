@@ -32,7 +32,7 @@ impl PostgresDelivery {
             raw: taken.raw,
             attempt: taken.attempt,
             redelivered: taken.redelivered,
-            must_run_alone: taken.is_suspect,
+            must_run_alone: taken.must_run_alone,
             lease: Some(taken.lease),
         }
     }
@@ -148,6 +148,12 @@ impl Delivery for PostgresDelivery {
 
     fn redelivered(&self) -> bool {
         self.redelivered
+    }
+
+    fn is_held(&self) -> bool {
+        self.lease
+            .as_ref()
+            .is_some_and(|lease| lease.place.consumer().has_lease())
     }
 
     fn must_run_alone(&self) -> bool {

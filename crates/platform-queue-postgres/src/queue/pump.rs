@@ -19,7 +19,7 @@ use crate::queue::consumer::{Consumer, Place, unavailable};
 use crate::queue::settlement::Lease;
 use crate::queue::walk::Walk;
 use crate::statement::{Trouble, TroubleKind};
-use crate::topics::{SUSPECT_AFTER, SuspectTurn};
+use crate::topics::{ALONE_AFTER, SUSPECT_AFTER, SuspectTurn};
 
 /// The most tasks of one claim.
 const CLAIM: usize = 500;
@@ -34,7 +34,7 @@ pub(crate) struct Taken {
     pub(crate) raw: RawTask,
     pub(crate) attempt: u32,
     pub(crate) redelivered: bool,
-    pub(crate) is_suspect: bool,
+    pub(crate) must_run_alone: bool,
     pub(crate) lease: Lease,
 }
 
@@ -185,7 +185,7 @@ impl Pump {
         Taken {
             attempt: attempts(row.claimed_attempts).saturating_add(1),
             redelivered: row.claimed_lost_runs > 0,
-            is_suspect: row.claimed_lost_runs >= SUSPECT_AFTER,
+            must_run_alone: row.claimed_lost_runs >= ALONE_AFTER,
             raw: RawTask {
                 topic: self.consumer.topic.name.clone(),
                 body: row.claimed_body.into(),

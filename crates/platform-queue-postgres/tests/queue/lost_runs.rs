@@ -1,6 +1,7 @@
 //! Tasks whose runs were lost: counted, kept apart, given up.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
@@ -39,7 +40,9 @@ pub(crate) async fn work(process: Process, killers: &HashSet<MessageId>) -> bool
                 return true;
             }
         }
-        if running.is_empty() {
+        let depths = process.queue.depths().await.unwrap();
+        let is_anything_left = depths.iter().any(|depth| depth.available + depth.running > 0);
+        if running.is_empty() && !is_anything_left {
             deliveries.stop().await;
             process.stop().await;
             return false;
@@ -82,39 +85,57 @@ async fn a_task_that_takes_its_process_down_is_given_up_after_three_runs_lost_al
 async fn a_suspect_that_says_it_runs_alone_is_given_up_whatever_waits_beside_it_and_that_has_lost_nothing() {
     let rig = Rig::start().await;
     let killer = rig.process.publish(rig.messages().tasks(1)).await[0];
-    let mut deaths = 0;
-    let mut is_there = true;
-    while is_there {
-        let process = rig.another(60 + deaths).await;
-        // There is always another.
+    // There is always another. Those of them that lost two runs come one at a time.
+    for (death, number) in (1..).zip([2, 3, 3, 3, 4, 5, 6]) {
+        let process = rig.another(60 + death).await;
         process.publish(rig.messages().tasks(1)).await;
         let mut deliveries = process.consume(10).await;
         let mut running = Vec::new();
-        while let Some(delivery) = next_or_nothing(&mut deliveries).await {
+        for _ in 0..number {
+            let delivery = next(&mut deliveries, "a task").await;
+            let is_killer = id_of(&*delivery) == killer;
+            assert_eq!(
+                is_killer,
+                death <= 6 && running.is_empty(),
+                "it is given up after three runs lost alone"
+            );
+            assert_eq!(delivery.must_run_alone(), is_killer && death > 3);
             if delivery.must_run_alone() {
                 ok("beginning alone", delivery.begin_alone()).await;
             }
             running.push(delivery);
         }
-        is_there = running.iter().any(|delivery| id_of(&**delivery) == killer);
-        if !is_there {
-            // Two runs of the first of those beside it were lost while nobody knew which it was, and none since.
-            let suspects = running.iter().filter(|delivery| delivery.must_run_alone()).count();
-            assert_eq!(
-                (suspects, running.len()),
-                (1, 6),
-                "one suspect at a time, and those that came later"
-            );
+        let lost = running.iter().filter(|delivery| delivery.redelivered()).count();
+        if death == 7 {
+            assert_eq!(lost, 2, "nothing has lost a run since it was run alone");
         }
-        deaths += u64::from(is_there);
-        assert!(deaths <= 5, "it is given up after three runs lost alone");
         process.die((deliveries, running)).await;
         rig.advance(PAST_LEASE).await;
         ok("a rescue", rig.process.queue.rescue_expired()).await;
     }
-    assert_eq!(deaths, 5);
     let found = rig.process.queue.find(killer).await.unwrap().unwrap();
     assert_eq!(found.code.as_deref(), Some("task.lost"));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn only_losses_in_a_row_make_a_task_suspect() {
+    let rig = Rig::start().await;
+    rig.process.publish(rig.messages().tasks(1)).await;
+    for seed in 0..6 {
+        let process = rig.another(90 + seed).await;
+        let mut deliveries = process.consume(1).await;
+        let delivery = next(&mut deliveries, "the task").await;
+        assert!(!delivery.must_run_alone(), "after {seed} losses");
+        if seed % 2 == 1 {
+            ok("a retry", delivery.retry(Duration::ZERO, false, None)).await;
+            process.stop().await;
+            continue;
+        }
+        process.die((deliveries, vec![delivery])).await;
+        rig.advance(PAST_LEASE).await;
+        assert_eq!(ok("a rescue", rig.process.queue.rescue_expired()).await, 1);
+    }
     rig.stop().await;
 }
 

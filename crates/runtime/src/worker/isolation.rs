@@ -1,4 +1,4 @@
-//! A task that may take its process down runs with nothing beside it, so that the next loss tells whether it was the cause.
+//! A task that may take its process down runs with nothing beside it, so that the next loss tells whether it did.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ pub(crate) struct Isolation {
     turn: Mutex<Turn>,
 }
 
-/// One suspect of a process at a time; until when others are not to be kept waiting.
+/// One of a process at a time; until when others are not to be kept waiting.
 #[derive(Default)]
 struct Turn {
     rests_until: Option<Instant>,
 }
 
-/// While it is held, a handler runs.
+/// While it is held, a task runs here, or its end is being written.
 pub(super) enum Running<'i> {
     /// Beside others.
     Beside { _runs: RwLockReadGuard<'i, ()> },
@@ -39,18 +39,8 @@ pub(super) struct Alone<'i> {
     since: Instant,
 }
 
-impl Running<'_> {
-    /// Whether nothing runs beside it.
-    pub(super) const fn is_alone(&self) -> bool {
-        match self {
-            Self::Beside { .. } => false,
-            Self::Alone { .. } => true,
-        }
-    }
-}
-
 impl Isolation {
-    /// Waits while a suspect runs, or waits for its turn to.
+    /// Waits while a task runs alone, or waits for its turn to.
     pub(super) async fn beside(&self) -> Running<'_> {
         Running::Beside {
             _runs: self.runs.read().await,
@@ -58,8 +48,8 @@ impl Isolation {
     }
 
     /// Waits until nothing runs here. Others are kept waiting for half of the time at most, so that a long handler, or many
-    /// suspects, cost no more than that. [`Running::Beside`] when something runs that does not end.
-    pub(super) async fn alone(&self) -> Running<'_> {
+    /// such tasks, cost no more than that. `None` when something runs that does not end.
+    pub(super) async fn alone(&self) -> Option<Running<'_>> {
         let mut turn = self.turn.lock().await;
         let mut patience = FIRST_PATIENCE;
         for _ in 0..TRIES {
@@ -73,13 +63,12 @@ impl Isolation {
                     turn,
                     since,
                 };
-                return Running::Alone { _place: place };
+                return Some(Running::Alone { _place: place });
             }
             turn.rests_until = Some(Instant::now() + patience);
             patience *= 2;
         }
-        drop(turn);
-        self.beside().await
+        None
     }
 }
 
@@ -100,7 +89,6 @@ mod tests {
     async fn nothing_runs_beside_one_that_is_alone() {
         let isolation = Isolation::default();
         let beside = isolation.beside().await;
-        assert!(!beside.is_alone());
         let mut alone = Box::pin(isolation.alone());
         assert!(alone.as_mut().now_or_never().is_none(), "another runs");
         assert!(
@@ -109,7 +97,7 @@ mod tests {
         );
         drop(beside);
         let running = alone.await;
-        assert!(running.is_alone());
+        assert!(running.is_some());
         assert!(isolation.beside().now_or_never().is_none());
         assert!(isolation.alone().now_or_never().is_none());
         drop(running);
@@ -129,7 +117,7 @@ mod tests {
         assert!(next.as_mut().now_or_never().is_none());
         assert!(isolation.beside().now_or_never().is_some());
         advance(Duration::from_secs(1)).await;
-        assert!(next.await.is_alone());
+        assert!(next.await.is_some());
     }
 
     #[tokio::test(start_paused = true)]
@@ -139,7 +127,7 @@ mod tests {
         let long = isolation.beside().await;
         let waiting = async {
             let running = isolation.alone().await;
-            (running.is_alone(), begun.elapsed())
+            (running.is_some(), begun.elapsed())
         };
         let working = async {
             // Each of them takes no time, so what passes is how long they are kept waiting.
@@ -164,13 +152,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn beside_a_handler_that_nothing_ends_a_suspect_runs_all_the_same() {
+    async fn nothing_is_alone_beside_a_handler_that_does_not_end_and_nobody_waits_for_it_for_ever() {
         let isolation = Isolation::default();
         let _endless = isolation.beside().await;
         let begun = Instant::now();
-        assert!(!isolation.alone().await.is_alone());
+        assert!(isolation.alone().await.is_none());
         assert!(begun.elapsed() < Duration::from_hours(1));
-        // It is nobody's turn any more.
         assert!(isolation.beside().now_or_never().is_some());
     }
 }

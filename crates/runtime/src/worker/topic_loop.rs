@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::contract::{Limits, TaskEnvelope, TaskName, TopicName, WorkerName};
-use aftercommit_domain::failure::{Classified as _, ErrorClass, Failure};
+use aftercommit_domain::failure::{ErrorClass, Failure};
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
     AttemptEnd, ConsumeOptions, Deliveries, Delivery, Outcome, Patience, QueueConsumer, RetryPolicy, Verdict, settle,
 };
 use aftercommit_domain::time::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -27,6 +27,8 @@ use crate::worker::topic_metrics::{OutcomeCounters, TopicMetrics, word};
 
 /// A consumer that failed before counts as well again after this long without an error.
 const QUIET: Duration = Duration::from_secs(1);
+/// How long it may take the queue to note that a task runs alone, while nothing else runs; and the rest after it did not.
+const BEGIN: Duration = Duration::from_secs(2);
 
 /// Takes the tasks of one topic and runs their handlers.
 pub(crate) struct TopicLoop {
@@ -218,19 +220,19 @@ impl Shared {
         }
         let span = attempt::span(&task, attempt);
         failpoint!(WORKER_AFTER_DECODE);
-        let place = self.place(&*delivery).instrument(span.clone()).await;
-        let end = match &place {
+        let begun = self.begin(&*delivery, permit).instrument(span.clone()).await;
+        let end = match &begun {
             Some(_) => self.run(&task, handler, attempt).instrument(span.clone()).await,
             None => AttemptEnd::Interrupted,
         };
-        // One that ran alone is alone until its end is written: a loss before that would be taken for its own.
-        let place = place.filter(Running::is_alone);
+        let (place, permit) = begun.map_or((None, None), |(place, permit)| (Some(place), permit));
         let verdict = settle(end, attempt, &handler.retry, self.randomness.unit());
         ended.count(&verdict);
         span.in_scope(|| Self::log(&verdict));
         // The handler is free for the next task while this one is being settled; prefetch bounds how many are.
         drop(permit);
         carry_out(delivery, &verdict, &span, &self.metrics.settle_failures).await;
+        // Until its end is written, its run would be lost with the process.
         drop(place);
     }
 
@@ -244,33 +246,61 @@ impl Shared {
         end
     }
 
-    /// Waits until the task may run: beside others, or, when it is a suspect, alone. `None` when it is not to run here.
-    async fn place(&self, delivery: &dyn Delivery) -> Option<Running<'_>> {
+    /// Waits until the task may run, beside others or alone. `None` when it is not to run here any more.
+    async fn begin(
+        &self,
+        delivery: &dyn Delivery,
+        permit: OwnedSemaphorePermit,
+    ) -> Option<(Running<'_>, Option<OwnedSemaphorePermit>)> {
         let waiting = async {
-            if !delivery.must_run_alone() {
-                return Some(self.isolation.beside().await);
-            }
-            let place = self.isolation.alone().await;
-            if !place.is_alone() {
-                tracing::warn!(
-                    "a task whose runs were lost again and again runs beside others: something here does not end"
-                );
-                return Some(place);
-            }
-            tracing::warn!("a task whose runs were lost again and again runs with nothing beside it");
-            match delivery.begin_alone().await {
-                Ok(()) => Some(place),
-                Err(error) => {
-                    tracing::warn!(code = error.code(), %error, "it is not run here");
-                    None
-                }
+            if delivery.must_run_alone() {
+                self.begin_alone(delivery, permit).await
+            } else {
+                self.begin_beside(delivery, permit).await
             }
         };
         tokio::select! {
             biased;
-            place = waiting => place,
+            begun = waiting => begun,
             () = self.services.shutdown.stop_token().cancelled() => None,
         }
+    }
+
+    async fn begin_beside(
+        &self,
+        delivery: &dyn Delivery,
+        permit: OwnedSemaphorePermit,
+    ) -> Option<(Running<'_>, Option<OwnedSemaphorePermit>)> {
+        let place = self.isolation.beside().await;
+        // It may have waited for longer than its lease.
+        delivery.is_held().then_some((place, Some(permit)))
+    }
+
+    async fn begin_alone(
+        &self,
+        delivery: &dyn Delivery,
+        permit: OwnedSemaphorePermit,
+    ) -> Option<(Running<'_>, Option<OwnedSemaphorePermit>)> {
+        // Alone it needs none, and while it waits for that another task of its topic can run.
+        let permits = Arc::clone(permit.semaphore());
+        drop(permit);
+        let Some(place) = self.isolation.alone().await else {
+            tracing::warn!(
+                "a task whose runs were lost again and again runs beside others: something here does not end"
+            );
+            let permit = permits.acquire_owned().await.ok()?;
+            return self.begin_beside(delivery, permit).await;
+        };
+        tracing::warn!("a task whose runs were lost again and again runs with nothing beside it");
+        let reason = match timeout(BEGIN, delivery.begin_alone()).await {
+            Ok(Ok(())) => return Some((place, None)),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the queue does not answer".into(),
+        };
+        drop(place);
+        tracing::warn!(error = reason, "it is not run here now");
+        sleep(BEGIN).await;
+        None
     }
 
     /// Settles what no handler here can run.

@@ -29,6 +29,10 @@ impl Delivery for FaultyDelivery {
         self.inner.redelivered()
     }
 
+    fn is_held(&self) -> bool {
+        self.inner.is_held()
+    }
+
     fn must_run_alone(&self) -> bool {
         self.inner.must_run_alone()
     }

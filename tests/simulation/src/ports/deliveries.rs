@@ -215,6 +215,10 @@ impl Delivery for OnItsWay {
         self.inner.redelivered()
     }
 
+    fn is_held(&self) -> bool {
+        self.inner.is_held()
+    }
+
     fn must_run_alone(&self) -> bool {
         self.inner.must_run_alone()
     }

@@ -23,6 +23,10 @@ impl Delivery for HeldDelivery {
         self.held.redelivered()
     }
 
+    fn is_held(&self) -> bool {
+        self.held.is_held()
+    }
+
     fn must_run_alone(&self) -> bool {
         self.held.must_run_alone()
     }

@@ -1,6 +1,6 @@
 //! Tasks whose runs were lost again and again.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,54 +10,68 @@ use aftercommit_domain::events::{EventCatalogue, Routes};
 use aftercommit_domain::failure::Failure;
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
-    ConsumeError, ConsumeOptions, Deliveries, Delivery, Outcome, QueueConsumer, SettleError, TaskContext, TaskState,
-    completed,
+    ConsumeError, ConsumeOptions, Deliveries, Delivery, Outcome, QueueConsumer, SettleError, TaskContext, TaskResult,
+    TaskState, completed,
 };
+use aftercommit_domain::time::Timestamp;
 use aftercommit_runtime::worker::Topic;
 use aftercommit_runtime::{Engine, EnginePorts, RunningEngine};
+use aftercommit_testkit::faults::{Fault, Operation};
 use async_trait::async_trait;
 
-use crate::support::contracts::{Deliver, deliver, deliveries};
+use crate::support::contracts::{Announce, Deliver, announce, deliver, deliveries};
 use crate::support::handlers::{Handler, Seen};
 use crate::support::rig::{Rig, workers};
 
 #[tokio::test(start_paused = true)]
-async fn a_suspect_runs_with_nothing_beside_it() {
+async fn a_task_that_must_run_alone_does_whatever_its_topic_and_until_its_end_is_written() {
     let rig = Rig::new();
     let (suspects, seen) = (Suspects::over(&rig), Seen::nothing());
-    let noted = seen.clone();
     let running = Arc::new(AtomicUsize::new(0));
-    let handler = Handler(move |_: Deliver, ctx: TaskContext| {
-        let (noted, running) = (noted.clone(), Arc::clone(&running));
-        async move {
-            let beside = running.fetch_add(1, Ordering::SeqCst);
-            tokio::time::sleep(Duration::from_secs(2)).await;
-            let beside = beside.max(running.fetch_sub(1, Ordering::SeqCst) - 1);
-            noted.add((ctx.task_id(), beside));
-            completed()
-        }
-    });
+    let (delivering, announcing) = (Beside::new(&seen, &running), Beside::new(&seen, &running));
+    let deliveries = deliveries(Handler(move |_: Deliver, ctx| delivering.run(ctx))).concurrency(3);
+    let letters = Topic::named("letters").handle::<Announce>(Handler(move |_: Announce, ctx| announcing.run(ctx)));
     let mut ids = Vec::new();
-    for number in 1..=9 {
+    for number in 1..=6 {
         ids.push(rig.enqueue(&deliver(number)).await);
+        ids.push(rig.enqueue(&announce(number)).await);
     }
-    suspects.suspect(ids[1]);
-    suspects.suspect(ids[6]);
-    let engine = suspects.start(&rig, vec![deliveries(handler).concurrency(3)]);
+    let alone = [ids[2], ids[9]];
+    for id in alone {
+        suspects.suspect(id);
+    }
+    // So that each ends long before that is written.
+    rig.store.always(Operation::Ack, Fault::Delay(Duration::from_secs(3)));
+    let engine = suspects.start(&rig, vec![deliveries, letters]);
     for id in &ids {
         rig.until_state(*id, TaskState::Completed).await;
     }
     let seen = seen.all();
     assert_eq!(seen.len(), ids.len());
-    for (id, beside) in seen {
-        let is_suspect = id == ids[1] || id == ids[6];
-        assert!(!is_suspect || beside == 0, "{beside} ran beside the suspect {id}");
+    let end_of = |id| seen.iter().find(|run| run.id == id).unwrap().end;
+    for run in &seen {
+        let must_be_alone = alone.contains(&run.id);
+        assert!(
+            !must_be_alone || run.beside == 0,
+            "{} ran beside {}",
+            run.beside,
+            run.id
+        );
+        for one in alone {
+            let since = run.begin - end_of(one);
+            let is_in_its_settling = since >= chrono::Duration::zero() && since < chrono::Duration::seconds(3);
+            assert!(
+                !is_in_its_settling,
+                "{} began while the end of {one} was being written",
+                run.id
+            );
+        }
     }
-    assert_eq!(
-        suspects.begun(),
-        [ids[1], ids[6]],
-        "and the queue knew it before it ran"
-    );
+    let mut begun = suspects.begun();
+    begun.sort_unstable();
+    let mut expected = alone.to_vec();
+    expected.sort_unstable();
+    assert_eq!(begun, expected, "and the queue knew it before it ran");
     engine.stop().await;
 }
 
@@ -79,6 +93,30 @@ async fn a_suspect_that_another_worker_has_by_now_is_not_run_here() {
     rig.until_state(suspect, TaskState::Completed).await;
     assert_eq!(suspects.begun().len(), 3);
     assert_eq!(seen.all().iter().filter(|id| **id == suspect).count(), 1);
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lost_its_lease_while_it_waited_for_one_that_ran_alone_is_not_run() {
+    let rig = Rig::new();
+    let (suspects, seen) = (Suspects::over(&rig), Seen::nothing());
+    let noted = seen.clone();
+    let handler = Handler(move |_: Deliver, ctx: TaskContext| {
+        noted.add(ctx.task_id());
+        async {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            completed()
+        }
+    });
+    let alone = rig.enqueue(&deliver(1)).await;
+    suspects.suspect(alone);
+    let waits = rig.enqueue(&deliver(2)).await;
+    suspects.lose(waits, 1);
+    let engine = suspects.start(&rig, vec![deliveries(handler)]);
+    rig.until_state(alone, TaskState::Completed).await;
+    rig.until_state(waits, TaskState::Completed).await;
+    assert_eq!(seen.all().iter().filter(|id| **id == waits).count(), 1);
+    assert_eq!(suspects.asked(waits), 2, "the first time it was not to be run");
     engine.stop().await;
 }
 
@@ -112,7 +150,46 @@ async fn a_suspect_that_waits_for_its_turn_is_given_back_by_a_stop_and_what_wait
     assert_eq!(seen.all(), [long]);
 }
 
-/// A queue in which some tasks are suspects.
+/// A handler that takes its time and notes how many ran beside it.
+struct Beside {
+    seen: Seen<Run>,
+    running: Arc<AtomicUsize>,
+}
+
+#[derive(Clone)]
+struct Run {
+    id: MessageId,
+    begin: Timestamp,
+    end: Timestamp,
+    beside: usize,
+}
+
+impl Beside {
+    fn new(seen: &Seen<Run>, running: &Arc<AtomicUsize>) -> Self {
+        Self {
+            seen: seen.clone(),
+            running: Arc::clone(running),
+        }
+    }
+
+    fn run(&self, ctx: TaskContext) -> impl Future<Output = TaskResult> + use<> {
+        let (seen, running) = (self.seen.clone(), Arc::clone(&self.running));
+        async move {
+            let (begin, before) = (ctx.now(), running.fetch_add(1, Ordering::SeqCst));
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let after = running.fetch_sub(1, Ordering::SeqCst) - 1;
+            seen.add(Run {
+                id: ctx.task_id(),
+                begin,
+                end: ctx.now(),
+                beside: before.max(after),
+            });
+            completed()
+        }
+    }
+}
+
+/// A queue in which some tasks are to run alone.
 struct Suspects {
     inner: Arc<dyn QueueConsumer>,
     notes: Arc<Mutex<Notes>>,
@@ -123,6 +200,8 @@ struct Notes {
     suspects: HashSet<MessageId>,
     begun: Vec<MessageId>,
     refusals: usize,
+    lost: HashMap<MessageId, usize>,
+    asked: HashMap<MessageId, usize>,
 }
 
 impl Suspects {
@@ -140,6 +219,16 @@ impl Suspects {
     /// The next so many times the lease of a suspect is lost before it runs.
     fn refuse(&self, times: usize) {
         self.notes.lock().unwrap().refusals = times;
+    }
+
+    /// The next so many deliveries of this task are no longer this worker's when it asks.
+    fn lose(&self, id: MessageId, times: usize) {
+        self.notes.lock().unwrap().lost.insert(id, times);
+    }
+
+    /// How often it was asked whether this task is still held.
+    fn asked(&self, id: MessageId) -> usize {
+        self.notes.lock().unwrap().asked.get(&id).copied().unwrap_or_default()
     }
 
     /// The suspects that were to run alone, in this order.
@@ -207,6 +296,15 @@ impl Delivery for Suspected {
 
     fn redelivered(&self) -> bool {
         self.inner.redelivered()
+    }
+
+    fn is_held(&self) -> bool {
+        let mut notes = self.notes.lock().unwrap();
+        *notes.asked.entry(self.id).or_default() += 1;
+        let lost = notes.lost.entry(self.id).or_default();
+        let is_held = *lost == 0;
+        *lost = lost.saturating_sub(1);
+        is_held
     }
 
     fn must_run_alone(&self) -> bool {
