@@ -100,7 +100,7 @@ impl Database {
 /// The URL that is read as this file.
 pub(crate) fn sqlite_url(path: &Path) -> String {
     /// What would be read as something else.
-    const SPECIAL: AsciiSet = CONTROLS.add(b'%').add(b'?').add(b'#').add(b'@');
+    const SPECIAL: AsciiSet = CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#').add(b'@');
     let path = path.to_string_lossy();
     format!("{SQLITE}{}", utf8_percent_encode(&path, &SPECIAL))
 }
