@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use cargo_metadata::Message;
 
-use crate::step::{Problem, heading};
+use crate::step::{Problem, cargo, heading};
 use crate::tally::Tally;
 
 /// What a pass of the tests gives each target; with it the whole pass takes as many half minutes as there are targets.
@@ -84,7 +84,7 @@ pub(crate) fn run(each: Duration, mut hear: impl FnMut(&str)) -> Result<Tally, P
 
 /// The programs with tests of this workspace, with all features: what the pass `workspace` has built.
 fn built() -> Result<Vec<Tests>, Problem> {
-    let mut build = Command::new("cargo")
+    let mut build = cargo()
         .args(["test", "--workspace", "--all-features", "--no-run"])
         .arg("--message-format=json-render-diagnostics")
         .stdin(Stdio::null())

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::postgres;
 use crate::rabbitmq;
-use crate::step::{Problem, heading};
+use crate::step::{Problem, cargo, heading};
 
 /// Compiled in: the changes belong to the sources they fit.
 const MUTANTS: &str = include_str!("../mutants.toml");
@@ -163,7 +163,7 @@ impl Copy {
         let Some((name, selection)) = mutant.test.split_last() else {
             return Err(format!("{} names no test", mutant.name).into());
         };
-        let output = Command::new("cargo")
+        let output = cargo()
             .arg("test")
             .args(selection)
             .args(["--", "--exact", name])

@@ -8,6 +8,18 @@ use std::time::Instant;
 
 use crate::tally::Tally;
 
+/// What cargo tells a program it runs about its package. Handed on to another cargo they change what the build script of a
+/// dependency (ring) has seen, so that half of everything is built again.
+const OF_THE_PACKAGE: [&str; 7] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// What stops a whole run. What fails in a step is not an error but a failed step.
 pub(crate) type Problem = Box<dyn Error + Send + Sync>;
 
@@ -20,7 +32,7 @@ pub(crate) struct Step {
 impl Step {
     /// `cargo` with these arguments.
     pub(crate) fn cargo<'a>(name: impl Into<String>, arguments: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut command = Command::new("cargo");
+        let mut command = cargo();
         command.args(arguments).stdin(Stdio::null());
         Self {
             name: name.into(),
@@ -73,6 +85,15 @@ impl Step {
         }
         Ok(tally)
     }
+}
+
+/// `cargo`, as if somebody had typed it.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new("cargo");
+    for name in OF_THE_PACKAGE {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// Announces what comes next.

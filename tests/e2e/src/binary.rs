@@ -73,11 +73,26 @@ fn kept(mut built: HashMap<String, PathBuf>, selection: &[&str]) -> HashMap<Stri
     built
 }
 
+/// What cargo tells a test about its package. Handed on to another cargo they change what the build script of a dependency
+/// (ring) has seen, so that half of everything is built again.
+const OF_THE_PACKAGE: [&str; 7] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_LINKS",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// The programs of this selection of packages by name.
 fn build(selection: &[&str]) -> Option<HashMap<String, PathBuf>> {
     #[expect(clippy::disallowed_methods, reason = "cargo tells its children where it is")]
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
+    for name in OF_THE_PACKAGE {
+        command.env_remove(name);
+    }
     command
         .args(["build", "--bins"])
         .args(selection)
