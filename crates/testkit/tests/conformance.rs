@@ -20,6 +20,9 @@ struct Memory {
 }
 
 impl Provider for Memory {
+    // Cheap here.
+    const COALESCING_SEEDS: u64 = 45;
+
     async fn start() -> Self {
         let services = test_services();
         let store = InMemory::for_tests(&services);
@@ -101,6 +104,7 @@ aftercommit_testkit::outbox_conformance!(Memory);
 aftercommit_testkit::unit_of_work_conformance!(Memory);
 aftercommit_testkit::inbox_conformance!(Memory);
 aftercommit_testkit::queue_conformance!(Memory);
+aftercommit_testkit::coalescing_conformance!(Memory);
 aftercommit_testkit::event_log_conformance!(Memory);
 aftercommit_testkit::dead_letters_conformance!(Memory);
 aftercommit_testkit::bulk_runs_conformance!(Memory);
@@ -152,6 +156,16 @@ fn every_scenario_that_is_written_is_in_its_suite() {
                 "queue/settling.rs",
                 "queue/stopping.rs",
                 "queue/taking.rs"
+            ]
+            .to_vec(),
+        ),
+        (
+            coalescing::NAMES,
+            sources![
+                "coalescing/keys.rs",
+                "coalescing/time_windows.rs",
+                "coalescing/unfinished.rs",
+                "coalescing/walk.rs"
             ]
             .to_vec(),
         ),
