@@ -133,7 +133,7 @@ macro_rules! sources {
 
 #[test]
 fn every_scenario_that_is_written_is_in_its_suite() {
-    let suites: [(&[&str], Vec<&str>); 12] = [
+    let suites: [(&[&str], Vec<&str>); 13] = [
         (
             outbox::NAMES,
             sources![

@@ -36,7 +36,7 @@ impl<'p, P: Provider> Scene<'p, P> {
     /// A task with this number as its payload.
     pub(super) fn task(&self, number: u32, coalescing: Coalescing) -> TaskEnvelope {
         let mut task = Messages::new(self.provider.services()).task();
-        let payload = Json::read(format!(r#"{{"letter":{number}}}"#), &Limits::default());
+        let payload = Json::parse(format!(r#"{{"letter":{number}}}"#), &Limits::default());
         task.payload = payload.expect("a small payload is within the limits");
         task.coalescing = Some(coalescing);
         task

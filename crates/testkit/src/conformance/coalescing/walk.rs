@@ -125,7 +125,7 @@ impl<'p, P: Provider> Walk<'p, P> {
         let (number, delay) = (self.published.len(), Duration::from_millis(self.below(3000)));
         let clock = &self.provider.services().clock;
         let mut task = Messages::new(self.provider.services()).task();
-        let payload = Json::read(format!(r#"{{"letter":{number}}}"#), &Limits::default());
+        let payload = Json::parse(format!(r#"{{"letter":{number}}}"#), &Limits::default());
         task.payload = payload.expect("a small payload is within the limits");
         if self.policy == CoalescingPolicy::Replace {
             task.not_before = Some(after(clock.now(), delay));
@@ -248,7 +248,8 @@ impl<'p, P: Provider> Walk<'p, P> {
             self.provider.advance((due - now).to_std().unwrap_or_default()).await;
         }
         assert!(self.model.tasks.is_empty(), "{}", self.told());
-        nothing_comes(&mut self.workers[0].deliveries, &self.told()).await;
+        let told = self.told();
+        nothing_comes(&mut self.workers[0].deliveries, &told).await;
         for worker in &mut self.workers {
             worker.deliveries.stop().await;
         }
