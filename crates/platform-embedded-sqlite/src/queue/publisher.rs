@@ -7,8 +7,6 @@ use aftercommit_domain::contract::{TaskEnvelope, TopicName};
 use aftercommit_domain::tasks::{LONGEST_DELAY, PublishError, Published, QueueCapabilities, QueuePublisher};
 use aftercommit_domain::time::Timestamp;
 use async_trait::async_trait;
-use futures::future::BoxFuture;
-use sqlx::SqliteConnection;
 use tokio::sync::oneshot;
 
 use crate::columns::micros;
@@ -141,20 +139,23 @@ impl SqliteQueue {
             Arc::clone(&self.database.services.clock),
         );
         let woken = Arc::clone(&topics);
-        let publishing = move |connection: &mut SqliteConnection| -> BoxFuture<'_, Result<Vec<Published>, sqlx::Error>> {
-            let (candidates, topics) = (Arc::clone(&candidates), Arc::clone(&topics));
-            let (sequence, clock) = (Arc::clone(&sequence), Arc::clone(&clock));
-            Box::pin(async move {
-                // As of its turn to write: what has become due while it waited is over.
-                coalescing::publish(connection, &candidates, &topics, &sequence, clock.now()).await
-            })
-        };
         let after = move |result: &Result<Vec<Published>, WriteError>| {
             if result.is_ok() {
                 names.iter().for_each(|name| woken.wake(name));
             }
         };
-        self.database.writer.call(publishing, after).await
+        let publishing = self.database.writer.call(
+            move |connection| {
+                let (candidates, topics) = (Arc::clone(&candidates), Arc::clone(&topics));
+                let (sequence, clock) = (Arc::clone(&sequence), Arc::clone(&clock));
+                Box::pin(async move {
+                    // As of its turn to write: what has become due while it waited is over.
+                    coalescing::publish(connection, &candidates, &topics, &sequence, clock.now()).await
+                })
+            },
+            after,
+        );
+        publishing.await
     }
 
     /// Answers per task whether it is new.

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::RawTask;
 use aftercommit_domain::tasks::ConsumeError;
-use futures::future::BoxFuture;
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::FromRow;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -16,6 +15,7 @@ use crate::claims::{ALONE_AFTER, SUSPECT_AFTER};
 use crate::columns::{attempts, json_list, micros};
 use crate::database::Inner;
 use crate::queue::consumer::{Consumer, unavailable};
+use crate::writer::WriteError;
 
 /// The most tasks of one claim.
 const CLAIM: usize = 1000;
@@ -153,21 +153,27 @@ impl Pump {
             return Ok(());
         }
         let list = json_list(open);
-        let closing = move |connection: &mut SqliteConnection| -> BoxFuture<'_, Result<Vec<(i64, Vec<u8>)>, sqlx::Error>> {
-            let list = list.clone();
-            Box::pin(async move {
-                sqlx::query_as(
-                    "UPDATE aftercommit_tasks SET window_opened_at = NULL \
-                     WHERE seq IN (SELECT value FROM json_each(?1)) AND window_opened_at IS NOT NULL AND due_at <= ?2 \
-                     RETURNING seq, body",
-                )
-                .bind(list)
-                .bind(now)
-                .fetch_all(connection)
-                .await
-            })
-        };
-        let closed = self.database.writer.call(closing, |_| {}).await;
+        let closed: Result<Vec<(i64, Vec<u8>)>, WriteError> = self
+            .database
+            .writer
+            .call(
+                move |connection| {
+                    let list = list.clone();
+                    Box::pin(async move {
+                        sqlx::query_as(
+                            "UPDATE aftercommit_tasks SET window_opened_at = NULL \
+                             WHERE seq IN (SELECT value FROM json_each(?1)) AND window_opened_at IS NOT NULL \
+                               AND due_at <= ?2 RETURNING seq, body",
+                        )
+                        .bind(list)
+                        .bind(now)
+                        .fetch_all(connection)
+                        .await
+                    })
+                },
+                |_| {},
+            )
+            .await;
         let closed = closed.map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
         let mut bodies: HashMap<i64, Vec<u8>> = closed.into_iter().collect();
         rows.retain_mut(|row| {
@@ -209,7 +215,7 @@ impl Pump {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Connection as _;
+    use sqlx::{Connection as _, SqliteConnection};
 
     use super::*;
 
