@@ -20,9 +20,6 @@ struct Memory {
 }
 
 impl Provider for Memory {
-    // Cheap here.
-    const COALESCING_SEEDS: u64 = 45;
-
     async fn start() -> Self {
         let services = test_services();
         let store = InMemory::for_tests(&services);

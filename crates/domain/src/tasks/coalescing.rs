@@ -171,11 +171,7 @@ impl CoalescingPolicy {
             | Self::WhileActive {
                 then: WhenActive::RunAgainOnce,
             } => true,
-            Self::Once { .. }
-            | Self::WhilePending
-            | Self::WhileActive {
-                then: WhenActive::Skip,
-            } => false,
+            Self::Once { .. } | Self::WhilePending | Self::WhileActive { then: WhenActive::Skip } => false,
         }
     }
 
@@ -294,6 +290,7 @@ mod optional_milliseconds {
 
     use serde::{Deserialize as _, Deserializer, Serializer};
 
+    #[expect(clippy::ref_option, reason = "serde calls it so")]
     pub(super) fn serialize<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
         match time {
             Some(time) => super::milliseconds::serialize(time, serializer),
@@ -318,14 +315,49 @@ mod tests {
         for (coalescing, has_time, has_order, code) in [
             (Coalescing::once("a", Duration::ZERO), false, false, "coalescing.time"),
             (Coalescing::once("a", years), false, false, "coalescing.time"),
-            (Coalescing::throttle("a", Duration::from_micros(999)), false, false, "coalescing.time"),
-            (Coalescing::latest_throttle("a", Duration::ZERO), false, false, "coalescing.time"),
-            (Coalescing::debounce("a", Duration::ZERO, None), false, false, "coalescing.time"),
-            (Coalescing::debounce("a", SECOND, Duration::ZERO), false, false, "coalescing.time"),
-            (Coalescing::debounce("a", SECOND * 2, SECOND), false, false, "coalescing.never_quiet"),
-            (Coalescing::debounce("a", SECOND, None), true, false, "coalescing.two_times"),
+            (
+                Coalescing::throttle("a", Duration::from_micros(999)),
+                false,
+                false,
+                "coalescing.time",
+            ),
+            (
+                Coalescing::latest_throttle("a", Duration::ZERO),
+                false,
+                false,
+                "coalescing.time",
+            ),
+            (
+                Coalescing::debounce("a", Duration::ZERO, None),
+                false,
+                false,
+                "coalescing.time",
+            ),
+            (
+                Coalescing::debounce("a", SECOND, Duration::ZERO),
+                false,
+                false,
+                "coalescing.time",
+            ),
+            (
+                Coalescing::debounce("a", SECOND * 2, SECOND),
+                false,
+                false,
+                "coalescing.never_quiet",
+            ),
+            (
+                Coalescing::debounce("a", SECOND, None),
+                true,
+                false,
+                "coalescing.two_times",
+            ),
             (Coalescing::throttle("a", SECOND), true, false, "coalescing.two_times"),
-            (Coalescing::latest_throttle("a", SECOND), true, false, "coalescing.two_times"),
+            (
+                Coalescing::latest_throttle("a", SECOND),
+                true,
+                false,
+                "coalescing.two_times",
+            ),
             (
                 Coalescing::while_active("a", WhenActive::RunAgainOnce),
                 false,
@@ -351,8 +383,14 @@ mod tests {
     fn each_policy_is_written_as_it_always_was() {
         for (coalescing, json) in [
             (Coalescing::replace("a"), r#"{"key":"a","policy":"replace"}"#),
-            (Coalescing::once("a", SECOND), r#"{"key":"a","policy":{"once":{"ttl_ms":1000}}}"#),
-            (Coalescing::while_pending("a"), r#"{"key":"a","policy":"while_pending"}"#),
+            (
+                Coalescing::once("a", SECOND),
+                r#"{"key":"a","policy":{"once":{"ttl_ms":1000}}}"#,
+            ),
+            (
+                Coalescing::while_pending("a"),
+                r#"{"key":"a","policy":"while_pending"}"#,
+            ),
             (
                 Coalescing::while_active("a", WhenActive::RunAgainOnce),
                 r#"{"key":"a","policy":{"while_active":{"then":"run_again_once"}}}"#,

@@ -63,13 +63,14 @@ async fn applied(
     connection: &mut SqliteConnection,
     candidates: &[Candidate],
 ) -> Result<HashSet<MessageId>, sqlx::Error> {
-    let ids = candidates.iter().map(|one| one.task.message_id().uuid().simple().to_string());
-    let applied: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT id FROM aftercommit_coalesced WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
-    )
-    .bind(serde_json::to_string(&ids.collect::<Vec<_>>()).unwrap_or_default())
-    .fetch_all(connection)
-    .await?;
+    let ids = candidates
+        .iter()
+        .map(|one| one.task.message_id().uuid().simple().to_string());
+    let applied: Vec<Uuid> =
+        sqlx::query_scalar("SELECT id FROM aftercommit_coalesced WHERE id IN (SELECT unhex(value) FROM json_each(?1))")
+            .bind(serde_json::to_string(&ids.collect::<Vec<_>>()).unwrap_or_default())
+            .fetch_all(connection)
+            .await?;
     Ok(applied.into_iter().map(MessageId::from).collect())
 }
 

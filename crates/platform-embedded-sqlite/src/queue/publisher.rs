@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use crate::columns::micros;
-use crate::queue::coalescing::{self, Candidate};
 use crate::queue::SqliteQueue;
+use crate::queue::coalescing::{self, Candidate};
 use crate::queue::insertion::{NewTask, PublishJob};
 use crate::writer::{Job, WriteError, closed};
 
@@ -141,7 +141,9 @@ impl SqliteQueue {
         let woken = Arc::clone(&topics);
         let after = move |result: &Result<Vec<Published>, WriteError>| {
             if result.is_ok() {
-                names.iter().for_each(|name| woken.wake(name));
+                for name in &names {
+                    woken.wake(name);
+                }
             }
         };
         let publishing = self.database.writer.call(

@@ -244,7 +244,8 @@ impl AmqpQueue {
                 .unwrap_or_default();
             // An ordered task waits in its partition's place, and one of a topic without partitions in the database; so does
             // one that is coalesced, because that takes a transaction.
-            let is_kept = message.coalescing.is_some() || !is_partitioned && (ordering.is_some() || wait > LONGEST_DELAY);
+            let is_kept =
+                message.coalescing.is_some() || !is_partitioned && (ordering.is_some() || wait > LONGEST_DELAY);
             let encoded = match error {
                 Some(error) => Err(error),
                 None => message.encode_within(&services.limits).map_err(PublishError::from),

@@ -29,10 +29,7 @@ pub(crate) struct Coalesced {
 }
 
 /// Publishes `candidates` in their order, all or none.
-pub(crate) async fn publish(
-    connection: &mut PgConnection,
-    candidates: &[Candidate],
-) -> Result<Coalesced, sqlx::Error> {
+pub(crate) async fn publish(connection: &mut PgConnection, candidates: &[Candidate]) -> Result<Coalesced, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let keys: HashSet<WindowKey<'_>> = candidates.iter().map(Candidate::key).collect();
     let keys: Vec<WindowKey<'_>> = keys.into_iter().collect();
@@ -163,7 +160,11 @@ async fn write(
         .bind(new_tasks.iter().map(NewTask::id).collect::<Vec<_>>())
         .bind(new_scopes)
         .bind(new_opened)
-        .bind(once.iter().map(|(one, _)| one.task.topic().as_str()).collect::<Vec<_>>())
+        .bind(
+            once.iter()
+                .map(|(one, _)| one.task.topic().as_str())
+                .collect::<Vec<_>>(),
+        )
         .bind(once.iter().map(|(one, _)| one.scope.as_str()).collect::<Vec<_>>())
         .bind(once.iter().map(|(one, _)| one.task.id()).collect::<Vec<_>>())
         .bind(once.iter().map(|(_, until)| *until).collect::<Vec<_>>())

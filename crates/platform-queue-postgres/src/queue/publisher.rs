@@ -168,7 +168,9 @@ impl PostgresQueue {
             match done {
                 Ok(Coalesced { answers, changed }) => {
                     let mut announcement = self.inner.announcer.begin();
-                    changed.iter().for_each(|task| announcement.add(task));
+                    for task in &changed {
+                        announcement.add(task);
+                    }
                     announcement.make();
                     return Ok(answers);
                 }

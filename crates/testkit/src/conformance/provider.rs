@@ -36,7 +36,7 @@ pub trait Provider: Sized + Sync + 'static {
     const RECORDS_SUCCESSES: bool = true;
 
     /// How many random walks over the policies of coalescing are compared with the model.
-    const COALESCING_SEEDS: u64 = 18;
+    const COALESCING_SEEDS: u64 = 27;
 
     /// Starts one with an empty store.
     async fn start() -> Self;

@@ -121,7 +121,12 @@ impl Tasks {
                 _ => state.active = Some(row.id),
             }
         }
-        state.once = self.windows.once.get(key).filter(|(_, until)| *until > now).map(|(id, _)| *id);
+        state.once = self
+            .windows
+            .once
+            .get(key)
+            .filter(|(_, until)| *until > now)
+            .map(|(id, _)| *id);
         state
     }
 

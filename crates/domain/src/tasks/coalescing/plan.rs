@@ -4,9 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::contract::TopicName;
 use crate::ids::MessageId;
-use crate::tasks::{
-    Coalesced, CoalescingDecision, CoalescingPolicy, CoalescingState, OpenWindow, Published, decide,
-};
+use crate::tasks::{Coalesced, CoalescingDecision, CoalescingPolicy, CoalescingState, OpenWindow, Published, decide};
 use crate::time::{self, Timestamp};
 
 /// A topic and the scope of a key: [`TaskEnvelope::window_scope`](crate::contract::TaskEnvelope::window_scope).
@@ -117,7 +115,12 @@ impl CoalescingPlan {
                 continue;
             }
             let key = keys.entry(candidate.key).or_default();
-            let decision = decide(&candidate.policy, &key.seen_by(&candidate.policy), candidate.not_before, now);
+            let decision = decide(
+                &candidate.policy,
+                &key.seen_by(&candidate.policy),
+                candidate.not_before,
+                now,
+            );
             let answer = match decision {
                 CoalescingDecision::Drop { into } => {
                     plan.coalesced.push((candidate.id, into));
@@ -153,7 +156,10 @@ impl CoalescingPlan {
             };
             plan.answers.push(answer);
         }
-        plan.replaced = replaced.into_iter().map(|(row, (at, due_at))| (row, at, due_at)).collect();
+        plan.replaced = replaced
+            .into_iter()
+            .map(|(row, (at, due_at))| (row, at, due_at))
+            .collect();
         // In one order, so that two who write do not wait for each other.
         plan.replaced.sort_unstable_by_key(|(row, _, _)| *row);
         plan.closed.sort_unstable();

@@ -84,7 +84,10 @@ pub async fn a_publish_that_comes_again_changes_nothing_whatever_became_of_it<P:
     let dropped = scene.task(4, pending());
     dropped_into(scene.publish_task(dropped.clone()).await);
     scene.runs(3).await;
-    assert_eq!(scene.publish_task(dropped.clone()).await, Published::AlreadyThere(dropped.id));
+    assert_eq!(
+        scene.publish_task(dropped.clone()).await,
+        Published::AlreadyThere(dropped.id)
+    );
     scene.nothing_runs().await;
 }
 
@@ -176,7 +179,11 @@ pub async fn a_publish_that_is_coalesced_spoils_no_other_of_its_call<P: Provider
         messages.too_large_task(),
     ];
     let results = soon("the answers", provider.queue_publisher().publish(tasks)).await;
-    let published: Vec<_> = results.iter().take(4).map(|result| *result.as_ref().expect("published")).collect();
+    let published: Vec<_> = results
+        .iter()
+        .take(4)
+        .map(|result| *result.as_ref().expect("published"))
+        .collect();
     assert_eq!(enqueued(published[0]), plain.id);
     let first = enqueued(published[1]);
     assert_eq!(enqueued(published[2]), ordered.id);

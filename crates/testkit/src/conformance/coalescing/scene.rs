@@ -29,7 +29,7 @@ impl<'p, P: Provider> Scene<'p, P> {
     /// Lets time go on to this many milliseconds from the beginning.
     pub(super) async fn at(&mut self, millis: u64) {
         let then = Duration::from_millis(millis);
-        self.provider.advance(then - self.at).await;
+        self.provider.advance(then.saturating_sub(self.at)).await;
         self.at = then;
     }
 

@@ -217,7 +217,12 @@ impl<'p, P: Provider> Walk<'p, P> {
     }
 
     async fn lose(&mut self, id: MessageId, delivery: Box<dyn Delivery>) {
-        let losses = self.model.tasks.iter().find(|task| task.id == id).map_or(0, |task| task.losses);
+        let losses = self
+            .model
+            .tasks
+            .iter()
+            .find(|task| task.id == id)
+            .map_or(0, |task| task.losses);
         // More would be given up, which is for the queue to test.
         if losses > 0 || !P::RESCUES_TASKS {
             return self.finish_one(id, delivery).await;
