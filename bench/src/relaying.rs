@@ -158,6 +158,7 @@ impl QueuePublisher for Agreeable {
             deduplicates: true,
             holds_order_over_retries: true,
             keeps_order_keys_on_one_consumer: false,
+            coalesces: false,
             shows_each_task: true,
             longest_delay: Duration::MAX,
         }

@@ -91,6 +91,14 @@ const PRUNE: &str = "DELETE FROM aftercommit.inbox WHERE (message_id, handler, o
        AND NOT EXISTS (SELECT FROM aftercommit.dead_letters AS letter WHERE letter.id = old.message_id) \
        ORDER BY claimed_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
+/// What was coalesced comes again no longer than what was done.
+const PRUNE_COALESCED: &str = "DELETE FROM aftercommit.coalesced WHERE id IN (\
+       SELECT id FROM aftercommit.coalesced WHERE coalesced_at < $1 ORDER BY coalesced_at LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
+/// Long over.
+const PRUNE_ONCE: &str = "DELETE FROM aftercommit.once WHERE (topic, window_scope) IN (\
+       SELECT topic, window_scope FROM aftercommit.once WHERE until < $1 ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED)";
+
 #[async_trait]
 impl InboxMaintenance for PostgresInboxMaintenance {
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, InboxError> {
@@ -99,16 +107,17 @@ impl InboxMaintenance for PostgresInboxMaintenance {
             .leases
             .run(move |connection| {
                 Box::pin(async move {
-                    sqlx::query(PRUNE)
-                        .bind(before)
-                        .bind(i64::from(limit))
-                        .execute(connection)
-                        .await
+                    let mut pruned = 0;
+                    for sql in [PRUNE, PRUNE_COALESCED, PRUNE_ONCE] {
+                        let query = sqlx::query(sql).bind(before).bind(i64::from(limit));
+                        pruned += query.execute(&mut *connection).await?.rows_affected();
+                    }
+                    Ok(pruned)
                 })
             })
             .await
             .map_err(|error| unavailable("prune", error.to_string()))?;
-        Ok(pruned.rows_affected())
+        Ok(pruned)
     }
 }
 

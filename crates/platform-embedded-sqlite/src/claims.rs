@@ -177,6 +177,12 @@ impl Topic {
         }
     }
 
+    /// Whether someone has this task in hand.
+    pub(crate) fn is_running(&self, seq: i64) -> bool {
+        let held = lock(&self.held);
+        held.get(&seq).is_some_and(|held| held.stage != Stage::Buffered)
+    }
+
     /// Where the run of a task is written down. `None` when the lease was lost.
     pub(crate) fn place(&self, seq: i64, token: i64) -> Option<Place> {
         match lock(&self.held).get(&seq) {

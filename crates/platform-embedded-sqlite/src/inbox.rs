@@ -94,6 +94,14 @@ const PRUNE: &str = "DELETE FROM aftercommit_inbox WHERE (message_id, handler, o
        AND NOT EXISTS (SELECT 1 FROM aftercommit_dead_letters AS letter WHERE letter.id = old.message_id) \
        ORDER BY claimed_at LIMIT ?2)";
 
+/// What was coalesced comes again no longer than what was done.
+const PRUNE_COALESCED: &str = "DELETE FROM aftercommit_coalesced WHERE id IN (\
+       SELECT id FROM aftercommit_coalesced WHERE coalesced_at < ?1 ORDER BY coalesced_at LIMIT ?2)";
+
+/// Long over.
+const PRUNE_ONCE: &str = "DELETE FROM aftercommit_once WHERE (topic, window_scope) IN (\
+       SELECT topic, window_scope FROM aftercommit_once WHERE until < ?1 ORDER BY until LIMIT ?2)";
+
 #[async_trait]
 impl InboxMaintenance for SqliteInboxMaintenance {
     async fn prune(&self, before: Timestamp, limit: u32) -> Result<u64, InboxError> {
@@ -103,12 +111,12 @@ impl InboxMaintenance for SqliteInboxMaintenance {
             .call(
                 move |connection| {
                     Box::pin(async move {
-                        let done = sqlx::query(PRUNE)
-                            .bind(before)
-                            .bind(i64::from(limit))
-                            .execute(connection)
-                            .await?;
-                        Ok(done.rows_affected())
+                        let mut pruned = 0;
+                        for sql in [PRUNE, PRUNE_COALESCED, PRUNE_ONCE] {
+                            let query = sqlx::query(sql).bind(before).bind(i64::from(limit));
+                            pruned += query.execute(&mut *connection).await?.rows_affected();
+                        }
+                        Ok(pruned)
                     })
                 },
                 |_| {},

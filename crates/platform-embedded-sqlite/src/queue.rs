@@ -1,5 +1,6 @@
 //! The queue: topics of tasks in a table.
 
+pub(crate) mod coalescing;
 mod consumer;
 mod delivery;
 pub(crate) mod insertion;

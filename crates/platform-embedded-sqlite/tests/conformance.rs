@@ -133,6 +133,7 @@ aftercommit_testkit::outbox_conformance!(Sqlite);
 aftercommit_testkit::unit_of_work_conformance!(Sqlite);
 aftercommit_testkit::inbox_conformance!(Sqlite);
 aftercommit_testkit::queue_conformance!(Sqlite);
+aftercommit_testkit::coalescing_conformance!(Sqlite);
 aftercommit_testkit::event_log_conformance!(Sqlite);
 aftercommit_testkit::dead_letters_conformance!(Sqlite);
 aftercommit_testkit::bulk_runs_conformance!(Sqlite);

@@ -110,6 +110,7 @@ mod ordered_by_the_database {
     use super::RabbitMq;
 
     aftercommit_testkit::queue_conformance!(RabbitMq<false>);
+    aftercommit_testkit::coalescing_conformance!(RabbitMq<false>);
     aftercommit_testkit::dead_letters_conformance!(RabbitMq<false>);
     aftercommit_testkit::task_inspector_conformance!(RabbitMq<false>);
     aftercommit_testkit::lineage_conformance!(RabbitMq<false>);
@@ -119,6 +120,7 @@ mod ordered_by_the_broker {
     use super::RabbitMq;
 
     aftercommit_testkit::queue_conformance!(RabbitMq<true>);
+    aftercommit_testkit::coalescing_conformance!(RabbitMq<true>);
     aftercommit_testkit::dead_letters_conformance!(RabbitMq<true>);
     aftercommit_testkit::task_inspector_conformance!(RabbitMq<true>);
     aftercommit_testkit::lineage_conformance!(RabbitMq<true>);

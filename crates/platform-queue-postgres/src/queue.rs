@@ -1,6 +1,7 @@
 //! The queue: topics of tasks in a table.
 
 mod announcement;
+mod coalescing;
 pub(crate) mod consumer;
 mod delivery;
 pub(crate) mod insertion;

@@ -135,6 +135,7 @@ mod direct {
     aftercommit_testkit::unit_of_work_conformance!(Postgres<false>);
     aftercommit_testkit::inbox_conformance!(Postgres<false>);
     aftercommit_testkit::queue_conformance!(Postgres<false>);
+    aftercommit_testkit::coalescing_conformance!(Postgres<false>);
     aftercommit_testkit::event_log_conformance!(Postgres<false>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<false>);
     aftercommit_testkit::task_inspector_conformance!(Postgres<false>);
@@ -149,6 +150,7 @@ mod through_pgbouncer {
     use super::Postgres;
 
     aftercommit_testkit::queue_conformance!(Postgres<true>);
+    aftercommit_testkit::coalescing_conformance!(Postgres<true>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<true>);
     aftercommit_testkit::task_inspector_conformance!(Postgres<true>);
     aftercommit_testkit::lineage_conformance!(Postgres<true>);

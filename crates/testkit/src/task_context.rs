@@ -124,6 +124,7 @@ impl TaskContextBuilder {
             not_before: None,
             deadline: None,
             order_key: None,
+            coalescing: None,
             cause: self.cause.clone(),
             payload: Json::empty(),
         })

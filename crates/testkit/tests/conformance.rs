@@ -101,6 +101,7 @@ aftercommit_testkit::outbox_conformance!(Memory);
 aftercommit_testkit::unit_of_work_conformance!(Memory);
 aftercommit_testkit::inbox_conformance!(Memory);
 aftercommit_testkit::queue_conformance!(Memory);
+aftercommit_testkit::coalescing_conformance!(Memory);
 aftercommit_testkit::event_log_conformance!(Memory);
 aftercommit_testkit::dead_letters_conformance!(Memory);
 aftercommit_testkit::bulk_runs_conformance!(Memory);
@@ -129,7 +130,7 @@ macro_rules! sources {
 
 #[test]
 fn every_scenario_that_is_written_is_in_its_suite() {
-    let suites: [(&[&str], Vec<&str>); 12] = [
+    let suites: [(&[&str], Vec<&str>); 13] = [
         (
             outbox::NAMES,
             sources![
@@ -152,6 +153,16 @@ fn every_scenario_that_is_written_is_in_its_suite() {
                 "queue/settling.rs",
                 "queue/stopping.rs",
                 "queue/taking.rs"
+            ]
+            .to_vec(),
+        ),
+        (
+            coalescing::NAMES,
+            sources![
+                "coalescing/keys.rs",
+                "coalescing/time_windows.rs",
+                "coalescing/unfinished.rs",
+                "coalescing/walk.rs"
             ]
             .to_vec(),
         ),

@@ -10,6 +10,7 @@ const SUITES: &[(&str, &str)] = &[
     ("UnitOfWorkFactory", "unit_of_work_conformance!"),
     ("InboxMaintenance", "inbox_conformance!"),
     ("QueuePublisher", "queue_conformance!"),
+    ("QueuePublisher", "coalescing_conformance!"),
     ("QueueConsumer", "queue_conformance!"),
     ("EventLog", "event_log_conformance!"),
     ("DeadLetters", "dead_letters_conformance!"),

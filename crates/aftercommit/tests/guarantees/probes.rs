@@ -178,6 +178,7 @@ async fn a_name_that_a_message_brings_becomes_no_label() {
         not_before: None,
         deadline: None,
         order_key: None,
+        coalescing: None,
         cause: Cause::root(),
         payload: Json::parse("{}", &Limits::default()).unwrap(),
     };

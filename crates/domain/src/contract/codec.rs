@@ -12,7 +12,7 @@ use crate::contract::{
 };
 use crate::failure::{Classified, ErrorClass};
 use crate::ids::MessageId;
-use crate::tasks::DelayOutOfRange;
+use crate::tasks::{DelayOutOfRange, InvalidCoalescing};
 
 /// What every event, task and workflow input is. Derived; not written by hand.
 pub trait Contract: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -91,6 +91,14 @@ pub enum EncodeError {
         /// The reason.
         source: DelayOutOfRange,
     },
+    /// It is to be coalesced in a way that cannot be meant.
+    #[error("{contract}: {source}")]
+    Coalescing {
+        /// The contract.
+        contract: String,
+        /// The reason.
+        source: InvalidCoalescing,
+    },
     /// A name or key in it is out of bounds.
     #[error("{contract}: {source}")]
     Name {
@@ -104,9 +112,12 @@ pub enum EncodeError {
 impl Classified for EncodeError {
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Json { .. } | Self::Seal { .. } | Self::Serialise { .. } | Self::Time { .. } | Self::Name { .. } => {
-                ErrorClass::Permanent
-            }
+            Self::Json { .. }
+            | Self::Seal { .. }
+            | Self::Serialise { .. }
+            | Self::Time { .. }
+            | Self::Coalescing { .. }
+            | Self::Name { .. } => ErrorClass::Permanent,
         }
     }
 
@@ -116,6 +127,7 @@ impl Classified for EncodeError {
             Self::Seal { source, .. } => source.code(),
             Self::Serialise { .. } => "payload.unserialisable",
             Self::Time { .. } => "delay.out_of_range",
+            Self::Coalescing { source, .. } => source.code(),
             Self::Name { .. } => "name.invalid",
         }
     }

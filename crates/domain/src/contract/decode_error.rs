@@ -3,6 +3,7 @@
 use crate::contract::{LimitExceeded, SealError, Tenant};
 use crate::failure::{Classified, ErrorClass};
 use crate::ids::InvalidId;
+use crate::tasks::InvalidCoalescing;
 
 /// Bytes from a store or a broker are no message of this catalogue. What they were is kept as a dead letter.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +110,14 @@ pub enum DecodeError {
         /// The payload's tenant.
         payload: Tenant,
     },
+    /// It is to be coalesced in a way that cannot be meant.
+    #[error("{contract}: {source}")]
+    Coalescing {
+        /// The contract.
+        contract: String,
+        /// The reason.
+        source: InvalidCoalescing,
+    },
     /// A sealed value did not open.
     #[error("{contract}: {source}")]
     Seal {
@@ -143,6 +152,7 @@ impl Classified for DecodeError {
             | Self::OrganizationMissing { .. }
             | Self::TenantMissing { .. }
             | Self::TenantMismatch { .. }
+            | Self::Coalescing { .. }
             | Self::Seal { .. } => ErrorClass::Permanent,
         }
     }
@@ -162,6 +172,7 @@ impl Classified for DecodeError {
             Self::Version { .. } => "version.unsupported",
             Self::OrganizationMissing { .. } | Self::TenantMissing { .. } => "tenant.missing",
             Self::TenantMismatch { .. } => "tenant.mismatch",
+            Self::Coalescing { source, .. } => source.code(),
             Self::Seal { source, .. } => source.code(),
         }
     }

@@ -81,6 +81,16 @@ impl EnvelopeFactory {
             contract: T::contract_name(),
             source,
         })?;
+        let order_key = options.order_key.clone().or_else(|| task.order_key());
+        let coalescing = options.coalescing.of(|| task.coalescing());
+        if let Some(coalescing) = &coalescing {
+            coalescing
+                .check(not_before.is_some(), order_key.is_some())
+                .map_err(|source| EncodeError::Coalescing {
+                    contract: T::contract_name(),
+                    source,
+                })?;
+        }
         Ok(TaskEnvelope {
             id,
             topic: T::TOPIC,
@@ -92,7 +102,8 @@ impl EnvelopeFactory {
             first_enqueued_at: now,
             not_before,
             deadline: options.deadline,
-            order_key: options.order_key.clone().or_else(|| task.order_key()),
+            order_key,
+            coalescing,
             cause: rooted(cause, id),
             payload: self.codec.encode(task, id)?,
         })
@@ -108,6 +119,8 @@ impl EnvelopeFactory {
             attempt: 1,
             enqueued_at: self.clock.now(),
             not_before: None,
+            // A correction is this task again, and no further publish.
+            coalescing: None,
             order_key: task.order_key().or_else(|| original.order_key.clone()),
             payload: self.codec.encode(task, original.id)?,
             ..original.clone()

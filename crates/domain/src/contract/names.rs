@@ -189,6 +189,13 @@ name!(
     "a dispatch key",
     "1 to 200 bytes without control characters"
 );
+name!(
+    /// What is the same thing to be done: publishes of one key are coalesced.
+    CoalescingKey,
+    is_key,
+    "a coalescing key",
+    "1 to 200 bytes without control characters"
+);
 
 name!(
     /// Who handles a message: what the inbox remembers it by.
@@ -209,12 +216,24 @@ impl OrderKey {
     /// The order key of what shows as this text. Text that is no key, being empty, too long or with control characters,
     /// stands for itself as a UUIDv5, so that equal texts stay in order whatever they are.
     pub fn of(text: impl fmt::Display) -> Self {
-        let text = text.to_string();
-        Self::new(text.as_str()).unwrap_or_else(|_| {
-            let stand_in = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, text.as_bytes());
-            Self(Cow::Owned(stand_in.to_string()))
-        })
+        Self(key_of(&text))
     }
+}
+
+impl CoalescingKey {
+    /// The coalescing key of what shows as this text. Text that is no key, being empty, too long or with control characters,
+    /// stands for itself as a UUIDv5, so that equal texts are one key whatever they are.
+    pub fn of(text: impl fmt::Display) -> Self {
+        Self(key_of(&text))
+    }
+}
+
+fn key_of(text: &dyn fmt::Display) -> Cow<'static, str> {
+    let text = text.to_string();
+    if is_key(&text) {
+        return Cow::Owned(text);
+    }
+    Cow::Owned(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, text.as_bytes()).to_string())
 }
 
 #[cfg(test)]

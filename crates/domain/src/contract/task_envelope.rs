@@ -11,6 +11,7 @@ use crate::contract::{
 };
 use crate::events::{DISPATCH_TASK, DOMAIN_EVENTS_TOPIC};
 use crate::ids::MessageId;
+use crate::tasks::Coalescing;
 use crate::time::Timestamp;
 
 /// A task on its way to a handler.
@@ -38,6 +39,8 @@ pub struct TaskEnvelope {
     pub deadline: Option<Timestamp>,
     /// Tasks of one tenant, topic and order key run one after another.
     pub order_key: Option<OrderKey>,
+    /// How it is one task with others of its key; `None` for a task of its own.
+    pub coalescing: Option<Coalescing>,
     /// Why it exists.
     pub cause: Cause,
     /// What is to be done.
@@ -90,8 +93,13 @@ impl TaskEnvelope {
 
     /// What the order key means to a queue: scoped by tenant, so that no tenant can hold up another's work, and of a task
     /// that carries an event by organization alone, as its row in the outbox was. Unique per topic. Keys and ids hold no
-    /// control characters, so the separator cannot occur in them.
+    /// control characters, so the separator cannot occur in them. A coalesced task may have the order of its window.
     pub fn ordering(&self) -> Option<String> {
+        if let Some(coalescing) = &self.coalescing
+            && coalescing.policy.runs_one_after_another()
+        {
+            return self.window_scope();
+        }
         let organization = self.tenant.organization_id().map_or("", |id| id.as_str());
         let project = match self.tenant.project_id() {
             Some(id) if !self.carries_an_event() => id.as_str(),
@@ -140,6 +148,8 @@ struct Wire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     order_key: Option<OrderKey>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    coalescing: Option<Coalescing>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     correlation_id: Option<CorrelationId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     causation_id: Option<WireId>,
@@ -169,6 +179,7 @@ impl From<&TaskEnvelope> for Wire {
             not_before: task.not_before,
             deadline: task.deadline,
             order_key: task.order_key.clone(),
+            coalescing: task.coalescing.clone(),
             correlation_id: task.cause.correlation.clone(),
             causation_id: task.cause.causation.map(WireId::from),
             traceparent: task.cause.trace.as_ref().map(|trace| trace.traceparent().to_owned()),
@@ -187,6 +198,14 @@ impl TryFrom<Wire> for TaskEnvelope {
 
     fn try_from(wire: Wire) -> Result<Self, DecodeError> {
         let contract = || format!("{}/{}", wire.topic, wire.task);
+        if let Some(coalescing) = &wire.coalescing {
+            coalescing
+                .check(wire.not_before.is_some(), wire.order_key.is_some())
+                .map_err(|source| DecodeError::Coalescing {
+                    contract: contract(),
+                    source,
+                })?;
+        }
         Ok(Self {
             id: wire.id.required("id")?,
             tenant: wire::tenant(wire.organization_id, wire.project_id, contract)?,
@@ -199,6 +218,7 @@ impl TryFrom<Wire> for TaskEnvelope {
             not_before: wire.not_before,
             deadline: wire.deadline,
             order_key: wire.order_key,
+            coalescing: wire.coalescing,
             cause: Cause {
                 correlation: wire.correlation_id,
                 causation: wire::optional(wire.causation_id, "causation_id")?,

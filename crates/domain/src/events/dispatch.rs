@@ -10,7 +10,7 @@ use crate::contract::{
     Cause, DispatchKey, EncodeError, EnvelopeFactory, InvalidName, OrderKey, TaskEnvelope, TaskName, TopicName,
 };
 use crate::ids::MessageId;
-use crate::tasks::{Task, TaskOptions};
+use crate::tasks::{Coalesce, Coalescing, Task, TaskOptions};
 use crate::time::{self, Timestamp};
 
 /// One thing that follows from one event.
@@ -146,6 +146,18 @@ impl<T: Task> Publish<T> {
     /// A run after this time ends as skipped.
     pub fn deadline(mut self, deadline: Timestamp) -> Self {
         self.options.deadline = Some(deadline);
+        self
+    }
+
+    /// Makes it one task with others of its key, as this says, whatever its contract says.
+    pub fn coalesce(mut self, coalescing: Coalescing) -> Self {
+        self.options.coalescing = Coalesce::By(coalescing);
+        self
+    }
+
+    /// Makes it a task of its own, whatever its contract says.
+    pub fn never_coalesce(mut self) -> Self {
+        self.options.coalescing = Coalesce::Never;
         self
     }
 

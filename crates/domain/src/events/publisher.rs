@@ -155,6 +155,7 @@ pub fn dispatch_envelope(event: &EventEnvelope, limits: &Limits) -> Result<TaskE
         not_before: None,
         deadline: None,
         order_key: Some(order_key),
+        coalescing: None,
         cause: event.cause.clone(),
         payload,
     })

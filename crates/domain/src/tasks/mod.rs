@@ -1,6 +1,7 @@
 //! Tasks: the unit of background work, the queue that carries it, and what its attempts come to.
 
 mod broker;
+mod coalescing;
 mod dead_letter;
 mod dead_letter_operations;
 mod handler;
@@ -16,6 +17,10 @@ mod task;
 
 pub use aftercommit_domain_macros::Task;
 pub use broker::{Broker, BrokerError, BrokerPart, BrokerPartKind};
+pub use coalescing::{
+    Coalescing, CoalescingCandidate, CoalescingDecision, CoalescingPlan, CoalescingPolicy, CoalescingState,
+    InvalidCoalescing, KnownKey, KnownTask, NewWindow, OpenWindow, WhenActive, WindowKey, decide,
+};
 pub use dead_letter::{DEAD_LETTER_RETENTION, DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError};
 pub use dead_letter_operations::{
     DEAD_LETTER_ACTIONS_RETENTION, DeadLetterAct, DeadLetterAction, DeadLetterBatch, DeadLetterGroup,
@@ -31,8 +36,8 @@ pub use inspection::{InspectionError, TaskDetails, TaskFilter, TaskInspector, Ta
 pub use outcome::{AttemptEnd, Outcome, Reason, Stop, Verdict, settle};
 pub use patience::Patience;
 pub use queue::{
-    ConsumeError, ConsumeOptions, Deliveries, Delivery, PublishError, Published, QueueCapabilities, QueueConsumer,
-    QueueMaintenance, QueuePublisher, QueuePublisherExt, SettleError,
+    Coalesced, ConsumeError, ConsumeOptions, Deliveries, Delivery, PublishError, Published, QueueCapabilities,
+    QueueConsumer, QueueMaintenance, QueuePublisher, QueuePublisherExt, SettleError,
 };
 pub use retry::RetryPolicy;
-pub use task::{DelayOutOfRange, LONGEST_DELAY, Task, TaskDescriptor, TaskOptions};
+pub use task::{Coalesce, DelayOutOfRange, LONGEST_DELAY, Task, TaskDescriptor, TaskOptions};

@@ -62,6 +62,22 @@ pub enum Published {
     Enqueued(MessageId),
     /// A task of this id was there already; nothing was added.
     AlreadyThere(MessageId),
+    /// It is one task with others of its key.
+    Coalesced {
+        /// The task that is run for it.
+        into: MessageId,
+        /// How that came.
+        why: Coalesced,
+    },
+}
+
+/// How a publish came to be one task with another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coalesced {
+    /// Another task stands for it.
+    Dropped,
+    /// It took the place of the task that waited, which was this one.
+    Replaced(MessageId),
 }
 
 /// What a queue can do.
@@ -76,6 +92,8 @@ pub struct QueueCapabilities {
     pub holds_order_over_retries: bool,
     /// Whether the tasks of an order key stay with one consumer while it lives, instead of going to any that has room.
     pub keeps_order_keys_on_one_consumer: bool,
+    /// Whether tasks may be coalesced. If not, publishing one that is to be is [`PublishError::Invalid`].
+    pub coalesces: bool,
     /// Whether a task can be looked at while it waits or runs; if not, only counted.
     pub shows_each_task: bool,
     /// The longest delay a task may wait in this queue.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::contract::{Contract, OrderKey, Scope, TaskName, TopicName};
-use crate::tasks::RetryPolicy;
+use crate::tasks::{Coalescing, RetryPolicy};
 use crate::time::{self, Timestamp};
 
 /// The contract of a unit of work. Derived:
@@ -59,6 +59,11 @@ pub trait Task: Contract {
         None
     }
 
+    /// How publishes of it become fewer tasks. Defaults to none: each is a task of its own. What is said when publishing wins.
+    fn coalescing(&self) -> Option<Coalescing> {
+        None
+    }
+
     /// How failed attempts are retried when the topic's configuration does not say.
     fn retry_policy() -> RetryPolicy {
         RetryPolicy::default()
@@ -82,6 +87,31 @@ pub struct TaskOptions {
     pub deadline: Option<Timestamp>,
     /// Overrides the contract's order key.
     pub order_key: Option<OrderKey>,
+    /// How it is one task with others of its key.
+    pub coalescing: Coalesce,
+}
+
+/// Whether a publish is coalesced.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Coalesce {
+    /// As its contract says.
+    #[default]
+    AsTheContractSays,
+    /// It is a task of its own, whatever its contract says.
+    Never,
+    /// So, whatever its contract says.
+    By(Coalescing),
+}
+
+impl Coalesce {
+    /// What holds, given what the contract says.
+    pub(crate) fn of(&self, contract: impl FnOnce() -> Option<Coalescing>) -> Option<Coalescing> {
+        match self {
+            Self::AsTheContractSays => contract(),
+            Self::Never => None,
+            Self::By(coalescing) => Some(coalescing.clone()),
+        }
+    }
 }
 
 /// The longest a task may be put off: 100 years of 365 days.
@@ -104,6 +134,14 @@ impl TaskOptions {
             return Err(DelayOutOfRange);
         }
         Ok(Some(not_before))
+    }
+
+    /// Coalesced so with others of its key.
+    pub fn coalesced(coalescing: Coalescing) -> Self {
+        Self {
+            coalescing: Coalesce::By(coalescing),
+            ..Self::default()
+        }
     }
 
     /// Not to run before this long from now.

@@ -93,6 +93,7 @@ fn task() -> TaskEnvelope {
         not_before: Some("2026-01-02T04:00:00Z".parse().unwrap()),
         deadline: Some("2026-01-03T00:00:00Z".parse().unwrap()),
         order_key: Some(OrderKey::constant("invoice/9")),
+        coalescing: None,
         cause: cause(),
         payload: payload(r#"{"invoice_id":9,"amount":12345678901234567890123,"note":"paid — «ja»"}"#),
     }
@@ -108,6 +109,7 @@ fn minimal_task() -> TaskEnvelope {
         not_before: None,
         deadline: None,
         order_key: None,
+        coalescing: None,
         cause: Cause::root(),
         payload: payload("{}"),
         ..task()

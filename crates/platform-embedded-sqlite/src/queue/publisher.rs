@@ -1,15 +1,17 @@
 //! Putting tasks on their topics.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use aftercommit_domain::contract::{TaskEnvelope, TopicName};
-use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{LONGEST_DELAY, PublishError, Published, QueueCapabilities, QueuePublisher};
+use aftercommit_domain::time::Timestamp;
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use crate::columns::micros;
 use crate::queue::SqliteQueue;
+use crate::queue::coalescing::{self, Candidate};
 use crate::queue::insertion::{NewTask, PublishJob};
 use crate::writer::{Job, WriteError, closed};
 
@@ -39,64 +41,130 @@ impl QueuePublisher for SqliteQueue {
             deduplicates: true,
             holds_order_over_retries: true,
             keeps_order_keys_on_one_consumer: false,
+            coalesces: true,
             shows_each_task: true,
             longest_delay: LONGEST_DELAY,
         }
     }
 }
 
+/// What is to be written of one call.
+#[derive(Default)]
+struct Part {
+    tasks: Vec<NewTask>,
+    candidates: Vec<Candidate>,
+}
+
+/// Where the answer of a message comes from.
+enum Source {
+    Refused(PublishError),
+    Task,
+    Candidate,
+}
+
+impl Part {
+    fn add(&mut self, message: &TaskEnvelope, body: String, now: Timestamp) -> Source {
+        let task = NewTask::new(message, message.ordering(), body, micros(now));
+        let (Some(coalescing), Some(scope)) = (&message.coalescing, message.window_scope()) else {
+            self.tasks.push(task);
+            return Source::Task;
+        };
+        self.candidates.push(Candidate {
+            task,
+            scope,
+            policy: coalescing.policy,
+            not_before: message.not_before,
+        });
+        Source::Candidate
+    }
+}
+
 impl SqliteQueue {
     async fn publish_part(
         &self,
-        part: Vec<TaskEnvelope>,
+        messages: Vec<TaskEnvelope>,
         stuck: &mut HashSet<(TopicName, String)>,
         results: &mut Vec<Result<Published, PublishError>>,
     ) {
-        let now = micros(self.database.services.clock.now());
-        let mut tasks = Vec::with_capacity(part.len());
-        let mut decided: Vec<(MessageId, Option<PublishError>)> = Vec::with_capacity(part.len());
-        for message in &part {
-            let ordering = message.ordering();
-            let key = ordering.clone().map(|scope| (message.topic.clone(), scope));
-            let error = if key.as_ref().is_some_and(|key| stuck.contains(key)) {
-                Some(PublishError::Blocked)
+        let now = self.database.services.clock.now();
+        let mut part = Part::default();
+        let mut sources: Vec<Source> = Vec::with_capacity(messages.len());
+        for message in &messages {
+            let key = message.ordering().map(|scope| (message.topic.clone(), scope));
+            let source = if key.as_ref().is_some_and(|key| stuck.contains(key)) {
+                Source::Refused(PublishError::Blocked)
             } else {
                 match message.encode_within(&self.database.services.limits) {
-                    Ok(body) => {
-                        tasks.push(NewTask::new(message, ordering, body, now));
-                        None
-                    }
-                    Err(limit) => Some(PublishError::from(limit)),
+                    Ok(body) => part.add(message, body, now),
+                    Err(limit) => Source::Refused(limit.into()),
                 }
             };
-            if let (Some(_), Some(key)) = (&error, key) {
+            if let (Source::Refused(_), Some(key)) = (&source, key) {
                 stuck.insert(key);
             }
-            decided.push((message.id, error));
+            sources.push(source);
         }
-        let written = if tasks.is_empty() {
-            Ok(Vec::new())
-        } else {
-            self.write(tasks).await
-        };
+        let (written, coalesced) = tokio::join!(self.write(part.tasks), self.coalesce(part.candidates));
         let mut is_new = written.as_ref().map(|flags| flags.iter()).unwrap_or_default();
-        for ((id, error), message) in decided.into_iter().zip(&part) {
-            results.push(match (error, &written) {
-                (Some(error), _) => Err(error),
-                (None, Ok(_)) if is_new.next().copied().unwrap_or(true) => Ok(Published::Enqueued(id)),
-                (None, Ok(_)) => Ok(Published::AlreadyThere(id)),
-                (None, Err(error)) => {
-                    if let Some(scope) = message.ordering() {
-                        stuck.insert((message.topic.clone(), scope));
-                    }
-                    Err(publish_error(error))
-                }
-            });
+        let mut published = coalesced.as_ref().map(|published| published.iter()).unwrap_or_default();
+        for (source, message) in sources.into_iter().zip(&messages) {
+            let id = message.id;
+            let result = match source {
+                Source::Refused(error) => Err(error),
+                Source::Task => match &written {
+                    Ok(_) if is_new.next().copied().unwrap_or(true) => Ok(Published::Enqueued(id)),
+                    Ok(_) => Ok(Published::AlreadyThere(id)),
+                    Err(error) => Err(publish_error(error)),
+                },
+                Source::Candidate => match &coalesced {
+                    Ok(_) => Ok(published.next().copied().unwrap_or(Published::AlreadyThere(id))),
+                    Err(error) => Err(publish_error(error)),
+                },
+            };
+            if let (Err(_), Some(scope)) = (&result, message.ordering()) {
+                stuck.insert((message.topic.clone(), scope));
+            }
+            results.push(result);
         }
+    }
+
+    async fn coalesce(&self, candidates: Vec<Candidate>) -> Result<Vec<Published>, WriteError> {
+        if candidates.is_empty() {
+            return Ok(Vec::new());
+        }
+        let names: HashSet<TopicName> = candidates.iter().map(|one| one.task.topic().clone()).collect();
+        let (candidates, topics) = (Arc::new(candidates), Arc::clone(&self.database.topics));
+        let (sequence, clock) = (
+            Arc::clone(&self.database.sequence),
+            Arc::clone(&self.database.services.clock),
+        );
+        let woken = Arc::clone(&topics);
+        let after = move |result: &Result<Vec<Published>, WriteError>| {
+            if result.is_ok() {
+                for name in &names {
+                    woken.wake(name);
+                }
+            }
+        };
+        let publishing = self.database.writer.call(
+            move |connection| {
+                let (candidates, topics) = (Arc::clone(&candidates), Arc::clone(&topics));
+                let (sequence, clock) = (Arc::clone(&sequence), Arc::clone(&clock));
+                Box::pin(async move {
+                    // As of its turn to write: what has become due while it waited is over.
+                    coalescing::publish(connection, &candidates, &topics, &sequence, clock.now()).await
+                })
+            },
+            after,
+        );
+        publishing.await
     }
 
     /// Answers per task whether it is new.
     async fn write(&self, tasks: Vec<NewTask>) -> Result<Vec<bool>, WriteError> {
+        if tasks.is_empty() {
+            return Ok(Vec::new());
+        }
         let (reply, answer) = oneshot::channel();
         let job = PublishJob {
             is_new: vec![true; tasks.len()],

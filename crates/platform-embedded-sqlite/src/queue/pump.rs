@@ -1,5 +1,6 @@
 //! Claiming ahead of what is handed out.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,9 +12,10 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::claims::{ALONE_AFTER, SUSPECT_AFTER};
-use crate::columns::{attempts, micros};
+use crate::columns::{attempts, json_list, micros};
 use crate::database::Inner;
 use crate::queue::consumer::{Consumer, unavailable};
+use crate::writer::WriteError;
 
 /// The most tasks of one claim.
 const CLAIM: usize = 1000;
@@ -34,7 +36,7 @@ pub(crate) struct Taken {
 }
 
 /// One range of the index of ready tasks, without those that someone has.
-const CLAIM_SQL: &str = "SELECT seq, attempts, lost_runs, order_scope, body \
+const CLAIM_SQL: &str = "SELECT seq, attempts, lost_runs, order_scope, window_opened_at IS NOT NULL AS is_open, body \
      FROM aftercommit_tasks INDEXED BY aftercommit_tasks_ready \
      WHERE topic = ?1 AND state = 0 AND due_at <= ?2 \
        AND seq NOT IN (SELECT value FROM json_each(?3)) AND lost_runs < ?4 \
@@ -53,6 +55,7 @@ struct TaskRow {
     attempts: i64,
     lost_runs: i64,
     order_scope: Option<String>,
+    is_open: bool,
     body: Vec<u8>,
 }
 
@@ -106,9 +109,10 @@ impl Pump {
             .bind(held)
             .bind(if may_run_suspect { i64::MAX } else { SUSPECT_AFTER })
             .bind(limit);
-        let rows: Vec<TaskRow> = claims.bounded(query.fetch_all(&mut *connection)).await?;
+        let mut rows: Vec<TaskRow> = claims.bounded(query.fetch_all(&mut *connection)).await?;
         drop(connection);
         let found = rows.len();
+        self.close_windows(&mut rows, now).await?;
         let token = consumer.topics.next_token();
         if found > 0 {
             failpoint!(QUEUE_AFTER_CLAIM);
@@ -140,6 +144,48 @@ impl Pump {
             }
         }
         Ok(found)
+    }
+
+    /// From here on nothing takes the place of these tasks. Takes out those whose place was taken a moment ago.
+    async fn close_windows(&self, rows: &mut Vec<TaskRow>, now: i64) -> Result<(), sqlx::Error> {
+        let open: Vec<i64> = rows.iter().filter(|row| row.is_open).map(|row| row.seq).collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let list = json_list(open);
+        let closed: Result<Vec<(i64, Vec<u8>)>, WriteError> = self
+            .database
+            .writer
+            .call(
+                move |connection| {
+                    let list = list.clone();
+                    Box::pin(async move {
+                        sqlx::query_as(
+                            "UPDATE aftercommit_tasks SET window_opened_at = NULL \
+                             WHERE seq IN (SELECT value FROM json_each(?1)) AND window_opened_at IS NOT NULL \
+                               AND due_at <= ?2 RETURNING seq, body",
+                        )
+                        .bind(list)
+                        .bind(now)
+                        .fetch_all(connection)
+                        .await
+                    })
+                },
+                |_| {},
+            )
+            .await;
+        let closed = closed.map_err(|error| sqlx::Error::Protocol(error.to_string()))?;
+        let mut bodies: HashMap<i64, Vec<u8>> = closed.into_iter().collect();
+        rows.retain_mut(|row| {
+            if row.is_open {
+                match bodies.remove(&row.seq) {
+                    Some(body) => row.body = body,
+                    None => return false,
+                }
+            }
+            true
+        });
+        Ok(())
     }
 
     /// When the next task of the topic is due that was not due at `now`.
@@ -176,10 +222,12 @@ mod tests {
     #[tokio::test]
     async fn a_claim_is_one_range_of_the_index_of_ready_tasks_without_sorting() {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-        sqlx::raw_sql(include_str!("../../migrations/0001_rail.sql"))
-            .execute(&mut connection)
-            .await
-            .unwrap();
+        for migration in [
+            include_str!("../../migrations/0001_rail.sql"),
+            include_str!("../../migrations/0005_coalescing.sql"),
+        ] {
+            sqlx::raw_sql(migration).execute(&mut connection).await.unwrap();
+        }
         let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {CLAIM_SQL}"));
         let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(sql)
             .bind("letters")

@@ -197,6 +197,7 @@ impl QueuePublisher for AmqpQueue {
             deduplicates: false,
             holds_order_over_retries: true,
             keeps_order_keys_on_one_consumer: self.inner.keeps_order_keys_on_one_consumer,
+            coalesces: self.inner.stores.publisher.capabilities().coalesces,
             shows_each_task: false,
             longest_delay: self.inner.stores.publisher.capabilities().longest_delay,
         }
@@ -241,8 +242,10 @@ impl AmqpQueue {
                 .not_before
                 .and_then(|time| time.signed_duration_since(now).to_std().ok())
                 .unwrap_or_default();
-            // An ordered task waits in its partition's place, and one of a topic without partitions in the database.
-            let is_kept = !is_partitioned && (ordering.is_some() || wait > LONGEST_DELAY);
+            // An ordered task waits in its partition's place, and one of a topic without partitions in the database; so does
+            // one that is coalesced, because that takes a transaction.
+            let is_kept =
+                message.coalescing.is_some() || !is_partitioned && (ordering.is_some() || wait > LONGEST_DELAY);
             let encoded = match error {
                 Some(error) => Err(error),
                 None => message.encode_within(&services.limits).map_err(PublishError::from),

@@ -6,7 +6,7 @@ use aftercommit_domain::contract::{CorrelationId, OrganizationId, ProjectId, Tas
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::time::{Timestamp, to_micros};
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::query::QueryScalar;
+use sqlx::query::{Query, QueryScalar};
 use sqlx::{FromRow, PgConnection, Postgres};
 use uuid::Uuid;
 
@@ -54,6 +54,14 @@ impl NewTask {
     /// When it may run at the earliest; `None`: at once.
     pub(crate) fn not_before(&self) -> Option<Timestamp> {
         self.not_before
+    }
+
+    /// The same, due at this time.
+    pub(crate) fn due(&self, at: Timestamp) -> Self {
+        Self {
+            not_before: Some(at),
+            ..self.clone()
+        }
     }
 
     /// The bytes of its body.
@@ -143,6 +151,42 @@ impl Rows {
             .bind(options(&self.projects, ProjectId::as_str))
             .bind(&self.not_before)
             .bind(&self.scopes)
+            .bind(&self.enqueued)
+            .bind(options(&self.correlations, CorrelationId::as_str))
+            .bind(&self.causations)
+            .bind(self.bodies.iter().map(|body| &**body).collect::<Vec<&[u8]>>())
+    }
+}
+
+/// Tasks that take the place of stored ones, column by column.
+#[derive(Default)]
+pub(crate) struct Replacements {
+    seqs: Vec<i64>,
+    ids: Vec<Uuid>,
+    due: Vec<Timestamp>,
+    enqueued: Vec<Timestamp>,
+    correlations: Vec<Option<CorrelationId>>,
+    causations: Vec<Option<Uuid>>,
+    bodies: Vec<Arc<[u8]>>,
+}
+
+impl Replacements {
+    pub(crate) fn add(&mut self, seq: i64, task: &NewTask, due_at: Timestamp) {
+        self.seqs.push(seq);
+        self.ids.push(task.id);
+        self.due.push(due_at);
+        self.enqueued.push(task.enqueued_at);
+        self.correlations.push(task.correlation.clone());
+        self.causations.push(task.causation);
+        self.bodies.push(Arc::clone(&task.body));
+    }
+
+    /// Seven arguments.
+    pub(crate) fn bound<'q>(&'q self, query: Query<'q, Postgres, PgArguments>) -> Query<'q, Postgres, PgArguments> {
+        query
+            .bind(&self.seqs)
+            .bind(&self.ids)
+            .bind(&self.due)
             .bind(&self.enqueued)
             .bind(options(&self.correlations, CorrelationId::as_str))
             .bind(&self.causations)

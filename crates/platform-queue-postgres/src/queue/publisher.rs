@@ -1,6 +1,7 @@
 //! Putting tasks on their topics.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use aftercommit_domain::contract::{TaskEnvelope, TopicName};
 use aftercommit_domain::ids::MessageId;
@@ -9,7 +10,8 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use crate::queue::PostgresQueue;
-use crate::queue::insertion::{PublishJob, Unwritten};
+use crate::queue::coalescing::{self, Candidate, Coalesced};
+use crate::queue::insertion::{PublishJob, TRIES, Unwritten};
 use crate::queue::new_tasks::NewTask;
 use crate::statement::{Trouble, TroubleKind};
 
@@ -39,10 +41,18 @@ impl QueuePublisher for PostgresQueue {
             deduplicates: true,
             holds_order_over_retries: true,
             keeps_order_keys_on_one_consumer: false,
+            coalesces: true,
             shows_each_task: true,
             longest_delay: LONGEST_DELAY,
         }
     }
+}
+
+/// Where the answer of a message comes from.
+enum Source {
+    Refused(PublishError),
+    Task(MessageId),
+    Candidate,
 }
 
 impl PostgresQueue {
@@ -53,44 +63,120 @@ impl PostgresQueue {
         results: &mut Vec<Result<Published, PublishError>>,
     ) {
         let limits = &self.inner.database.services().limits;
-        let mut tasks = Vec::with_capacity(part.len());
-        let mut decided: Vec<(MessageId, Option<PublishError>)> = Vec::with_capacity(part.len());
+        let (mut tasks, mut candidates) = (Vec::with_capacity(part.len()), Vec::new());
+        let mut sources: Vec<Source> = Vec::with_capacity(part.len());
         for message in part {
             let id = message.id;
             let key = message.ordering().map(|scope| (message.topic.clone(), scope));
-            let error = if key.as_ref().is_some_and(|key| stuck.contains(key)) {
-                Some(PublishError::Blocked)
-            } else {
-                match message.encode_within(limits) {
-                    Ok(body) => {
-                        let ordering = key.as_ref().map(|(_, scope)| scope.clone());
+            let is_blocked = key.as_ref().is_some_and(|key| stuck.contains(key));
+            let source = match message.encode_within(limits) {
+                _ if is_blocked => Source::Refused(PublishError::Blocked),
+                Err(limit) => Source::Refused(limit.into()),
+                Ok(body) => {
+                    let ordering = key.as_ref().map(|(_, scope)| scope.clone());
+                    let window = message.window_scope().zip(message.coalescing.as_ref());
+                    if let Some((scope, coalescing)) = window {
+                        candidates.push(Candidate {
+                            scope,
+                            policy: coalescing.policy,
+                            not_before: message.not_before,
+                            task: NewTask::new(message, ordering, body.into_bytes()),
+                        });
+                        Source::Candidate
+                    } else {
                         tasks.push(NewTask::new(message, ordering, body.into_bytes()));
-                        None
+                        Source::Task(id)
                     }
-                    Err(limit) => Some(PublishError::from(limit)),
                 }
             };
-            if let (Some(_), Some(key)) = (&error, key) {
+            if let (Source::Refused(_), Some(key)) = (&source, key) {
                 stuck.insert(key);
             }
-            decided.push((id, error));
+            sources.push(source);
         }
-        let mut written = if tasks.is_empty() {
+        let written = if tasks.is_empty() {
             Vec::new()
         } else {
             self.write(tasks, stuck).await
+        };
+        let coalesced = if candidates.is_empty() {
+            Vec::new()
+        } else {
+            self.coalesce(candidates, stuck).await
+        };
+        let (mut written, mut coalesced) = (written.into_iter(), coalesced.into_iter());
+        for source in sources {
+            let answer = match source {
+                Source::Refused(error) => Some(Err(error)),
+                Source::Task(id) => written.next().map(|is_new| match is_new {
+                    Ok(true) => Ok(Published::Enqueued(id)),
+                    Ok(false) => Ok(Published::AlreadyThere(id)),
+                    Err(error) => Err(error),
+                }),
+                Source::Candidate => coalesced.next(),
+            };
+            results.push(answer.unwrap_or_else(|| Err(publish_error(Trouble::closed()))));
         }
-        .into_iter();
-        for (id, error) in decided {
-            results.push(match error {
-                Some(error) => Err(error),
-                None => match written.next() {
-                    Some(Ok(true)) => Ok(Published::Enqueued(id)),
-                    Some(Ok(false)) => Ok(Published::AlreadyThere(id)),
-                    Some(Err(error)) => Err(error),
-                    None => Err(publish_error(Trouble::closed())),
-                },
-            });
+    }
+
+    /// Answers what became of each. Together, or, when the database refuses one of them, each for itself.
+    async fn coalesce(
+        &self,
+        candidates: Vec<Candidate>,
+        stuck: &mut HashSet<(TopicName, String)>,
+    ) -> Vec<Result<Published, PublishError>> {
+        let trouble = match self.try_to_coalesce(candidates.clone()).await {
+            Ok(answers) => return answers.into_iter().map(Ok).collect(),
+            Err(trouble) => trouble,
+        };
+        let is_one_of_many = trouble.kind == TroubleKind::Refused && candidates.len() > 1;
+        let mut results = Vec::with_capacity(candidates.len());
+        for candidate in candidates {
+            let key = candidate.task.order_key();
+            let result = if key.as_ref().is_some_and(|key| stuck.contains(key)) {
+                Err(PublishError::Blocked)
+            } else if is_one_of_many {
+                let alone = self.try_to_coalesce(vec![candidate]).await;
+                let answer = alone.map(|answers| answers.first().copied());
+                match answer {
+                    Ok(Some(answer)) => Ok(answer),
+                    Ok(None) => Err(publish_error(Trouble::closed())),
+                    Err(trouble) => Err(publish_error(trouble)),
+                }
+            } else {
+                Err(publish_error(trouble.clone()))
+            };
+            if let (Err(_), Some(key)) = (&result, key) {
+                stuck.insert(key);
+            }
+            results.push(result);
+        }
+        results
+    }
+
+    async fn try_to_coalesce(&self, candidates: Vec<Candidate>) -> Result<Vec<Published>, Trouble> {
+        let candidates = Arc::new(candidates);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let these = Arc::clone(&candidates);
+            let done = self
+                .inner
+                .engine
+                .run(move |connection| Box::pin(async move { coalescing::publish(connection, &these).await }))
+                .await;
+            match done {
+                Ok(Coalesced { answers, changed }) => {
+                    let mut announcement = self.inner.announcer.begin();
+                    for task in &changed {
+                        announcement.add(task);
+                    }
+                    announcement.make();
+                    return Ok(answers);
+                }
+                Err(trouble) if trouble.kind == TroubleKind::Conflict && tries < TRIES => {}
+                Err(trouble) => return Err(trouble),
+            }
         }
     }
 

@@ -23,6 +23,10 @@ impl Relay {
     /// # Errors
     /// The database is away: nothing was done, or everything. What was done is stale when it is given back.
     pub(super) async fn transfer(&self, transfer: &dyn OutboxTransfer, batch: Batch) -> Result<Transferred, Failure> {
+        // What becomes of a task that is coalesced is for the queue to decide.
+        if batch.tasks.iter().any(|task| task.coalescing.is_some()) {
+            return Ok(Transferred::Refused(batch));
+        }
         let Rows { ready, failed, behind } = self.rows(&batch);
         let releases = || {
             let failed = failed.iter().chain(&batch.unreadable);

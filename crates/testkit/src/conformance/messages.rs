@@ -85,6 +85,7 @@ impl<'a> Messages<'a> {
             not_before: None,
             deadline: None,
             order_key: None,
+            coalescing: None,
             cause: Self::cause(id),
             payload: json(r#"{"letter":1}"#),
         }

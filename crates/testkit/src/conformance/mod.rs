@@ -10,6 +10,7 @@
 //! aftercommit_testkit::unit_of_work_conformance!(SqliteProvider);
 //! aftercommit_testkit::inbox_conformance!(SqliteProvider);
 //! aftercommit_testkit::queue_conformance!(SqliteProvider);
+//! aftercommit_testkit::coalescing_conformance!(SqliteProvider);
 //! aftercommit_testkit::event_log_conformance!(SqliteProvider);
 //! aftercommit_testkit::dead_letters_conformance!(SqliteProvider);
 //! aftercommit_testkit::bulk_runs_conformance!(SqliteProvider);
@@ -35,6 +36,7 @@
 )]
 
 pub mod bulk_runs;
+pub mod coalescing;
 pub mod dead_letters;
 pub mod event_log;
 pub mod held_tasks;
@@ -61,6 +63,7 @@ pub const SCENARIOS: usize = outbox::SCENARIOS
     + unit_of_work::SCENARIOS
     + inbox::SCENARIOS
     + queue::SCENARIOS
+    + coalescing::SCENARIOS
     + event_log::SCENARIOS
     + dead_letters::SCENARIOS
     + bulk_runs::SCENARIOS

@@ -35,6 +35,9 @@ pub trait Provider: Sized + Sync + 'static {
     /// Whether its history keeps successes. The suites do not look at one that samples.
     const RECORDS_SUCCESSES: bool = true;
 
+    /// How many random walks over the policies of coalescing are compared with the model.
+    const COALESCING_SEEDS: u64 = 27;
+
     /// Starts one with an empty store.
     async fn start() -> Self;
 

@@ -43,6 +43,7 @@ impl Fixture {
             not_before: None,
             deadline: None,
             order_key: order_key.map(|key| key.parse().unwrap()),
+            coalescing: None,
             cause: Cause::root(),
             payload: Json::parse("{}", &Limits::default()).unwrap(),
         }

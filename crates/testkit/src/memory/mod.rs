@@ -20,6 +20,7 @@ mod task_inspector;
 mod tasks;
 mod transfer;
 mod unit_of_work;
+mod windows;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -34,6 +34,11 @@ impl QueuePublisher for InMemory {
                         failed.extend(order);
                         Err(limit.into())
                     }
+                    Ok(text) if message.coalescing.is_some() => {
+                        let (id, body) = (message.id, Arc::from(text.into_bytes()));
+                        let coalesced = state.tasks.coalesce(message, body, self.limits(), now);
+                        Ok(coalesced.unwrap_or(Published::AlreadyThere(id)))
+                    }
                     Ok(_) if state.tasks.contains(message.id) => Ok(Published::AlreadyThere(message.id)),
                     Ok(text) => {
                         let body = Arc::from(text.into_bytes());
@@ -57,6 +62,7 @@ impl QueuePublisher for InMemory {
             deduplicates: true,
             holds_order_over_retries: true,
             keeps_order_keys_on_one_consumer: false,
+            coalesces: true,
             shows_each_task: true,
             longest_delay: days(3650),
         }

@@ -11,6 +11,7 @@ use aftercommit_domain::tasks::{HeldTask, TaskState, TaskSummary};
 use aftercommit_domain::time::{Timestamp, after};
 
 use super::consumers::Consumers;
+use super::windows::{Window, Windows};
 
 /// Tasks by their place: the number each got when it was published.
 #[derive(Default)]
@@ -22,6 +23,7 @@ pub(super) struct Tasks {
     pub(super) ended: BTreeMap<u64, Ended>,
     ended_places: HashMap<MessageId, u64>,
     consumers: Consumers,
+    pub(super) windows: Windows,
     numbers: u64,
 }
 
@@ -37,6 +39,7 @@ pub(super) struct Row {
     pub(super) redelivered: bool,
     pub(super) failure: Option<Failure>,
     pub(super) state: RowState,
+    pub(super) window: Option<Window>,
 }
 
 pub(super) enum RowState {
@@ -93,6 +96,7 @@ impl Row {
             state: RowState::Waiting {
                 due: envelope.as_ref().and_then(|task| task.not_before),
             },
+            window: None,
             envelope,
         }
     }
@@ -112,6 +116,7 @@ impl Row {
             state: RowState::Waiting {
                 due: Some(held.task.not_before.map_or(due, |not_before| not_before.max(due))),
             },
+            window: None,
             envelope: Some(held.task),
         }
     }
@@ -160,7 +165,27 @@ impl Tasks {
         self.topics.entry(row.topic.clone()).or_default().insert(place);
         // It lives again, so how it ended before is no longer how it is.
         self.forget(row.id);
+        self.windows.note(place, &row);
         self.rows.insert(place, row);
+    }
+
+    /// Takes a waiting task out, as if it had never been there.
+    pub(super) fn remove_waiting(&mut self, id: MessageId) -> Option<Row> {
+        let place = *self.places.get(&id)?;
+        if !matches!(self.rows.get(&place)?.state, RowState::Waiting { .. }) {
+            return None;
+        }
+        self.remove(place)
+    }
+
+    fn remove(&mut self, place: u64) -> Option<Row> {
+        let row = self.rows.remove(&place)?;
+        self.places.remove(&row.id);
+        if let Some(places) = self.topics.get_mut(&row.topic) {
+            places.remove(&place);
+        }
+        self.windows.forget(place, &row);
+        Some(row)
     }
 
     pub(super) fn new_consumer(&mut self, process: u64) -> u64 {
@@ -206,6 +231,9 @@ impl Tasks {
             due,
         });
         self.running.insert(place);
+        if let Some(window) = &mut row.window {
+            window.is_open = false;
+        }
         Some(Taken {
             lease: Lease { place, token },
             topic: row.topic.clone(),
@@ -319,12 +347,7 @@ impl Tasks {
     pub(super) fn finish(&mut self, lease: Lease) -> Option<Row> {
         self.leased(lease)?;
         self.running.remove(&lease.place);
-        let row = self.rows.remove(&lease.place)?;
-        self.places.remove(&row.id);
-        if let Some(places) = self.topics.get_mut(&row.topic) {
-            places.remove(&lease.place);
-        }
-        Some(row)
+        self.remove(lease.place)
     }
 
     /// Keeps how a task ended.

@@ -31,7 +31,9 @@ impl OutboxTransfer for InMemory {
                 published_at: now,
             }));
             for ((_, task), row) in rows.iter().zip(tasks) {
-                if !state.tasks.contains(task.id) {
+                if task.coalescing.is_some() {
+                    state.tasks.coalesce(task.clone(), row.body, self.limits(), now);
+                } else if !state.tasks.contains(task.id) {
                     state.tasks.add(row);
                 }
             }
