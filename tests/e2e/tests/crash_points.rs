@@ -121,8 +121,8 @@ fn step(provider: Provider, end: End) -> usize {
     match (provider, end) {
         _ if crashes() > 1 => 1,
         (Provider::Sqlite, _) => 1,
-        (Provider::Postgres | Provider::RabbitMq, End::Abort) => 3,
-        (Provider::Postgres | Provider::RabbitMq, End::Terminate) => 8,
+        (Provider::Postgres | Provider::RabbitMq, End::Abort) => 4,
+        (Provider::Postgres | Provider::RabbitMq, End::Terminate) => 12,
     }
 }
 
