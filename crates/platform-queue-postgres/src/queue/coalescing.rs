@@ -34,7 +34,7 @@ pub(crate) async fn publish(connection: &mut PgConnection, candidates: &[Candida
     let keys: HashSet<WindowKey<'_>> = candidates.iter().map(Candidate::key).collect();
     let keys: Vec<WindowKey<'_>> = keys.into_iter().collect();
     let rows = read(&mut transaction, candidates, &keys).await?;
-    let (now, applied, known) = known(rows, &keys);
+    let (now, applied, known) = known(rows, &keys)?;
     let seen: Vec<CoalescingCandidate<'_>> = candidates.iter().map(Candidate::seen).collect();
     let plan = CoalescingPlan::of(&seen, applied, known, now);
     let changed = write(&mut transaction, candidates, &plan).await?;
@@ -92,29 +92,30 @@ async fn read(
 
 type Known<'k> = (Timestamp, HashSet<MessageId>, HashMap<WindowKey<'k>, KnownKey>);
 
-/// What the rows say: the time, the publishes that came before, and the keys.
-fn known<'k>(rows: Vec<KnownRow>, keys: &[WindowKey<'k>]) -> Known<'k> {
-    let (mut now, mut applied) = (Timestamp::UNIX_EPOCH, HashSet::new());
+/// What the rows say: the time, the publishes that came before, and the keys. Nothing is decided on what is not understood.
+fn known<'k>(rows: Vec<KnownRow>, keys: &[WindowKey<'k>]) -> Result<Known<'k>, sqlx::Error> {
+    let strange = || sqlx::Error::Protocol("aftercommit.windows_known answered a row that nobody here knows".into());
+    let (mut now, mut applied) = (None, HashSet::new());
     let mut known: HashMap<WindowKey<'k>, KnownKey> = HashMap::new();
     for row in rows {
         // Places are counted from 1.
         let place = usize::try_from(row.place - 1).ok();
         let key = place.and_then(|place| keys.get(place)).copied();
         match (row.kind, row.id, key) {
-            (0, _, _) => now = row.at.unwrap_or(now),
+            (0, _, _) => now = row.at,
             (1, Some(id), Some(key)) => known.entry(key).or_default().tasks.push(KnownTask {
-                row: row.seq.unwrap_or_default(),
+                row: row.seq.ok_or_else(strange)?,
                 id: id.into(),
-                due_at: row.at.unwrap_or(now),
+                due_at: row.at.ok_or_else(strange)?,
                 opened_at: row.opened_at,
-                is_running: row.is_running.unwrap_or_default(),
+                is_running: row.is_running.ok_or_else(strange)?,
             }),
             (2, Some(id), Some(key)) => known.entry(key).or_default().once = Some(id.into()),
             (3, Some(id), _) => drop(applied.insert(id.into())),
-            _ => {}
+            _ => return Err(strange()),
         }
     }
-    (now, applied, known)
+    Ok((now.ok_or_else(strange)?, applied, known))
 }
 
 /// Answers the tasks that are new or have another time.

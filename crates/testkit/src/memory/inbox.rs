@@ -131,6 +131,6 @@ impl InboxMaintenance for InMemory {
         for (_, key) in &old {
             state.inbox.done.remove(key);
         }
-        Ok(old.len() as u64)
+        Ok(old.len() as u64 + state.tasks.windows.prune(before))
     }
 }

@@ -21,8 +21,8 @@ pub(super) struct Windows {
     /// The unfinished tasks of each key.
     places: HashMap<Key, BTreeSet<u64>>,
     once: HashMap<Key, (MessageId, Timestamp)>,
-    /// Which publishes were coalesced, and into which task: what comes again changes nothing.
-    applied: HashMap<MessageId, MessageId>,
+    /// Which publishes were coalesced, and when: what comes again changes nothing.
+    applied: HashMap<MessageId, Timestamp>,
 }
 
 /// The window of a task.
@@ -34,6 +34,14 @@ pub(super) struct Window {
 }
 
 impl Windows {
+    /// Forgets what was coalesced before this. Answers how many publishes that were.
+    pub(super) fn prune(&mut self, before: Timestamp) -> u64 {
+        let known = self.applied.len();
+        self.applied.retain(|_, at| *at >= before);
+        self.once.retain(|_, (_, until)| *until >= before);
+        (known - self.applied.len()) as u64
+    }
+
     pub(super) fn note(&mut self, place: u64, row: &Row) {
         if let Some(window) = &row.window {
             let key = (row.topic.clone(), window.scope.clone());
@@ -72,7 +80,7 @@ impl Tasks {
         let decision = decide(&policy, &state, message.not_before, now);
         let (published, opened_at) = match decision {
             CoalescingDecision::Drop { into } => {
-                self.windows.applied.insert(id, into);
+                self.windows.applied.insert(id, now);
                 let why = Coalesced::Dropped;
                 return Some(Published::Coalesced { into, why });
             }
@@ -93,7 +101,7 @@ impl Tasks {
         let (CoalescingDecision::Open { due_at, .. } | CoalescingDecision::Replace { due_at, .. }) = decision else {
             return None;
         };
-        self.windows.applied.insert(id, id);
+        self.windows.applied.insert(id, now);
         let mut row = Row::new(id, message.topic, body, limits, now);
         row.state = RowState::Waiting { due: Some(due_at) };
         row.window = Some(Window {

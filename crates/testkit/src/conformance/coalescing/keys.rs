@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::{TaskEnvelope, TaskName, Tenant};
 use aftercommit_domain::tasks::{Coalescing, Outcome, Published};
+use aftercommit_domain::time::Clock;
 use tokio::task::JoinSet;
 
 use super::Scene;
@@ -89,6 +90,28 @@ pub async fn a_publish_that_comes_again_changes_nothing_whatever_became_of_it<P:
         Published::AlreadyThere(dropped.id)
     );
     scene.nothing_runs().await;
+}
+
+/// Publishes are remembered until they are old, and no longer.
+pub async fn what_was_coalesced_is_remembered_until_it_is_old<P: Provider>(provider: &P) {
+    let mut scene = Scene::begin(provider).await;
+    let task = scene.task(1, Coalescing::while_pending("a"));
+    enqueued(scene.publish_task(task.clone()).await);
+    scene.runs(1).await;
+    scene.deliveries.stop().await;
+    let prune = async || {
+        let before = provider.services().clock.now() - chrono::Duration::seconds(60);
+        ok(
+            "old claims to be forgotten",
+            provider.inbox_maintenance().prune(before, 100),
+        )
+        .await
+    };
+    prune().await;
+    assert_eq!(scene.publish_task(task.clone()).await, Published::AlreadyThere(task.id));
+    provider.advance(SECOND * 61).await;
+    assert_eq!(prune().await, 1);
+    enqueued(scene.publish_task(task).await);
 }
 
 /// Publishing many at once comes to the same as publishing one after the other.

@@ -38,6 +38,7 @@ macro_rules! coalescing_conformance {
                 while_one_runs_all_others_are_one_more_run_after_it,
                 the_same_key_of_another_tenant_task_or_topic_is_another,
                 a_publish_that_comes_again_changes_nothing_whatever_became_of_it,
+                what_was_coalesced_is_remembered_until_it_is_old,
                 the_answers_in_bulk_are_those_one_by_one,
                 of_many_racing_publishers_one_task_comes_and_covers_them_all,
                 a_publish_that_is_coalesced_spoils_no_other_of_its_call,
@@ -48,4 +49,4 @@ macro_rules! coalescing_conformance {
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 20;
+pub const SCENARIOS: usize = 21;
