@@ -276,6 +276,7 @@ impl Aftercommit {
             routes: Arc::clone(engine.routes()),
             tasks: engine.task_inputs(),
             descriptors: Arc::new(engine.task_descriptors()),
+            max_attempts: Arc::new(engine.max_attempts()),
         };
         Ok(Opened {
             kit,

@@ -119,6 +119,8 @@ pub enum NodeState {
     Running,
     /// Failed and waits for its next attempt.
     Retryable,
+    /// Held by a pause.
+    Paused,
     /// Done.
     Completed,
     /// Ended without doing anything, with its reason.
@@ -147,7 +149,8 @@ impl NodeState {
             | Self::Scheduled
             | Self::Available
             | Self::Running
-            | Self::Retryable => false,
+            | Self::Retryable
+            | Self::Paused => false,
         }
     }
 }

@@ -21,7 +21,7 @@ use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
     Broker, DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
-    TaskInspector,
+    TaskCancellations, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
@@ -62,6 +62,8 @@ pub(crate) struct Providers {
     pub(crate) event_feed: Option<Arc<dyn EventFeed>>,
     pub(crate) dead_letters: Arc<dyn DeadLetters>,
     pub(crate) dead_letter_operations: Arc<dyn DeadLetterOperations>,
+    pub(crate) cancellations: Arc<dyn TaskCancellations>,
+    pub(crate) pauses: Arc<dyn TaskPauses>,
     pub(crate) bulk_runs: Arc<dyn BulkRuns>,
     pub(crate) inspector: Arc<dyn TaskInspector>,
     pub(crate) lineage: Arc<dyn Lineage>,

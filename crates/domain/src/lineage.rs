@@ -11,7 +11,7 @@ use crate::contract::{CorrelationId, EventEnvelope, TaskEnvelope, TopicName};
 use crate::events::{LoggedEvent, OutboxMessage};
 use crate::failure::{Classified, ErrorClass};
 use crate::ids::MessageId;
-use crate::tasks::{TaskDetails, TaskState, TaskSummary};
+use crate::tasks::{TaskDetails, TaskPlace, TaskState, TaskSummary};
 use crate::time::Timestamp;
 
 pub use tree::{Branch, Tree, TreeLimits};
@@ -230,6 +230,7 @@ fn waiting(task: TaskEnvelope) -> TaskDetails {
         correlation_id: task.cause.correlation.as_ref().map(ToString::to_string),
         causation_id: task.cause.causation,
         payload: None,
+        place: TaskPlace::default(),
     }
 }
 

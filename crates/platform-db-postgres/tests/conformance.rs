@@ -13,7 +13,7 @@ use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
-    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
+    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskCancellations, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_platform_db_postgres::ReplayInto;
@@ -83,6 +83,14 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
 
     fn bulk_runs(&self) -> Option<Arc<dyn BulkRuns>> {
         Some(Arc::new(self.rig.database.bulk_runs()))
+    }
+
+    fn cancellations(&self) -> Arc<dyn TaskCancellations> {
+        Arc::new(self.queue.clone())
+    }
+
+    fn pauses(&self) -> Arc<dyn TaskPauses> {
+        Arc::new(self.queue.clone())
     }
 
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant};
 use aftercommit_domain::events::OutboxWriter;
-use aftercommit_domain::tasks::Inbox;
+use aftercommit_domain::tasks::{Inbox, TaskWindows};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 
@@ -13,6 +13,7 @@ use crate::database::Inner;
 use crate::inbox::create_inbox;
 use crate::outbox::create_outbox_writer;
 use crate::transaction::SqliteTransaction;
+use crate::windows::create_task_windows;
 
 /// Begins units of work in a database.
 #[derive(Clone)]
@@ -80,6 +81,11 @@ impl UnitOfWork for SqliteUnitOfWork {
     fn inbox(&mut self) -> Box<dyn Inbox + '_> {
         let (tenant, now) = (self.tenant.clone(), self.envelopes.now());
         Box::new(create_inbox(&mut self.transaction, tenant, now))
+    }
+
+    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
+        let (tenant, now) = (self.tenant.clone(), self.envelopes.now());
+        Box::new(create_task_windows(&mut self.transaction, tenant, now))
     }
 
     fn tenant(&self) -> &Tenant {

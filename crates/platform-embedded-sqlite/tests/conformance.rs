@@ -11,7 +11,7 @@ use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::ids::Ids as _;
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
-    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
+    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskCancellations, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::time::Clock as _;
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
@@ -96,6 +96,14 @@ impl Provider for Sqlite {
         Some(Arc::new(self.database.bulk_runs()))
     }
 
+    fn cancellations(&self) -> Arc<dyn TaskCancellations> {
+        Arc::new(self.database.queue())
+    }
+
+    fn pauses(&self) -> Arc<dyn TaskPauses> {
+        Arc::new(self.database.queue())
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.database.queue())
     }
@@ -134,6 +142,7 @@ aftercommit_testkit::unit_of_work_conformance!(Sqlite);
 aftercommit_testkit::inbox_conformance!(Sqlite);
 aftercommit_testkit::queue_conformance!(Sqlite);
 aftercommit_testkit::coalescing_conformance!(Sqlite);
+aftercommit_testkit::orders_conformance!(Sqlite);
 aftercommit_testkit::event_log_conformance!(Sqlite);
 aftercommit_testkit::dead_letters_conformance!(Sqlite);
 aftercommit_testkit::bulk_runs_conformance!(Sqlite);

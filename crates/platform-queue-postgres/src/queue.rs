@@ -44,8 +44,8 @@ const SETTLE_LANES: usize = 2;
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The queue of a database. Implements `QueuePublisher`, `QueueConsumer`, `QueueMaintenance`, `TaskInspector` and, for the
-/// outbox of that database, `OutboxTransfer`; for a broker's queue beside it, `HeldTasks` and `TaskHistory`. Clones share
-/// it.
+/// outbox of that database, `OutboxTransfer`; for what people order, `TaskCancellations` and `TaskPauses`; for a broker's queue
+/// beside it, `HeldTasks` and `TaskHistory`. Clones share it.
 #[derive(Clone)]
 pub struct PostgresQueue {
     pub(crate) inner: Arc<Inner>,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use aftercommit_domain::unit_of_work::StoreError;
 use aftercommit_platform_db_postgres::{Loan, PostgresOptions, in_one_transaction, trouble};
 use futures::future::BoxFuture;
 use sqlx::{PgConnection, PgPool};
@@ -108,6 +109,18 @@ impl Trouble {
         Self {
             kind: kind(error),
             reason: trouble::told(error),
+        }
+    }
+
+    /// What it means to whoever asked the store for `operation`.
+    pub(crate) fn into_store_error(self, operation: &'static str) -> StoreError {
+        let reason = self.reason;
+        match self.kind {
+            TroubleKind::Away | TroubleKind::Unknown => StoreError::Unavailable { operation, reason },
+            TroubleKind::Conflict => StoreError::Conflict { operation, reason },
+            TroubleKind::Refused | TroubleKind::LeaseLost | TroubleKind::RowsLost => {
+                StoreError::Refused { operation, reason }
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
-    TaskHistory, TaskInspector,
+    TaskCancellations, TaskHistory, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_testkit::conformance::{Provider, SCENARIOS};
@@ -74,6 +74,14 @@ impl Provider for Memory {
         Some(Arc::new(self.store.clone()))
     }
 
+    fn cancellations(&self) -> Arc<dyn TaskCancellations> {
+        Arc::new(self.store.clone())
+    }
+
+    fn pauses(&self) -> Arc<dyn TaskPauses> {
+        Arc::new(self.store.clone())
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.store.clone())
     }
@@ -102,6 +110,7 @@ aftercommit_testkit::unit_of_work_conformance!(Memory);
 aftercommit_testkit::inbox_conformance!(Memory);
 aftercommit_testkit::queue_conformance!(Memory);
 aftercommit_testkit::coalescing_conformance!(Memory);
+aftercommit_testkit::orders_conformance!(Memory);
 aftercommit_testkit::event_log_conformance!(Memory);
 aftercommit_testkit::dead_letters_conformance!(Memory);
 aftercommit_testkit::bulk_runs_conformance!(Memory);

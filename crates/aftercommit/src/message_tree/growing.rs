@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aftercommit_domain::contract::{CorrelationId, TopicName};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::lineage::{LineageError, Relative, TracedEvent, TracedTask, Tree, TreeLimits};
-use aftercommit_domain::tasks::{TaskDetails, TaskState, TaskSummary};
+use aftercommit_domain::tasks::{TaskDetails, TaskPlace, TaskState, TaskSummary};
 use aftercommit_domain::time::Timestamp;
 
 use crate::kit::Operations;
@@ -152,6 +152,7 @@ fn expected_of(operations: &Operations, event: &TracedEvent) -> Vec<Expected> {
             correlation_id: None,
             causation_id: Some(event.event.id),
             payload: None,
+            place: TaskPlace::default(),
         },
         is_in_outbox: false,
         set_aside: None,

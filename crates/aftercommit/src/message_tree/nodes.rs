@@ -65,7 +65,11 @@ fn event_node(event: TracedEvent, dispatch: Option<&TracedTask>) -> TreeNode {
             match carrier.summary.state {
                 TaskState::Completed | TaskState::Skipped | TaskState::Cancelled => NodeState::Dispatched,
                 TaskState::Dead => NodeState::Undispatched,
-                TaskState::Scheduled | TaskState::Available | TaskState::Running | TaskState::Retryable => {
+                TaskState::Scheduled
+                | TaskState::Available
+                | TaskState::Running
+                | TaskState::Retryable
+                | TaskState::Paused => {
                     NodeState::Published
                 }
             },
@@ -121,6 +125,7 @@ fn task_node(task: TracedTask) -> TreeNode {
             TaskState::Available => NodeState::Available,
             TaskState::Running => NodeState::Running,
             TaskState::Retryable => NodeState::Retryable,
+            TaskState::Paused => NodeState::Paused,
             TaskState::Completed => NodeState::Completed,
             TaskState::Skipped => NodeState::Skipped,
             TaskState::Cancelled => NodeState::Cancelled,

@@ -228,6 +228,7 @@ mod tests {
                 correlation_id: None,
                 causation_id: cause.map(id),
                 payload: None,
+                place: TaskPlace::default(),
             },
             is_in_outbox: false,
             set_aside: None,

@@ -96,7 +96,7 @@ impl TaskContext {
         self.parts.deadline
     }
 
-    /// Tells when the run should end early: at shutdown.
+    /// Tells when the run should end early: at shutdown, or because the task was cancelled.
     pub fn cancellation(&self) -> &dyn CancellationSignal {
         &*self.parts.cancellation
     }

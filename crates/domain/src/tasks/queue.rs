@@ -277,6 +277,10 @@ pub trait Delivery: Send + Sync {
 
     /// Back to the topic at once, to its place or near it, without counting an attempt.
     async fn give_back(self: Box<Self>) -> Result<(), SettleError>;
+
+    /// Aside, without counting an attempt, because a pause holds it: nobody is handed it until
+    /// [`TaskPauses::release`](super::TaskPauses::release). It keeps its place in the order of its key.
+    async fn set_aside(self: Box<Self>) -> Result<(), SettleError>;
 }
 
 /// What keeps a queue tidy. A broker that does it by itself answers zeros.

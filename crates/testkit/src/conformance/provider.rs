@@ -9,7 +9,7 @@ use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
-    TaskHistory, TaskInspector,
+    TaskCancellations, TaskHistory, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 
@@ -80,6 +80,12 @@ pub trait Provider: Sized + Sync + 'static {
     fn bulk_runs(&self) -> Option<Arc<dyn BulkRuns>> {
         None
     }
+
+    /// Which tasks are not to be run any more.
+    fn cancellations(&self) -> Arc<dyn TaskCancellations>;
+
+    /// What is paused.
+    fn pauses(&self) -> Arc<dyn TaskPauses>;
 
     /// Looks at tasks.
     fn task_inspector(&self) -> Arc<dyn TaskInspector>;

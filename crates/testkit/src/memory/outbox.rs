@@ -9,6 +9,7 @@ use aftercommit_domain::events::{
     RawOutboxMessage, Release,
 };
 use aftercommit_domain::failure::Failure;
+use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::time::{Timestamp, after};
 use async_trait::async_trait;
 
@@ -24,6 +25,7 @@ pub(super) struct Rows {
 
 /// What a transaction adds.
 pub(super) struct NewRow {
+    pub(super) id: MessageId,
     pub(super) ordering: Option<String>,
     pub(super) written_at: Timestamp,
     pub(super) message: RawOutboxMessage,
@@ -52,6 +54,12 @@ impl Rows {
             };
             self.by_position.insert(self.positions, row);
         }
+    }
+
+    /// Whether a message of this id has not left yet.
+    pub(super) fn has(&self, id: MessageId) -> bool {
+        let mut rows = self.by_position.values();
+        rows.any(|row| row.new.id == id)
     }
 
     fn claim(&mut self, limit: usize, now: Timestamp, until: Timestamp) -> Vec<Claimed> {

@@ -3,13 +3,14 @@
 use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant};
 use aftercommit_domain::events::{OutboxError, OutboxMessage, OutboxWriter};
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::Inbox;
+use aftercommit_domain::tasks::{Inbox, TaskWindows};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 
 use super::InMemory;
 use super::inbox::{MemoryInbox, OpenClaims};
 use super::outbox::NewRow;
+use super::task_windows::{MemoryTaskWindows, OpenWindows};
 
 struct MemoryUnitOfWork {
     provider: InMemory,
@@ -17,6 +18,7 @@ struct MemoryUnitOfWork {
     cause: Cause,
     rows: Vec<NewRow>,
     claims: OpenClaims,
+    windows: OpenWindows,
 }
 
 struct MemoryOutboxWriter<'a> {
@@ -32,6 +34,7 @@ impl UnitOfWorkFactory for InMemory {
             cause: cause.clone(),
             rows: Vec::new(),
             claims: OpenClaims::new(self.clone()),
+            windows: OpenWindows::new(self.clone()),
         }))
     }
 }
@@ -49,12 +52,20 @@ impl UnitOfWork for MemoryUnitOfWork {
         })
     }
 
+    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
+        Box::new(MemoryTaskWindows {
+            tenant: self.tenant.clone(),
+            open: &mut self.windows,
+        })
+    }
+
     fn tenant(&self) -> &Tenant {
         &self.tenant
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), CommitError> {
         self.claims.commit();
+        self.windows.commit();
         self.provider.lock().outbox.add(self.rows);
         self.provider.shared.outbox_changed.notify_waiters();
         Ok(())
@@ -73,6 +84,7 @@ impl OutboxWriter for MemoryOutboxWriter<'_> {
         for message in &messages {
             ids.push(message.id());
             new.push(NewRow {
+                id: message.id(),
                 ordering: message.ordering(),
                 written_at,
                 message: message.to_raw(tenant, provider.limits())?,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aftercommit_domain::contract::{Limits, TaskEnvelope, TopicName};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
-    Coalesced, CoalescingDecision, CoalescingPolicy, CoalescingState, OpenWindow, Published, decide,
+    Coalesced, CoalescingDecision, CoalescingPolicy, CoalescingState, OpenWindow, Published, TaskWindow, decide,
 };
 use aftercommit_domain::time::{Timestamp, after};
 
@@ -33,6 +33,13 @@ pub(super) struct Window {
     pub(super) is_open: bool,
 }
 
+impl Window {
+    /// As it is shown to people.
+    pub(super) fn shown(&self) -> TaskWindow {
+        TaskWindow::of_scope(&self.scope, self.is_open)
+    }
+}
+
 impl Windows {
     /// Forgets what was coalesced before this. Answers how many publishes that were.
     pub(super) fn prune(&mut self, before: Timestamp) -> u64 {
@@ -40,6 +47,11 @@ impl Windows {
         self.applied.retain(|_, at| *at >= before);
         self.once.retain(|_, (_, until)| *until >= before);
         (known - self.applied.len()) as u64
+    }
+
+    /// The unfinished tasks of a key, oldest first.
+    pub(super) fn places(&self, key: &Key) -> impl Iterator<Item = u64> {
+        self.places.get(key).into_iter().flatten().copied()
     }
 
     pub(super) fn note(&mut self, place: u64, row: &Row) {
