@@ -57,8 +57,8 @@ mod postgres {
     use super::{Cause, Kit, OutboxTransaction, Tenant};
     use crate::postgres::sqlx::{PgConnection, Postgres, Transaction};
     use crate::postgres::{
-        PostgresInbox, PostgresOutboxWriter, PostgresTaskWindows, PostgresTransaction, create_inbox, create_outbox_writer,
-        create_task_windows,
+        PostgresInbox, PostgresOutboxWriter, PostgresTaskWindows, PostgresTransaction, create_inbox,
+        create_outbox_writer, create_task_windows,
     };
 
     fn writer<'t>(

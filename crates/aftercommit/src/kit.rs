@@ -14,7 +14,8 @@ use aftercommit_domain::ids::Ids;
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
-    Broker, DeadLetterOperations, DeadLetters, QueuePublisher, TaskCancellations, TaskDescriptor, TaskInspector, TaskPauses,
+    Broker, DeadLetterOperations, DeadLetters, QueuePublisher, TaskCancellations, TaskDescriptor, TaskInspector,
+    TaskPauses,
 };
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::{StoreError, UnitOfWork, UnitOfWorkFactory};

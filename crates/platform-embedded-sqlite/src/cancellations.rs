@@ -146,13 +146,12 @@ impl SqliteQueue {
     ) -> Result<Cancelled, StoreError> {
         let wrong = |error: sqlx::Error| store_error("cancel a task", &error);
         let id = order.task.uuid();
-        let row: Option<UnfinishedRow> = sqlx::query_as(
-            "SELECT seq, id, topic, order_scope, due_at, attempts FROM aftercommit_tasks WHERE id = ?1",
-        )
-        .bind(id)
-        .fetch_optional(&mut **transaction)
-        .await
-        .map_err(wrong)?;
+        let row: Option<UnfinishedRow> =
+            sqlx::query_as("SELECT seq, id, topic, order_scope, due_at, attempts FROM aftercommit_tasks WHERE id = ?1")
+                .bind(id)
+                .fetch_optional(&mut **transaction)
+                .await
+                .map_err(wrong)?;
         if let Some(row) = row {
             let topic = TopicName::new(row.topic.clone()).map_err(|error| StoreError::Corrupt {
                 what: "a task",
@@ -162,7 +161,9 @@ impl SqliteQueue {
                 return Ok(Cancelled::Requested);
             }
             let now = micros(self.database.services.clock.now());
-            cancel(transaction, &[row], &order.outcome(), now).await.map_err(wrong)?;
+            cancel(transaction, &[row], &order.outcome(), now)
+                .await
+                .map_err(wrong)?;
             return Ok(Cancelled::Ended);
         }
         let found: Option<String> = sqlx::query_scalar(

@@ -199,7 +199,9 @@ impl Topic {
         match lock(&self.held).get(&seq) {
             Some(held) if held.token == token => match held.stage {
                 Stage::Running(place) => Some(place),
-                Stage::Buffered | Stage::Settling(_) | Stage::Unsettled(_) | Stage::Withheld | Stage::WasWithheld => None,
+                Stage::Buffered | Stage::Settling(_) | Stage::Unsettled(_) | Stage::Withheld | Stage::WasWithheld => {
+                    None
+                }
             },
             Some(_) | None => None,
         }
@@ -214,11 +216,9 @@ impl Topic {
                     held.stage = Stage::Settling(place);
                     true
                 }
-                Stage::Buffered
-                | Stage::Settling(_)
-                | Stage::Unsettled(_)
-                | Stage::Withheld
-                | Stage::WasWithheld => false,
+                Stage::Buffered | Stage::Settling(_) | Stage::Unsettled(_) | Stage::Withheld | Stage::WasWithheld => {
+                    false
+                }
             },
             Some(_) | None => false,
         }

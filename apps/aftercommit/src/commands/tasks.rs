@@ -58,7 +58,9 @@ async fn cancel(client: &AdminClient, arguments: CancelTask) -> Result<String, C
         state: Option<TaskState>,
     }
     let CancelTask { id, reason, output } = arguments;
-    let answer = client.post(&format!("/tasks/{id}/cancel"), &Body { reason: &reason }).await?;
+    let answer = client
+        .post(&format!("/tasks/{id}/cancel"), &Body { reason: &reason })
+        .await?;
     rendered(&answer, output, |answer| {
         let Answered { cancelled, state } = answer.read()?;
         Ok(match (cancelled.as_str(), state) {

@@ -80,7 +80,11 @@ pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, 
         .iter()
         .filter(|depth| depth.available > 0)
         // Of a paused topic nobody takes, on purpose.
-        .filter(|depth| !pauses.iter().any(|pause| pause.target == PauseTarget::Topic(depth.topic.clone())))
+        .filter(|depth| {
+            !pauses
+                .iter()
+                .any(|pause| pause.target == PauseTarget::Topic(depth.topic.clone()))
+        })
         .filter(|depth| match depth.consumers {
             Some(consumers) => consumers == 0,
             None => !operations.owns(&depth.topic),

@@ -69,9 +69,7 @@ fn event_node(event: TracedEvent, dispatch: Option<&TracedTask>) -> TreeNode {
                 | TaskState::Available
                 | TaskState::Running
                 | TaskState::Retryable
-                | TaskState::Paused => {
-                    NodeState::Published
-                }
+                | TaskState::Paused => NodeState::Published,
             },
             carrier.summary.reason.clone(),
             carrier.code.clone(),

@@ -36,18 +36,17 @@ pub fn explain(task: &TaskDetails, around: &Surroundings) -> String {
             }
             None => format!("It runs: attempt {}.", summary.attempts),
         },
-        TaskState::Paused | TaskState::Scheduled | TaskState::Available | TaskState::Retryable => {
-            waiting(task, around)
-        }
+        TaskState::Paused | TaskState::Scheduled | TaskState::Available | TaskState::Retryable => waiting(task, around),
     }
 }
 
 fn waiting(task: &TaskDetails, around: &Surroundings) -> String {
     let summary = &task.summary;
     if let Some(pause) = around.pauses.iter().find(|pause| holds(pause, summary)) {
-        let until = pause
-            .until
-            .map_or_else(|| "until somebody resumes it".into(), |until| format!("until {}", at(until)));
+        let until = pause.until.map_or_else(
+            || "until somebody resumes it".into(),
+            |until| format!("until {}", at(until)),
+        );
         return format!(
             "It waits because {} was paused by {} at {}, {until}: {}.",
             pause.target,
@@ -65,7 +64,9 @@ fn waiting(task: &TaskDetails, around: &Surroundings) -> String {
     match (summary.state, summary.due_at) {
         (TaskState::Retryable, Some(due_at)) => {
             let next = summary.attempts.saturating_add(1);
-            let most = around.max_attempts.map_or_else(String::new, |most| format!(" of {most}"));
+            let most = around
+                .max_attempts
+                .map_or_else(String::new, |most| format!(" of {most}"));
             format!(
                 "It failed ({}) and waits for attempt {next}{most} at {}.",
                 reason(summary),
@@ -98,9 +99,7 @@ fn available(summary: &TaskSummary, around: &Surroundings) -> String {
         );
     }
     if running > 0 {
-        return format!(
-            "It waits for a free worker: {running} of its topic run now, and {available} wait."
-        );
+        return format!("It waits for a free worker: {running} of its topic run now, and {available} wait.");
     }
     "It waits for a worker, which should take it at once.".into()
 }
@@ -283,11 +282,7 @@ mod tests {
                 nothing(),
                 "It waits in the window of the key invoice-7 until 2027-01-15T08:01:00Z; what is published under the key before then is one task with it.",
             ),
-            (
-                window(false),
-                nothing(),
-                "It waits for its time, 2027-01-15T08:01:00Z.",
-            ),
+            (window(false), nothing(), "It waits for its time, 2027-01-15T08:01:00Z."),
             (
                 task(TaskState::Available),
                 topic(0, Some(0)),

@@ -198,7 +198,9 @@ impl Serialize for PauseTarget {
 
 impl<'de> Deserialize<'de> for PauseTarget {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -210,7 +212,12 @@ mod tests {
 
     #[test]
     fn what_is_paused_reads_as_it_is_written() {
-        for text in ["topic:emails", "task:emails/send", "organization:acme", "project:acme/web"] {
+        for text in [
+            "topic:emails",
+            "task:emails/send",
+            "organization:acme",
+            "project:acme/web",
+        ] {
             let target: PauseTarget = text.parse().unwrap();
             assert_eq!(target.to_string(), text);
             assert_eq!(serde_json::to_string(&target).unwrap(), format!("\"{text}\""));
@@ -220,8 +227,17 @@ mod tests {
     #[test]
     fn what_names_nothing_is_refused_with_what_was_expected() {
         for text in [
-            "", "emails", "topic:", "topic:E-mails", "task:emails", "task:emails/", "queue:emails", "organization: ",
-            "project:acme", "project:/web", "topic:emails\n",
+            "",
+            "emails",
+            "topic:",
+            "topic:E-mails",
+            "task:emails",
+            "task:emails/",
+            "queue:emails",
+            "organization: ",
+            "project:acme",
+            "project:/web",
+            "topic:emails\n",
         ] {
             let refused = text.parse::<PauseTarget>().unwrap_err();
             assert!(refused.to_string().contains("topic:NAME"), "{text:?}: {refused}");

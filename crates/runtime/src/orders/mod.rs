@@ -52,7 +52,11 @@ impl Orders {
         let mut pauses = self.pauses.subscribe();
         // The sender lives as long as `self`.
         let _ = pauses
-            .wait_for(|pauses| pauses.as_ref().is_some_and(|pauses| topic_pause(pauses, topic).is_none()))
+            .wait_for(|pauses| {
+                pauses
+                    .as_ref()
+                    .is_some_and(|pauses| topic_pause(pauses, topic).is_none())
+            })
             .await;
     }
 
@@ -60,20 +64,28 @@ impl Orders {
     pub(crate) async fn until_paused(&self, topic: &TopicName) {
         let mut pauses = self.pauses.subscribe();
         let _ = pauses
-            .wait_for(|pauses| pauses.as_ref().is_some_and(|pauses| topic_pause(pauses, topic).is_some()))
+            .wait_for(|pauses| {
+                pauses
+                    .as_ref()
+                    .is_some_and(|pauses| topic_pause(pauses, topic).is_some())
+            })
             .await;
     }
 
     /// Whether a pause holds this topic as a whole.
     pub(crate) fn is_paused(&self, topic: &TopicName) -> bool {
         let pauses = self.pauses.borrow();
-        pauses.as_ref().is_some_and(|pauses| topic_pause(pauses, topic).is_some())
+        pauses
+            .as_ref()
+            .is_some_and(|pauses| topic_pause(pauses, topic).is_some())
     }
 
     /// Whether a pause holds this task by itself.
     pub(crate) fn holds(&self, task: &TaskEnvelope) -> bool {
         let pauses = self.pauses.borrow();
-        pauses.as_ref().is_some_and(|pauses| pauses.iter().any(|pause| pause.holds(task)))
+        pauses
+            .as_ref()
+            .is_some_and(|pauses| pauses.iter().any(|pause| pause.holds(task)))
     }
 
     /// Notes that a task begins here, so that an order which comes now reaches it.

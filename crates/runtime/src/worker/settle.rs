@@ -68,7 +68,10 @@ pub(super) fn log(verdict: &Verdict) {
         Verdict::Finish(Outcome::Skipped(reason) | Outcome::Cancelled(reason)) => {
             tracing::info!(%reason, "task {outcome}");
         }
-        Verdict::Finish(Outcome::Snoozed(_)) | Verdict::Retry { failure: None, .. } | Verdict::GiveBack | Verdict::SetAside => {
+        Verdict::Finish(Outcome::Snoozed(_))
+        | Verdict::Retry { failure: None, .. }
+        | Verdict::GiveBack
+        | Verdict::SetAside => {
             tracing::debug!("task {outcome}");
         }
         Verdict::Retry {

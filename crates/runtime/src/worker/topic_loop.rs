@@ -239,7 +239,11 @@ impl Shared {
         failpoint!(WORKER_AFTER_DECODE);
         let begun = self.begin(&*delivery, permit).instrument(span.clone()).await;
         let end = match &begun {
-            Some(_) => self.run_as_ordered(&task, handler, attempt).instrument(span.clone()).await,
+            Some(_) => {
+                self.run_as_ordered(&task, handler, attempt)
+                    .instrument(span.clone())
+                    .await
+            }
             None => AttemptEnd::Interrupted,
         };
         let (place, permit) = begun.map_or((None, None), |(place, permit)| (Some(place), permit));

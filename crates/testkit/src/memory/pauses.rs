@@ -51,7 +51,11 @@ impl TaskPauses for InMemory {
                 let envelope = row.envelope.as_ref();
                 envelope.is_some_and(|task| pauses.iter().any(|pause| pause.holds(task)))
             };
-            let free = state.tasks.rows.values_mut().filter(|row| row.is_aside && !is_held(row));
+            let free = state
+                .tasks
+                .rows
+                .values_mut()
+                .filter(|row| row.is_aside && !is_held(row));
             free.take(limit).map(|row| row.is_aside = false).count()
         };
         if released > 0 {

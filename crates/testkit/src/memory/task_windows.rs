@@ -38,7 +38,9 @@ impl OpenWindows {
         {
             let mut state = self.provider.lock();
             for (place, change) in self.changes.drain(..) {
-                let Some(row) = state.tasks.rows.get_mut(&place) else { continue };
+                let Some(row) = state.tasks.rows.get_mut(&place) else {
+                    continue;
+                };
                 row.is_withheld = false;
                 match change {
                     Change::Move(run_at) => row.state = RowState::Waiting { due: Some(run_at) },

@@ -151,7 +151,11 @@ pub(super) async fn explanation(
     let name = TaskName::new(task.summary.task.as_str()).ok();
     let around = Surroundings {
         pauses: operations.pauses().list().await.map_err(|error| Problem::of(&error))?,
-        order: operations.cancellations().find(id).await.map_err(|error| Problem::of(&error))?,
+        order: operations
+            .cancellations()
+            .find(id)
+            .await
+            .map_err(|error| Problem::of(&error))?,
         depth: depths.into_iter().find(|depth| depth.topic == topic),
         is_declared_here: operations.works_on_the_queue && operations.owns(&topic),
         max_attempts: name.and_then(|name| operations.max_attempts.get(&(topic, name)).copied()),

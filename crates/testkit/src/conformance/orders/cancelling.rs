@@ -7,9 +7,7 @@ use aftercommit_domain::tasks::{CancelOrder, Cancelled, Outcome, Reason, TaskSta
 use aftercommit_domain::time::{Clock, after, days, seconds};
 
 use crate::conformance::messages::TOPIC;
-use crate::conformance::support::{
-    commit, consume, failure, long_delay, next, nothing_comes, ok, publish, task_id,
-};
+use crate::conformance::support::{commit, consume, failure, long_delay, next, nothing_comes, ok, publish, task_id};
 use crate::conformance::{Messages, Provider};
 
 fn order(task: MessageId) -> CancelOrder {
@@ -58,10 +56,7 @@ pub async fn a_cancelled_task_that_waits_is_gone_with_its_reason<P: Provider>(pr
     let ids = publish(provider, vec![task, messages.task()]).await;
     for id in &ids {
         assert_eq!(cancel(provider, *id).await, Cancelled::Ended);
-        let expected = (
-            TaskState::Cancelled,
-            Some("the customer left (by ada)".to_owned()),
-        );
+        let expected = (TaskState::Cancelled, Some("the customer left (by ada)".to_owned()));
         assert_eq!(state_of(provider, *id).await, Some(expected));
         assert_eq!(cancel(provider, *id).await, Cancelled::Over(TaskState::Cancelled));
     }
