@@ -16,6 +16,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::http::dead_lately::{DeadLately, RECENT};
+use crate::http::paused::Paused;
 use crate::http::readiness::{Found, Readiness, judge};
 use crate::kit::Operations;
 
@@ -105,7 +106,7 @@ pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, 
         broker,
         without_owner: is_counted.then_some(without_owner),
         dead,
-        pauses,
+        pauses: Paused(pauses),
     };
     let Readiness { causes, details } = judge(found, &operations.seen_since);
     let ready = causes.is_empty();

@@ -4,15 +4,12 @@
 use std::time::Duration;
 
 use aftercommit_domain::events::OutboxStats;
-use aftercommit_domain::tasks::Pause;
 use aftercommit_domain::time::{Timestamp, before};
 use aftercommit_runtime::{LoopReport, LoopStatus};
 
 use crate::http::dead_lately::DeadLately;
+use crate::http::paused::Paused;
 use crate::http::seen_since::SeenSince;
-
-/// Of more pauses than this only their number is told.
-const MOST_SHOWN: usize = 20;
 
 /// What was found out for one answer.
 pub(crate) struct Found {
@@ -35,7 +32,7 @@ pub(crate) struct Found {
     pub(crate) without_owner: Option<Vec<(String, u64)>>,
     pub(crate) dead: DeadLately,
     /// What is paused, as far as is known.
-    pub(crate) pauses: Vec<Pause>,
+    pub(crate) pauses: Paused,
 }
 
 /// What is told.
@@ -127,18 +124,9 @@ pub(crate) fn judge(found: Found, seen: &SeenSince) -> Readiness {
                 .push(line(&what, since, "see `aftercommit outbox status` for their reasons"));
         }
     }
-    let (shown, others) = pauses.split_at(pauses.len().min(MOST_SHOWN));
-    for pause in shown {
-        let todo = match pause.until {
-            Some(until) => format!("it goes on at {}", until.format("%Y-%m-%dT%H:%M:%SZ")),
-            None => format!("`aftercommit resume {}` lets it go on", pause.target),
-        };
-        told.details.push(line(&pause.to_string(), pause.since, &todo));
-    }
-    if !others.is_empty() {
-        told.details
-            .push(format!("{} more pauses; see `aftercommit pauses`", others.len()));
-    }
+    told.details
+        .extend(pauses.described().map(|(what, since, todo)| line(&what, since, &todo)));
+    told.details.extend(pauses.others());
     // What is not known leaves it as it was.
     let since = without_owner
         .as_ref()
@@ -172,7 +160,6 @@ fn ago(since: Timestamp, now: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use aftercommit_domain::tasks::Reason;
     use aftercommit_domain::time::{after, seconds};
 
     use super::*;
@@ -199,7 +186,7 @@ mod tests {
             broker: None,
             without_owner: Some(Vec::new()),
             dead: DeadLately::default(),
-            pauses: Vec::new(),
+            pauses: Paused::default(),
         }
     }
 
@@ -209,16 +196,6 @@ mod tests {
             claimed: 0,
             quarantined,
             oldest,
-        }
-    }
-
-    fn pause(until: Option<Timestamp>) -> Pause {
-        Pause {
-            target: "topic:receipts".parse().unwrap(),
-            reason: Reason::new("the provider is down"),
-            actor: "ada".into(),
-            since: at(0),
-            until,
         }
     }
 
@@ -337,23 +314,6 @@ mod tests {
                 },
                 "topic receipts: nobody takes its 9 tasks; since 1970-01-01T00:16:40Z (0 s); start workers of it, or see \
                  `aftercommit topics list`",
-            ),
-            (
-                Found {
-                    now: at(30),
-                    pauses: vec![pause(None)],
-                    ..found()
-                },
-                "topic:receipts is paused by ada: the provider is down; since 1970-01-01T00:16:40Z (30 s); `aftercommit \
-                 resume topic:receipts` lets it go on",
-            ),
-            (
-                Found {
-                    pauses: vec![pause(Some(at(60)))],
-                    ..found()
-                },
-                "topic:receipts is paused by ada: the provider is down; since 1970-01-01T00:16:40Z (0 s); it goes on at \
-                 1970-01-01T00:17:40Z",
             ),
             (
                 Found {
