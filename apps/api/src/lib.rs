@@ -34,6 +34,14 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/projects/{project_id}", delete(routes::projects::delete))
         .route("/v1/projects/{project_id}/records:batch", post(routes::records::ingest))
         .route("/v1/projects/{project_id}/usage", get(routes::usage::list))
+        .route(
+            "/v1/projects/{project_id}/webhooks",
+            get(routes::webhooks::list).post(routes::webhooks::create),
+        )
+        .route(
+            "/v1/projects/{project_id}/webhooks/{webhook_id}",
+            delete(routes::webhooks::delete),
+        )
         .route("/v1/invitations", post(routes::invitations::create))
         .route("/v1/invitations/{invitation_id}", delete(routes::invitations::revoke))
         .route(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aftercommit_domain::effects::EmailSender;
+use aftercommit_domain::effects::{EmailSender, WebhookSender};
 use aftercommit_domain::reference::ReferencePorts;
 
 use crate::templates::{TemplateError, Templates};
@@ -14,6 +14,8 @@ pub struct HandlerPorts {
     pub reference: ReferencePorts,
     /// Sends the e-mails.
     pub email: Arc<dyn EmailSender>,
+    /// Sends the webhooks.
+    pub webhooks: Arc<dyn WebhookSender>,
     /// What the e-mails say.
     pub templates: Arc<Templates>,
 }
@@ -23,10 +25,15 @@ impl HandlerPorts {
     ///
     /// # Errors
     /// A template that cannot be rendered: better at the start than at the first e-mail.
-    pub fn new(reference: ReferencePorts, email: Arc<dyn EmailSender>) -> Result<Self, TemplateError> {
+    pub fn new(
+        reference: ReferencePorts,
+        email: Arc<dyn EmailSender>,
+        webhooks: Arc<dyn WebhookSender>,
+    ) -> Result<Self, TemplateError> {
         Ok(Self {
             reference,
             email,
+            webhooks,
             templates: Arc::new(Templates::load()?),
         })
     }

@@ -5,12 +5,14 @@ use aftercommit_domain::reference::invitations::{ExpireInvitation, SendInvitatio
 use aftercommit_domain::reference::projects::{CheckFirstRecord, ProvisionProject};
 use aftercommit_domain::reference::records::PurgeRecords;
 use aftercommit_domain::reference::usage::RecordUsage;
+use aftercommit_domain::reference::webhooks::{DeliverWebhook, FanOutWebhooks};
 use aftercommit_runtime::worker::Topic;
 
 use crate::HandlerPorts;
 use crate::handlers::{
-    CheckFirstRecordHandler, ExpireInvitationHandler, ProvisionProjectHandler, PurgeRecordsHandler, RecordUsageHandler,
-    SendInvitationEmailHandler, SendMagicLinkEmailHandler,
+    CheckFirstRecordHandler, DeliverWebhookHandler, ExpireInvitationHandler, FanOutWebhooksHandler,
+    ProvisionProjectHandler, PurgeRecordsHandler, RecordUsageHandler, SendInvitationEmailHandler,
+    SendMagicLinkEmailHandler,
 };
 
 /// Every topic of the product with the handlers of its tasks.
@@ -18,6 +20,7 @@ pub fn topics(ports: HandlerPorts) -> Vec<Topic> {
     let HandlerPorts {
         reference,
         email,
+        webhooks,
         templates,
     } = ports;
     vec![
@@ -36,6 +39,9 @@ pub fn topics(ports: HandlerPorts) -> Vec<Topic> {
             .handle::<ProvisionProject>(ProvisionProjectHandler::new(reference.clone()))
             .handle::<CheckFirstRecord>(CheckFirstRecordHandler::new(reference.clone())),
         Topic::named("records").handle::<PurgeRecords>(PurgeRecordsHandler::new(reference.clone())),
-        Topic::named("usage").handle::<RecordUsage>(RecordUsageHandler::new(reference)),
+        Topic::named("usage").handle::<RecordUsage>(RecordUsageHandler::new(reference.clone())),
+        Topic::named("webhooks")
+            .handle::<FanOutWebhooks>(FanOutWebhooksHandler::new(reference.clone()))
+            .handle::<DeliverWebhook>(DeliverWebhookHandler::new(reference, webhooks)),
     ]
 }

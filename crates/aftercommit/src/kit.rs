@@ -177,6 +177,15 @@ impl Kit {
         crate::providers::email_sender(self.settings(), self.clock())
     }
 
+    /// What sends webhooks: over HTTP, to the public internet unless the settings say otherwise.
+    ///
+    /// # Errors
+    /// None yet: a machine without certificate authorities is told of in the log.
+    #[cfg(feature = "webhooks")]
+    pub fn webhook_sender(&self) -> Result<Arc<dyn aftercommit_domain::effects::WebhookSender>, StartupError> {
+        crate::providers::webhooks::sender(self.settings(), self.clock())
+    }
+
     /// The reference product's stores, brought to this version.
     ///
     /// # Errors

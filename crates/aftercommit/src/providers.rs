@@ -8,6 +8,8 @@ pub(crate) mod failpoints;
 pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "webhooks")]
+pub(crate) mod webhooks;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ use aftercommit_platform_sealer_aead::{AeadSealer, SealingKeys};
 use aftercommit_runtime::system::{SystemClock, SystemRandomness, UuidV7Ids};
 use secrecy::ExposeSecret;
 
+#[cfg(any(feature = "reference", feature = "webhooks"))]
+use aftercommit_domain::effects::WebhookNetwork;
 #[cfg(feature = "reference")]
 use aftercommit_domain::reference::{ProductSettings, ReferencePorts, ReferenceReader, ReferenceUnitOfWorkFactory};
 #[cfg(feature = "smtp")]
@@ -262,6 +266,16 @@ fn smtp_sender(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Option<emai
     Ok(Some(sender))
 }
 
+/// Where webhooks may be sent.
+#[cfg(any(feature = "reference", feature = "webhooks"))]
+fn webhook_network(settings: &Settings) -> WebhookNetwork {
+    if settings.webhooks.allow_private_addresses {
+        WebhookNetwork::Any
+    } else {
+        WebhookNetwork::Public
+    }
+}
+
 /// The reference product's stores in the opened database.
 #[cfg(feature = "reference")]
 pub(crate) async fn reference_ports(kit: &crate::Kit) -> Result<ReferencePorts, StartupError> {
@@ -292,6 +306,7 @@ pub(crate) async fn reference_ports(kit: &crate::Kit) -> Result<ReferencePorts, 
         settings: Arc::new(ProductSettings {
             invitation_ttl: kit.settings().reference.invitation_ttl,
             sign_in_link_ttl: kit.settings().reference.sign_in_link_ttl,
+            webhook_network: webhook_network(kit.settings()),
             ..ProductSettings::at(kit.public_url())
         }),
     })

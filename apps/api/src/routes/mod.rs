@@ -8,3 +8,4 @@ pub(crate) mod organizations;
 pub(crate) mod projects;
 pub(crate) mod records;
 pub(crate) mod usage;
+pub(crate) mod webhooks;

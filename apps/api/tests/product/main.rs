@@ -13,3 +13,4 @@ mod projects;
 mod records;
 mod requests;
 mod usage;
+mod webhooks;

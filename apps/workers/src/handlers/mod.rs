@@ -9,6 +9,7 @@ mod records;
 #[cfg(test)]
 mod scene;
 mod usage;
+mod webhooks;
 
 pub(crate) use invitation_email::SendInvitationEmailHandler;
 pub(crate) use invitations::ExpireInvitationHandler;
@@ -16,3 +17,4 @@ pub(crate) use magic_link_email::SendMagicLinkEmailHandler;
 pub(crate) use projects::{CheckFirstRecordHandler, ProvisionProjectHandler};
 pub(crate) use records::PurgeRecordsHandler;
 pub(crate) use usage::RecordUsageHandler;
+pub(crate) use webhooks::{DeliverWebhookHandler, FanOutWebhooksHandler};

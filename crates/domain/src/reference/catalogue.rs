@@ -13,6 +13,9 @@ use crate::reference::projects::{
 };
 use crate::reference::records::{PurgeRecords, RecordsIngested};
 use crate::reference::usage::RecordUsage;
+use crate::reference::webhooks::{
+    DeliverWebhook, FanOutWebhooks, WebhookEndpointCreated, WebhookEndpointDeleted, WebhookEndpointDisabled,
+};
 use crate::tasks::TaskDescriptor;
 
 /// The events of the product.
@@ -31,6 +34,9 @@ pub fn catalogue() -> EventCatalogue {
         MagicLinkEmailRequested,
         RecordsIngested,
         FirstRecordReceived,
+        WebhookEndpointCreated,
+        WebhookEndpointDeleted,
+        WebhookEndpointDisabled,
     ]
 }
 
@@ -44,5 +50,7 @@ pub fn tasks() -> Vec<TaskDescriptor> {
         TaskDescriptor::of::<CheckFirstRecord>(),
         TaskDescriptor::of::<PurgeRecords>(),
         TaskDescriptor::of::<RecordUsage>(),
+        TaskDescriptor::of::<FanOutWebhooks>(),
+        TaskDescriptor::of::<DeliverWebhook>(),
     ]
 }

@@ -93,3 +93,7 @@ entity_id!(
     /// A request that carried an `Idempotency-Key`.
     RequestId
 );
+entity_id!(
+    /// A webhook of a project.
+    WebhookId
+);

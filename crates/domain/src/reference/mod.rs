@@ -25,12 +25,13 @@ pub mod projects;
 pub mod records;
 pub mod requests;
 pub mod usage;
+pub mod webhooks;
 
 pub use catalogue::{catalogue, tasks};
 pub use context::{Caller, RequestContext};
 pub use digest::Digest;
 pub use error::{Refusal, UseCaseError};
-pub use ids::{ApiKeyId, BatchId, InvitationId, RecordId, RequestId, SignInLinkId, UserId};
+pub use ids::{ApiKeyId, BatchId, InvitationId, RecordId, RequestId, SignInLinkId, UserId, WebhookId};
 pub use input::{InputProblem, InvalidInput, Name, Wrong};
 pub use ports::ReferencePorts;
 pub use progress::Progress;

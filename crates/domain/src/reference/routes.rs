@@ -13,20 +13,32 @@ use crate::reference::projects::{
 };
 use crate::reference::records::{PurgeRecords, RecordsIngested};
 use crate::reference::usage::RecordUsage;
+use crate::reference::webhooks::{
+    FanOutWebhooks, WebhookEndpointCreated, WebhookEndpointDeleted, WebhookEndpointDisabled,
+};
+
+/// The task that tells webhooks of an event of a project.
+macro_rules! told {
+    ($event:ident, $occurrence:ident) => {
+        FanOutWebhooks::of(&$event.organization_id, &$event.project_id, $occurrence, $event)
+    };
+}
 
 /// What follows from each event of the product.
 pub fn routes() -> Routes {
     Routes::new()
         .none::<OrganizationCreated>("kept for the event log; its default project has an event of its own")
         .none::<UserSignedUp>("kept for the event log; nothing greets a person but the link they followed")
-        .none::<MemberJoined>("kept for the event log; the member is there by the time it is told")
-        .none::<ApiKeyCreated>("kept for the event log as the audit of who can call")
-        .none::<ApiKeyRevoked>("kept for the event log; the key stopped working with the commit")
+        .on_occurrence(|event: &MemberJoined, occurrence| publish(told!(event, occurrence)))
+        .on_occurrence(|event: &ApiKeyCreated, occurrence| publish(told!(event, occurrence)))
+        .on_occurrence(|event: &ApiKeyRevoked, occurrence| publish(told!(event, occurrence)))
         .on(|event: &ProjectCreated| publish(ProvisionProject::from(event)))
-        .on(|event: &ProjectDeleted| publish(PurgeRecords::from(event)))
+        .on_occurrence(|event: &ProjectDeleted, occurrence| {
+            (publish(PurgeRecords::from(event)), publish(told!(event, occurrence)))
+        })
         .on(|event: &InvitationCreated| publish(ExpireInvitation::from(event)).run_at(event.expires_at))
         .on(|event: &InvitationEmailRequested| publish(SendInvitationEmail::from(event)))
-        .none::<InvitationExpired>("the expiry was recorded where it was decided")
+        .on_occurrence(|event: &InvitationExpired, occurrence| publish(told!(event, occurrence)))
         .on(|event: &MagicLinkEmailRequested| publish(SendMagicLinkEmail::from(event)).deadline(event.expires_at))
         .on(|event: &RecordsIngested| {
             (
@@ -34,7 +46,10 @@ pub fn routes() -> Routes {
                 publish(RecordUsage::from(event)),
             )
         })
-        .none::<FirstRecordReceived>("kept for the event log; the project was marked with it")
+        .on_occurrence(|event: &FirstRecordReceived, occurrence| publish(told!(event, occurrence)))
+        .none::<WebhookEndpointCreated>("kept for the event log as the audit of who is told")
+        .none::<WebhookEndpointDeleted>("kept for the event log; nothing is sent to it after the commit")
+        .none::<WebhookEndpointDisabled>("kept for the event log; the list of webhooks shows it with its reason")
 }
 
 #[cfg(test)]

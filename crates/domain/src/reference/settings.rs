@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::effects::WebhookNetwork;
 use crate::reference::Secret;
 use crate::time::{days, minutes};
 
@@ -16,6 +17,8 @@ pub struct ProductSettings {
     pub sign_in_link_ttl: Duration,
     /// How long the answer to a request with an `Idempotency-Key` is repeated. Defaults to 24 h.
     pub idempotency_ttl: Duration,
+    /// Where webhooks may be sent. Defaults to the public internet only.
+    pub webhook_network: WebhookNetwork,
 }
 
 impl ProductSettings {
@@ -26,6 +29,7 @@ impl ProductSettings {
             invitation_ttl: days(7),
             sign_in_link_ttl: minutes(15),
             idempotency_ttl: days(1),
+            webhook_network: WebhookNetwork::Public,
         }
     }
 

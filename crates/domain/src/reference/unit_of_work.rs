@@ -10,6 +10,7 @@ use crate::reference::projects::ProjectRepository;
 use crate::reference::records::RecordRepository;
 use crate::reference::requests::RequestRepository;
 use crate::reference::usage::UsageRepository;
+use crate::reference::webhooks::WebhookEndpointRepository;
 use crate::unit_of_work::{StoreError, UnitOfWork};
 
 /// One transaction over the product's repositories and the outbox.
@@ -36,6 +37,8 @@ pub trait ReferenceUnitOfWork: UnitOfWork {
     fn records(&mut self) -> Box<dyn RecordRepository + '_>;
     /// What its projects used.
     fn usage(&mut self) -> Box<dyn UsageRepository + '_>;
+    /// Webhooks of its projects.
+    fn webhooks(&mut self) -> Box<dyn WebhookEndpointRepository + '_>;
     /// Requests that carried an `Idempotency-Key`.
     fn requests(&mut self) -> Box<dyn RequestRepository + '_>;
 }

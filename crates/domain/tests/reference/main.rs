@@ -29,6 +29,10 @@ use aftercommit_domain::reference::projects::{
 };
 use aftercommit_domain::reference::records::{PurgeRecords, RecordsIngested};
 use aftercommit_domain::reference::usage::RecordUsage;
+use aftercommit_domain::reference::webhooks::{
+    DeliverWebhook, DisableReason, FanOutWebhooks, WebhookEndpointCreated, WebhookEndpointDeleted,
+    WebhookEndpointDisabled, WebhookEvent,
+};
 use aftercommit_domain::reference::{catalogue, tasks};
 use aftercommit_domain::time::Timestamp;
 
@@ -122,6 +126,15 @@ fn every_event_decodes() {
     });
     check(1, &ingested);
     check(2, &ingested);
+    check(1, &of_project!(WebhookEndpointCreated { webhook_id: id(5) }));
+    check(1, &of_project!(WebhookEndpointDeleted { webhook_id: id(5) }));
+    check(
+        1,
+        &of_project!(WebhookEndpointDisabled {
+            webhook_id: id(5),
+            reason: DisableReason::Failing
+        }),
+    );
     let requested = InvitationEmailRequested {
         organization_id: organization_id(),
         invitation_id: id(3),
@@ -147,6 +160,26 @@ fn every_task_decodes() {
         &of_project!(RecordUsage {
             batch: StorageKey::new("records/a/b/c").unwrap(),
             records: 3,
+        }),
+    );
+    check(
+        1,
+        &of_project!(FanOutWebhooks {
+            event_id: id(6),
+            occurred_at: expires_at(),
+            event: WebhookEvent::MemberJoined {
+                user_id: id(1),
+                role: Role::Admin
+            },
+        }),
+    );
+    check(
+        1,
+        &of_project!(DeliverWebhook {
+            webhook_id: id(5),
+            event_id: id(6),
+            occurred_at: expires_at(),
+            event: WebhookEvent::InvitationExpired { invitation_id: id(3) },
         }),
     );
     let send = SendInvitationEmail {

@@ -13,6 +13,7 @@ use aftercommit_domain::reference::projects::ProjectRepository;
 use aftercommit_domain::reference::records::RecordRepository;
 use aftercommit_domain::reference::requests::RequestRepository;
 use aftercommit_domain::reference::usage::UsageRepository;
+use aftercommit_domain::reference::webhooks::WebhookEndpointRepository;
 use aftercommit_domain::reference::{ReferenceUnitOfWork, ReferenceUnitOfWorkFactory};
 use aftercommit_domain::tasks::{Inbox, TaskWindows};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork};
@@ -106,6 +107,10 @@ impl ReferenceUnitOfWork for PostgresReferenceUnitOfWork {
     }
 
     fn usage(&mut self) -> Box<dyn UsageRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn webhooks(&mut self) -> Box<dyn WebhookEndpointRepository + '_> {
         Box::new(self.rows())
     }
 

@@ -6,7 +6,10 @@ use aftercommit_domain::ids::{Ids as _, MessageId};
 use aftercommit_domain::reference::projects::{Project, ProjectCreated};
 use aftercommit_domain::reference::records::{NewRecord, RecordBody, RecordKey};
 use aftercommit_domain::reference::requests::KeptAnswer;
-use aftercommit_domain::reference::{ApiKeyId, Digest, InvitationId, RecordId, ReferenceUnitOfWork, RequestId};
+use aftercommit_domain::reference::webhooks::{DeliveryHealth, DisableReason};
+use aftercommit_domain::reference::{
+    ApiKeyId, Digest, InvitationId, RecordId, ReferenceUnitOfWork, RequestId, WebhookId,
+};
 use aftercommit_domain::time;
 use aftercommit_domain::unit_of_work::StoreError;
 
@@ -37,13 +40,19 @@ pub(crate) enum Act {
     RecordEmailed,
     AddToken,
     HasToken,
+    AddWebhook,
+    FindWebhook,
+    FindWebhookToChange,
+    ListWebhooks,
+    RecordHealth,
+    DeleteWebhook,
     ClaimRequest,
     ForgetRequests,
     WriteEvent,
 }
 
 impl Act {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::AddProject,
         Self::FindProject,
         Self::DeleteProject,
@@ -65,6 +74,12 @@ impl Act {
         Self::RecordEmailed,
         Self::AddToken,
         Self::HasToken,
+        Self::AddWebhook,
+        Self::FindWebhook,
+        Self::FindWebhookToChange,
+        Self::ListWebhooks,
+        Self::RecordHealth,
+        Self::DeleteWebhook,
         Self::ClaimRequest,
         Self::ForgetRequests,
         Self::WriteEvent,
@@ -129,6 +144,22 @@ pub(crate) async fn act(rig: &Rig, uow: &mut dyn ReferenceUnitOfWork, act: Act, 
             Ok(true)
         }
         Act::HasToken => uow.invitations().has_token(to.invitation, &Digest::of("unknown")).await,
+        Act::AddWebhook => {
+            uow.webhooks().insert(&to.webhook(WebhookId::from(next()))).await?;
+            Ok(true)
+        }
+        Act::FindWebhook => Ok(uow.webhooks().find(to.webhook).await?.is_some()),
+        Act::FindWebhookToChange => Ok(uow.webhooks().find_to_change(to.webhook).await?.is_some()),
+        Act::ListWebhooks => Ok(!uow.webhooks().of_project(&to.project, 10).await?.is_empty()),
+        Act::RecordHealth => {
+            let health = DeliveryHealth {
+                failures: 1,
+                disabled: Some((to.now, DisableReason::Gone)),
+                ..DeliveryHealth::default()
+            };
+            uow.webhooks().record_health(to.webhook, &health).await
+        }
+        Act::DeleteWebhook => uow.webhooks().delete(&to.project, to.webhook).await,
         Act::ClaimRequest => {
             let (id, request) = (RequestId::from(next()), to.request(next()));
             uow.requests().claim(id, &request, to.now, to.now).await?;

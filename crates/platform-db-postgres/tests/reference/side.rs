@@ -1,16 +1,17 @@
 //! One of two tenants: an organization with a row in every table.
 
 use aftercommit_domain::contract::{Cause, OrganizationId, ProjectId, Tenant};
-use aftercommit_domain::effects::EmailAddress;
+use aftercommit_domain::effects::{EmailAddress, WebhookNetwork, WebhookSecret, WebhookUrl};
 use aftercommit_domain::ids::Ids as _;
 use aftercommit_domain::reference::identity::{ApiKey, Membership, Role, SignInLink, User};
 use aftercommit_domain::reference::invitations::Invitation;
 use aftercommit_domain::reference::organizations::Organization;
 use aftercommit_domain::reference::projects::Project;
 use aftercommit_domain::reference::requests::{IdempotentRequest, KeptAnswer};
+use aftercommit_domain::reference::webhooks::{DeliveryHealth, WebhookEndpoint, WebhookEventKind};
 use aftercommit_domain::reference::{
     ApiKeyId, Digest, InvitationId, Name, ReferenceUnitOfWork, ReferenceUnitOfWorkFactory as _, RequestId,
-    SignInLinkId, UserId,
+    SignInLinkId, UserId, WebhookId,
 };
 use aftercommit_domain::time::{self, Clock as _, Timestamp};
 use uuid::Uuid;
@@ -25,6 +26,7 @@ pub(crate) struct Side {
     pub(crate) user: UserId,
     pub(crate) api_key: ApiKeyId,
     pub(crate) invitation: InvitationId,
+    pub(crate) webhook: WebhookId,
     pub(crate) now: Timestamp,
 }
 
@@ -38,6 +40,7 @@ impl Side {
             user: UserId::from(next()),
             api_key: ApiKeyId::from(next()),
             invitation: InvitationId::from(next()),
+            webhook: WebhookId::from(next()),
             now: rig.services.clock.now(),
         };
         let mut uow = rig.reference.begin(&side.tenant(false), &Cause::root()).await.unwrap();
@@ -54,6 +57,7 @@ impl Side {
         uow.api_keys().insert(&side.key(side.api_key)).await.unwrap();
         let invitation = side.invitation(side.invitation);
         uow.invitations().insert(&invitation).await.unwrap();
+        uow.webhooks().insert(&side.webhook(side.webhook)).await.unwrap();
         side.fill(rig, &mut *uow).await;
         uow.commit().await.unwrap();
         side
@@ -124,6 +128,19 @@ impl Side {
             accepted: None,
             revoked_at: None,
             expired_at: None,
+        }
+    }
+
+    pub(crate) fn webhook(&self, id: WebhookId) -> WebhookEndpoint {
+        WebhookEndpoint {
+            id,
+            organization_id: self.organization.clone(),
+            project_id: self.project.clone(),
+            url: WebhookUrl::parse("https://hooks.example.com/", WebhookNetwork::Public).unwrap(),
+            events: vec![WebhookEventKind::ProjectDeleted],
+            secret: WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap(),
+            created_at: self.now,
+            health: DeliveryHealth::default(),
         }
     }
 

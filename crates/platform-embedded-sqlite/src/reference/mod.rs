@@ -14,6 +14,7 @@ mod sign_in_links;
 mod unit_of_work;
 mod usage;
 mod users;
+mod webhooks;
 
 use std::sync::Arc;
 

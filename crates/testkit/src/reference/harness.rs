@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::contract::{EventEnvelope, Limits};
-use aftercommit_domain::events::{DomainEvent, Outbox};
+use aftercommit_domain::contract::{EventEnvelope, Limits, TaskEnvelope};
+use aftercommit_domain::events::{DomainEvent, Outbox, OutboxMessage};
 use aftercommit_domain::reference::{ProductSettings, ReferencePorts};
+use aftercommit_domain::tasks::Task;
 
 use super::MemoryReference;
 use crate::fakes::{TestSealer, TestServices, test_services};
@@ -54,23 +55,57 @@ impl ReferenceHarness {
     ///
     /// # Panics
     /// When the outbox holds something else than events.
-    #[expect(clippy::expect_used, reason = "a test fails by a panic")]
+    #[expect(clippy::panic, reason = "a test fails by a panic")]
     pub async fn take_events(&self) -> Vec<EventEnvelope> {
-        let mut events = Vec::new();
+        let messages = self.take_messages().await.into_iter();
+        messages
+            .map(|message| match message {
+                OutboxMessage::Event(event) => event,
+                OutboxMessage::Task(task) => panic!("the outbox holds events only, and {} {}", task.task, task.id),
+            })
+            .collect()
+    }
+
+    /// Takes the tasks that were committed since the last call, oldest first, and drops the events.
+    pub async fn take_tasks(&self) -> Vec<TaskEnvelope> {
+        let messages = self.take_messages().await.into_iter();
+        messages
+            .filter_map(|message| match message {
+                OutboxMessage::Task(task) => Some(task),
+                OutboxMessage::Event(_) => None,
+            })
+            .collect()
+    }
+
+    #[expect(clippy::expect_used, reason = "a test fails by a panic")]
+    async fn take_messages(&self) -> Vec<OutboxMessage> {
+        let mut messages = Vec::new();
         loop {
             let claimed = self.provider.claim(1000, LEASE).await.expect("memory is never away");
             if claimed.is_empty() {
-                return events;
+                return messages;
             }
             let claims: Vec<_> = claimed.iter().map(|one| one.claim).collect();
-            events.extend(claimed.iter().map(|one| {
-                EventEnvelope::decode(&one.message.body, &Limits::default()).expect("the outbox holds events only")
+            messages.extend(claimed.iter().map(|one| {
+                OutboxMessage::from_raw(&one.message, &Limits::default()).expect("the outbox holds what can be read")
             }));
             self.provider
                 .mark_published(&claims)
                 .await
                 .expect("memory is never away");
         }
+    }
+
+    /// The task in an envelope.
+    ///
+    /// # Panics
+    /// When it is another one.
+    #[expect(clippy::expect_used, reason = "a test fails by a panic")]
+    pub fn read_task<T: Task>(&self, task: &TaskEnvelope) -> T {
+        self.services
+            .codec
+            .decode(&task.payload, task.version, &task.tenant, task.id)
+            .expect("the envelope holds this task")
     }
 
     /// The event in an envelope.

@@ -9,6 +9,7 @@ mod request_rows;
 mod store;
 mod tables;
 mod usage_rows;
+mod webhook_rows;
 
 pub use harness::ReferenceHarness;
 pub use store::MemoryReference;

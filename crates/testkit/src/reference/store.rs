@@ -14,6 +14,7 @@ use aftercommit_domain::reference::projects::ProjectRepository;
 use aftercommit_domain::reference::records::RecordRepository;
 use aftercommit_domain::reference::requests::RequestRepository;
 use aftercommit_domain::reference::usage::UsageRepository;
+use aftercommit_domain::reference::webhooks::WebhookEndpointRepository;
 use aftercommit_domain::reference::{
     Digest, InvitationId, ReferenceReader, ReferenceUnitOfWork, ReferenceUnitOfWorkFactory,
 };
@@ -72,6 +73,7 @@ impl MemoryReference {
             + tokens
             + tables.records.len()
             + tables.usage.len()
+            + tables.webhooks.len()
             + tables.requests.len()
     }
 
@@ -180,6 +182,10 @@ impl ReferenceUnitOfWork for MemoryReferenceUnitOfWork {
     }
 
     fn usage(&mut self) -> Box<dyn UsageRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn webhooks(&mut self) -> Box<dyn WebhookEndpointRepository + '_> {
         Box::new(self.rows())
     }
 

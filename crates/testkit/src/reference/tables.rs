@@ -10,7 +10,10 @@ use aftercommit_domain::reference::organizations::Organization;
 use aftercommit_domain::reference::projects::Project;
 use aftercommit_domain::reference::requests::KeptAnswer;
 use aftercommit_domain::reference::usage::UsagePeriod;
-use aftercommit_domain::reference::{ApiKeyId, Digest, InvitationId, RecordId, RequestId, SignInLinkId, UserId};
+use aftercommit_domain::reference::webhooks::WebhookEndpoint;
+use aftercommit_domain::reference::{
+    ApiKeyId, Digest, InvitationId, RecordId, RequestId, SignInLinkId, UserId, WebhookId,
+};
 use aftercommit_domain::time::Timestamp;
 use chrono::NaiveDate;
 
@@ -26,6 +29,7 @@ pub(super) struct Tables {
     pub(super) invitations: BTreeMap<(OrganizationId, InvitationId), InvitationRow>,
     pub(super) records: BTreeMap<(OrganizationId, ProjectId, String), RecordRow>,
     pub(super) usage: BTreeMap<(OrganizationId, ProjectId, NaiveDate), UsagePeriod>,
+    pub(super) webhooks: BTreeMap<(OrganizationId, WebhookId), WebhookEndpoint>,
     pub(super) requests: BTreeMap<(Option<OrganizationId>, String, String), RequestRow>,
 }
 

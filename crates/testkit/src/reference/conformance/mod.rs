@@ -13,6 +13,7 @@ mod projects;
 mod requests;
 mod tenancy;
 mod usage;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ pub use projects::*;
 pub use requests::*;
 pub use tenancy::*;
 pub use usage::*;
+pub use webhooks::*;
 
 /// The store under test: empty, and one of its own for each scenario.
 #[derive(Clone)]
@@ -70,6 +72,9 @@ macro_rules! reference_store_conformance {
             an_email_is_claimed_by_one_task_until_its_claim_is_stale,
             an_email_that_was_sent_cannot_be_claimed,
             every_token_of_an_invitation_works_up_to_its_limit,
+            a_webhook_comes_back_with_its_secret_and_its_health,
+            the_webhooks_of_a_project_come_the_oldest_first_and_at_most_as_many_as_asked_for,
+            a_webhook_is_deleted_once_and_only_as_one_of_its_project,
             a_request_is_claimed_once_and_repeats_its_answer,
             a_key_means_something_else_to_another_organization_and_on_another_route,
             a_request_older_than_it_is_kept_can_be_claimed_again,
