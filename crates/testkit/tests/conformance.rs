@@ -160,6 +160,7 @@ fn every_scenario_that_is_written_is_in_its_suite() {
             coalescing::NAMES,
             sources![
                 "coalescing/keys.rs",
+                "coalescing/order.rs",
                 "coalescing/time_windows.rs",
                 "coalescing/unfinished.rs",
                 "coalescing/walk.rs"

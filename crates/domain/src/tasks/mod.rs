@@ -19,7 +19,7 @@ pub use aftercommit_domain_macros::Task;
 pub use broker::{Broker, BrokerError, BrokerPart, BrokerPartKind};
 pub use coalescing::{
     Coalescing, CoalescingCandidate, CoalescingDecision, CoalescingPlan, CoalescingPolicy, CoalescingState,
-    InvalidCoalescing, KnownKey, KnownTask, NewWindow, OpenWindow, WhenActive, WindowKey, decide,
+    InvalidCoalescing, KnownKey, KnownTask, NewWindow, OpenWindow, WhenActive, WindowKey, decide, next_part,
 };
 pub use dead_letter::{DEAD_LETTER_RETENTION, DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError};
 pub use dead_letter_operations::{
