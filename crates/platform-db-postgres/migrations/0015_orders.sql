@@ -273,7 +273,7 @@ BEGIN
         FROM ended ORDER BY ended.seq;
         -- To let the next of an order key go is for the engine: the turns of keys are not held for as long as a unit of work.
         WITH marked AS (
-            UPDATE aftercommit.tasks AS task SET state = 4, window_opened_at = NULL
+            UPDATE aftercommit.tasks AS task SET state = 4, window_opened_at = NULL, window_scope = NULL
             WHERE task.seq = ANY (seqs) AND task.order_key IS NOT NULL RETURNING task.id
         )
         INSERT INTO aftercommit.cancel_orders (task, actor, reason, outcome, ordered_at)

@@ -154,8 +154,9 @@ fn kind(error: &sqlx::Error) -> TroubleKind {
         }
     }
     match trouble::trouble(error) {
-        trouble::Trouble::Conflict => TroubleKind::Conflict,
-        trouble::Trouble::Refused | trouble::Trouble::Duplicate => TroubleKind::Refused,
+        // A row that somebody else has added at the same moment is there the next time.
+        trouble::Trouble::Conflict | trouble::Trouble::Duplicate => TroubleKind::Conflict,
+        trouble::Trouble::Refused => TroubleKind::Refused,
         trouble::Trouble::Away => match error {
             sqlx::Error::Database(_) => TroubleKind::Away,
             _ => TroubleKind::Unknown,

@@ -139,7 +139,7 @@ macro_rules! sources {
 
 #[test]
 fn every_scenario_that_is_written_is_in_its_suite() {
-    let suites: [(&[&str], Vec<&str>); 13] = [
+    let suites: [(&[&str], Vec<&str>); 14] = [
         (
             outbox::NAMES,
             sources![
@@ -169,11 +169,16 @@ fn every_scenario_that_is_written_is_in_its_suite() {
             coalescing::NAMES,
             sources![
                 "coalescing/keys.rs",
+                "coalescing/order.rs",
                 "coalescing/time_windows.rs",
                 "coalescing/unfinished.rs",
                 "coalescing/walk.rs"
             ]
             .to_vec(),
+        ),
+        (
+            orders::NAMES,
+            sources!["orders/cancelling.rs", "orders/pausing.rs", "orders/windows.rs"].to_vec(),
         ),
         (event_log::NAMES, sources!["event_log.rs"].to_vec()),
         (

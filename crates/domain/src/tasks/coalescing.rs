@@ -1,6 +1,7 @@
 //! Coalescing: when several publishes of one key are one task, and which of them it is.
 
 mod decision;
+mod part;
 mod plan;
 mod policy;
 
@@ -13,6 +14,7 @@ use crate::contract::{CoalescingKey, TaskEnvelope, TaskName, Tenant};
 use crate::tasks::LONGEST_DELAY;
 
 pub use decision::{CoalescingDecision, CoalescingState, OpenWindow, decide};
+pub use part::next_part;
 pub use plan::{CoalescingCandidate, CoalescingPlan, KnownKey, KnownTask, NewWindow, WindowKey};
 pub use policy::{CoalescingPolicy, WhenActive};
 

@@ -24,7 +24,7 @@ pub use broker::{Broker, BrokerError, BrokerPart, BrokerPartKind};
 pub use cancellation::{CancelOrder, Cancelled, LONGEST_ACTOR, TaskCancellations, Unseen};
 pub use coalescing::{
     Coalescing, CoalescingCandidate, CoalescingDecision, CoalescingPlan, CoalescingPolicy, CoalescingState,
-    InvalidCoalescing, KnownKey, KnownTask, NewWindow, OpenWindow, WhenActive, WindowKey, decide,
+    InvalidCoalescing, KnownKey, KnownTask, NewWindow, OpenWindow, WhenActive, WindowKey, decide, next_part,
 };
 pub use dead_letter::{DEAD_LETTER_RETENTION, DeadLetter, DeadLetterFilter, DeadLetters, DeadLettersError};
 pub use dead_letter_operations::{

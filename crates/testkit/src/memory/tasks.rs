@@ -32,7 +32,7 @@ pub(super) struct Row {
     pub(super) topic: TopicName,
     pub(super) body: Arc<[u8]>,
     pub(super) envelope: Option<TaskEnvelope>,
-    ordering: Option<String>,
+    pub(super) ordering: Option<String>,
     pub(super) added_at: Timestamp,
     /// Counted attempts that ended.
     pub(super) attempts: u32,
@@ -256,7 +256,7 @@ impl Tasks {
         });
         self.running.insert(place);
         if let Some(window) = &mut row.window {
-            window.is_open = false;
+            window.opened_at = None;
         }
         Some(Taken {
             lease: Lease { place, token },

@@ -21,6 +21,8 @@ pub struct CoalescingCandidate<'c> {
     pub policy: CoalescingPolicy,
     /// When it could run at the earliest.
     pub not_before: Option<Timestamp>,
+    /// Whether it has an order among tasks: an order key, or the order of its window.
+    pub is_ordered: bool,
 }
 
 /// An unfinished task of a key, as it is stored.
@@ -36,6 +38,8 @@ pub struct KnownTask {
     pub opened_at: Option<Timestamp>,
     /// Whether a worker has it.
     pub is_running: bool,
+    /// Whether it has an order among tasks.
+    pub is_ordered: bool,
 }
 
 /// What is stored about a key.
@@ -54,9 +58,12 @@ pub struct CoalescingPlan {
     pub answers: Vec<Published>,
     /// Stored tasks whose windows are closed.
     pub closed: Vec<i64>,
+    /// Stored tasks that are gone: what replaced them is among the new ones, because it has its own place in its order. To be
+    /// written before anything else.
+    pub removed: Vec<i64>,
     /// Stored tasks whose place is taken: by which of the candidates, and when it is due.
     pub replaced: Vec<(i64, usize, Timestamp)>,
-    /// Candidates that become tasks.
+    /// Candidates that become tasks, in this order.
     pub new: Vec<NewWindow>,
     /// Candidates that [`CoalescingPolicy::Once`] remembers, and until when.
     pub once: Vec<(usize, Timestamp)>,
@@ -89,6 +96,7 @@ struct Task {
     due_at: Timestamp,
     opened_at: Option<Timestamp>,
     is_running: bool,
+    is_ordered: bool,
 }
 
 #[derive(Default)]
@@ -99,7 +107,7 @@ struct Key {
 
 impl CoalescingPlan {
     /// Decides about `candidates` in their order. `known` is what is stored about their keys, `applied` are those of them that
-    /// were published before.
+    /// were published before: coalesced, or as a task of their own that is unfinished.
     pub fn of<'c>(
         candidates: &[CoalescingCandidate<'c>],
         mut applied: HashSet<MessageId>,
@@ -138,8 +146,20 @@ impl CoalescingPlan {
                 }
                 CoalescingDecision::Replace { replaced: gone, due_at } => {
                     if let Some(task) = key.tasks.iter_mut().find(|task| task.id == gone) {
-                        (task.id, task.due_at) = (candidate.id, due_at);
+                        let has_place_of_its_own = task.is_ordered || candidate.is_ordered;
+                        (task.id, task.due_at, task.is_ordered) = (candidate.id, due_at, candidate.is_ordered);
                         match task.place {
+                            Place::Stored(row) if has_place_of_its_own => {
+                                // Behind what was published of its order key after the one that it replaces.
+                                replaced.remove(&row);
+                                plan.removed.push(row);
+                                task.place = Place::New(plan.new.len());
+                                plan.new.push(NewWindow {
+                                    candidate: at,
+                                    due_at,
+                                    opened_at: task.opened_at,
+                                });
+                            }
                             Place::Stored(row) => drop(replaced.insert(row, (at, due_at))),
                             Place::New(place) => {
                                 if let Some(new) = plan.new.get_mut(place) {
@@ -163,6 +183,9 @@ impl CoalescingPlan {
         // In one order, so that two who write do not wait for each other.
         plan.replaced.sort_unstable_by_key(|(row, _, _)| *row);
         plan.closed.sort_unstable();
+        plan.removed.sort_unstable();
+        // What was replaced within the call is where the one is that replaced it.
+        plan.new.sort_unstable_by_key(|new| new.candidate);
         plan
     }
 
@@ -196,6 +219,7 @@ impl CoalescingPlan {
             due_at,
             opened_at,
             is_running: false,
+            is_ordered: candidate.is_ordered,
         });
         self.new.push(NewWindow {
             candidate: at,
@@ -237,6 +261,7 @@ impl From<KnownKey> for Key {
             due_at: task.due_at,
             opened_at: task.opened_at,
             is_running: task.is_running,
+            is_ordered: task.is_ordered,
         });
         Self {
             tasks: tasks.collect(),

@@ -33,10 +33,11 @@ macro_rules! orders_conformance {
                 what_is_cancelled_under_a_key_is_not_handed_out_meanwhile,
                 what_a_worker_has_is_not_changed_under_its_key,
                 the_same_key_of_another_tenant_is_not_touched,
+                after_one_that_is_cancelled_under_its_key_the_next_of_its_order_key_runs,
             ]
         );
     };
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 17;
+pub const SCENARIOS: usize = 18;

@@ -159,3 +159,31 @@ pub async fn the_same_key_of_another_tenant_is_not_touched<P: Provider>(provider
     let delivery = next(&mut deliveries, "the other tenant's").await;
     assert_eq!(task_id(&*delivery), id);
 }
+
+/// After a task that is cancelled under its coalescing key, the next of its order key runs.
+pub async fn after_one_that_is_cancelled_under_its_key_the_next_of_its_order_key_runs<P: Provider>(provider: &P) {
+    let messages = Messages::new(provider.services());
+    let first = TaskEnvelope {
+        coalescing: Some(Coalescing::replace("invitation-7")),
+        not_before: Some(after(provider.services().clock.now(), seconds(60))),
+        ..messages.ordered_task("account-1")
+    };
+    let other = TaskEnvelope {
+        coalescing: Some(Coalescing::replace("invitation-8")),
+        ..messages.ordered_task("account-1")
+    };
+    let cancelled = publish(provider, first).await;
+    let next_one = publish(provider, other).await;
+    let mut deliveries = consume(provider, &TOPIC, 1).await;
+    nothing_comes(&mut deliveries, "the one before it waits for its time").await;
+    let mut unit_of_work = begin(provider, &tenant()).await;
+    assert_eq!(cancel(&mut unit_of_work).await, 1);
+    ok("the transaction to commit", unit_of_work.commit()).await;
+    // Where the engine has to let the next one go, it does when it asks for orders.
+    ok("the orders", provider.cancellations().outstanding(10)).await;
+    let delivery = next(&mut deliveries, "the next of its order key").await;
+    assert_eq!(task_id(&*delivery), next_one);
+    let found = ok("the task to be looked up", provider.task_inspector().find(cancelled)).await;
+    let ended = found.map(|task| (task.summary.state, task.summary.reason));
+    assert_eq!(ended, Some((TaskState::Cancelled, Some("it was accepted".to_owned()))));
+}
