@@ -13,7 +13,7 @@ CREATE TABLE reference.webhook_endpoints (
     -- How deliveries went since the last one that was taken.
     failures        integer     NOT NULL,
     failing_since   timestamptz,
-    paused_until    timestamptz,
+    cools_down_until    timestamptz,
     disabled_at     timestamptz,
     disabled_reason text,
     PRIMARY KEY (organization_id, id),

@@ -13,7 +13,7 @@ CREATE TABLE reference_webhook_endpoints (
     -- How deliveries went since the last one that was taken.
     failures        INTEGER NOT NULL,
     failing_since   INTEGER,
-    paused_until    INTEGER,
+    cools_down_until    INTEGER,
     disabled_at     INTEGER,
     disabled_reason TEXT,
     PRIMARY KEY (organization_id, id),

@@ -87,6 +87,7 @@ struct State {
 #[derive(Debug, Default)]
 struct Progress {
     kept: Vec<ReceivedWebhook>,
+    requests: Vec<ReceivedWebhook>,
     connections: usize,
 }
 
@@ -131,6 +132,11 @@ impl RecordingWebhookReceiver {
         self.state.progress.borrow().kept.clone()
     }
 
+    /// Every request it read, also what it refused, in the order it came.
+    pub fn requests(&self) -> Vec<ReceivedWebhook> {
+        self.state.progress.borrow().requests.clone()
+    }
+
     /// How many connections were opened to it.
     pub fn connections(&self) -> usize {
         self.state.progress.borrow().connections
@@ -166,6 +172,11 @@ impl State {
 
     fn next_step(&self) -> ReceiverStep {
         self.script().pop_front().unwrap_or(ReceiverStep::Accept)
+    }
+
+    fn read(&self, webhook: &ReceivedWebhook) {
+        self.progress
+            .send_modify(|progress| progress.requests.push(webhook.clone()));
     }
 
     fn keep(&self, webhook: ReceivedWebhook) {

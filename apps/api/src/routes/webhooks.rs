@@ -43,7 +43,7 @@ struct Webhook {
     #[serde(skip_serializing_if = "Option::is_none")]
     failing_since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    paused_until: Option<Timestamp>,
+    cools_down_until: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     disabled_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,9 +108,9 @@ pub(crate) async fn delete(
 
 impl Webhook {
     fn at(now: Timestamp, endpoint: WebhookEndpoint) -> Self {
-        let (state, paused_until, disabled) = match endpoint.state_at(now) {
+        let (state, cools_down_until, disabled) = match endpoint.state_at(now) {
             EndpointState::Active => ("active", None, None),
-            EndpointState::Paused(until) => ("paused", Some(until), None),
+            EndpointState::CoolingDown(until) => ("cooling_down", Some(until), None),
             EndpointState::Disabled(at, reason) => ("disabled", None, Some((at, reason))),
         };
         Self {
@@ -121,7 +121,7 @@ impl Webhook {
             state,
             failures: endpoint.health.failures,
             failing_since: endpoint.health.failing_since,
-            paused_until,
+            cools_down_until,
             disabled_at: disabled.map(|(at, _)| at),
             disabled_reason: disabled.map(|(_, reason)| reason),
         }

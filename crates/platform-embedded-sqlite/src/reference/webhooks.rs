@@ -26,7 +26,7 @@ struct WebhookRow {
     created_at: i64,
     failures: i32,
     failing_since: Option<i64>,
-    paused_until: Option<i64>,
+    cools_down_until: Option<i64>,
     disabled_at: Option<i64>,
     disabled_reason: Option<String>,
 }
@@ -48,7 +48,7 @@ impl WebhookEndpointRepository for Rows<'_> {
         let health = &endpoint.health;
         let insert = sqlx::query(
             "INSERT INTO reference_webhook_endpoints (organization_id, id, project_id, url, events, secret_key, \
-             secret, created_at, failures, failing_since, paused_until, disabled_at, disabled_reason) \
+             secret, created_at, failures, failing_since, cools_down_until, disabled_at, disabled_reason) \
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(endpoint.organization_id.as_str())
@@ -61,7 +61,7 @@ impl WebhookEndpointRepository for Rows<'_> {
         .bind(micros(endpoint.created_at))
         .bind(failures_of(health))
         .bind(health.failing_since.map(micros))
-        .bind(health.paused_until.map(micros))
+        .bind(health.cools_down_until.map(micros))
         .bind(health.disabled.map(|(at, _)| micros(at)))
         .bind(health.disabled.map(|(_, reason)| reason.as_str()));
         self.run("webhooks.insert", insert).await?;
@@ -71,7 +71,7 @@ impl WebhookEndpointRepository for Rows<'_> {
     async fn find(&mut self, id: WebhookId) -> Result<Option<WebhookEndpoint>, StoreError> {
         let select = sqlx::query_as::<_, WebhookRow>(
             "SELECT organization_id, id, project_id, url, events, secret_key, secret, created_at, failures, \
-             failing_since, paused_until, disabled_at, disabled_reason \
+             failing_since, cools_down_until, disabled_at, disabled_reason \
              FROM reference_webhook_endpoints WHERE organization_id = ?1 AND id = ?2",
         )
         .bind(self.organization)
@@ -88,7 +88,7 @@ impl WebhookEndpointRepository for Rows<'_> {
     async fn of_project(&mut self, project: &ProjectId, limit: u32) -> Result<Vec<WebhookEndpoint>, StoreError> {
         let select = sqlx::query_as::<_, WebhookRow>(
             "SELECT organization_id, id, project_id, url, events, secret_key, secret, created_at, failures, \
-             failing_since, paused_until, disabled_at, disabled_reason \
+             failing_since, cools_down_until, disabled_at, disabled_reason \
              FROM reference_webhook_endpoints WHERE organization_id = ?1 AND project_id = ?2 \
              ORDER BY created_at, id LIMIT ?3",
         )
@@ -101,12 +101,12 @@ impl WebhookEndpointRepository for Rows<'_> {
 
     async fn record_health(&mut self, id: WebhookId, health: &DeliveryHealth) -> Result<bool, StoreError> {
         let update = sqlx::query(
-            "UPDATE reference_webhook_endpoints SET failures = ?1, failing_since = ?2, paused_until = ?3, \
+            "UPDATE reference_webhook_endpoints SET failures = ?1, failing_since = ?2, cools_down_until = ?3, \
              disabled_at = ?4, disabled_reason = ?5 WHERE organization_id = ?6 AND id = ?7",
         )
         .bind(failures_of(health))
         .bind(health.failing_since.map(micros))
-        .bind(health.paused_until.map(micros))
+        .bind(health.cools_down_until.map(micros))
         .bind(health.disabled.map(|(at, _)| micros(at)))
         .bind(health.disabled.map(|(_, reason)| reason.as_str()))
         .bind(self.organization)
@@ -154,7 +154,7 @@ impl WebhookRow {
             health: DeliveryHealth {
                 failures: u32::try_from(self.failures).unwrap_or_default(),
                 failing_since: time(self.failing_since),
-                paused_until: time(self.paused_until),
+                cools_down_until: time(self.cools_down_until),
                 disabled: time(self.disabled_at).zip(reason),
             },
         })

@@ -21,6 +21,7 @@ pub(super) async fn run(mut stream: TcpStream, state: &State) {
     let Ok(webhook) = read(&mut stream).await else {
         return;
     };
+    state.read(&webhook);
     // A client that closes early has seen enough of the answer.
     let _ = answer(&mut stream, state, webhook, step).await;
 }

@@ -12,14 +12,14 @@ use crate::failure::Classified as _;
 use crate::reference::Wrong;
 use crate::time::{Timestamp, after, days, hours, minutes};
 
-/// So many failed attempts in a row pause a webhook.
-pub const FAILURES_BEFORE_PAUSE: u32 = 5;
+/// So many failed attempts in a row let a webhook cool down: nothing is sent to it for a while.
+pub const FAILURES_BEFORE_COOL_DOWN: u32 = 5;
 
-/// How long the first pause is; each further failure doubles it.
-pub const FIRST_PAUSE: Duration = minutes(1);
+/// How long the first cool-down is; each further failure doubles it.
+pub const FIRST_COOL_DOWN: Duration = minutes(1);
 
-/// The longest pause.
-pub const LONGEST_PAUSE: Duration = hours(1);
+/// The longest cool-down.
+pub const LONGEST_COOL_DOWN: Duration = hours(1);
 
 /// A webhook whose receiver took nothing for so long is disabled.
 pub const DISABLED_AFTER: Duration = days(5);
@@ -32,7 +32,7 @@ pub struct DeliveryHealth {
     /// When the first of them failed.
     pub failing_since: Option<Timestamp>,
     /// Nothing is sent before: the receiver asked for it, or it failed too often.
-    pub paused_until: Option<Timestamp>,
+    pub cools_down_until: Option<Timestamp>,
     /// Since when nothing is sent any more, and why.
     pub disabled: Option<(Timestamp, DisableReason)>,
 }
@@ -82,8 +82,8 @@ impl DeliveryHealth {
     }
 
     /// How long nothing is to be sent from `now` on; `None` when something may be.
-    pub fn pause_at(&self, now: Timestamp) -> Option<Duration> {
-        let left = (self.paused_until? - now).to_std().ok()?;
+    pub fn cool_down_at(&self, now: Timestamp) -> Option<Duration> {
+        let left = (self.cools_down_until? - now).to_std().ok()?;
         (!left.is_zero()).then_some(left)
     }
 
@@ -92,8 +92,8 @@ impl DeliveryHealth {
     pub fn after_failure(&self, error: &WebhookError, now: Timestamp) -> Self {
         let failures = self.failures.saturating_add(1);
         let failing_since = self.failing_since.unwrap_or(now);
-        let pause = error.retry_after().into_iter().chain(pause_after(failures)).max();
-        let has_failed_long = failures > FAILURES_BEFORE_PAUSE && after(failing_since, DISABLED_AFTER) <= now;
+        let time = error.retry_after().into_iter().chain(cool_down_after(failures)).max();
+        let has_failed_long = failures > FAILURES_BEFORE_COOL_DOWN && after(failing_since, DISABLED_AFTER) <= now;
         let reason = match error {
             WebhookError::Gone => Some(DisableReason::Gone),
             _ => has_failed_long.then_some(DisableReason::Failing),
@@ -101,19 +101,19 @@ impl DeliveryHealth {
         Self {
             failures,
             failing_since: Some(failing_since),
-            paused_until: pause.map(|pause| after(now, pause)),
+            cools_down_until: time.map(|time| after(now, time)),
             disabled: self.disabled.or(reason.map(|reason| (now, reason))),
         }
     }
 }
 
-/// How long a webhook is paused after so many failures in a row.
-fn pause_after(failures: u32) -> Option<Duration> {
-    let doublings = failures.checked_sub(FAILURES_BEFORE_PAUSE)?;
-    let pause = 2_u32
+/// How long a webhook cools down after so many failures in a row.
+fn cool_down_after(failures: u32) -> Option<Duration> {
+    let doublings = failures.checked_sub(FAILURES_BEFORE_COOL_DOWN)?;
+    let time = 2_u32
         .checked_pow(doublings)
-        .and_then(|factor| FIRST_PAUSE.checked_mul(factor));
-    Some(pause.unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE))
+        .and_then(|factor| FIRST_COOL_DOWN.checked_mul(factor));
+    Some(time.unwrap_or(LONGEST_COOL_DOWN).min(LONGEST_COOL_DOWN))
 }
 
 #[cfg(test)]
@@ -130,43 +130,47 @@ mod tests {
     }
 
     #[test]
-    fn the_fifth_failure_in_a_row_pauses_for_a_minute_and_each_further_one_for_twice_as_long_up_to_an_hour() {
+    fn the_fifth_failure_in_a_row_lets_it_cool_down_for_a_minute_and_each_further_one_for_twice_as_long_up_to_an_hour()
+    {
         let mut health = DeliveryHealth::default();
-        let mut pauses = Vec::new();
+        let mut minutes_long = Vec::new();
         for _ in 0..13 {
             health = health.after_failure(&failed(), now());
-            pauses.push(health.pause_at(now()).map_or(0, |pause| pause.as_secs() / 60));
+            minutes_long.push(health.cool_down_at(now()).map_or(0, |time| time.as_secs() / 60));
         }
-        assert_eq!(pauses, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(minutes_long, [0, 0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
         health.failures = u32::MAX;
         assert_eq!(
-            health.after_failure(&failed(), now()).pause_at(now()),
-            Some(LONGEST_PAUSE)
+            health.after_failure(&failed(), now()).cool_down_at(now()),
+            Some(LONGEST_COOL_DOWN)
         );
     }
 
     #[test]
-    fn a_pause_ends_at_its_time() {
+    fn a_cool_down_ends_at_its_time() {
         let health = DeliveryHealth {
-            paused_until: Some(now()),
+            cools_down_until: Some(now()),
             ..DeliveryHealth::default()
         };
-        assert_eq!(health.pause_at(now() - chrono::Duration::seconds(7)), Some(seconds(7)));
-        assert_eq!(health.pause_at(now()), None);
-        assert_eq!(health.pause_at(now() + chrono::Duration::seconds(7)), None);
+        assert_eq!(
+            health.cool_down_at(now() - chrono::Duration::seconds(7)),
+            Some(seconds(7))
+        );
+        assert_eq!(health.cool_down_at(now()), None);
+        assert_eq!(health.cool_down_at(now() + chrono::Duration::seconds(7)), None);
     }
 
     #[test]
-    fn a_receiver_that_asks_for_quiet_gets_it_if_it_is_longer_than_the_pause() {
+    fn a_receiver_that_asks_for_quiet_gets_it_if_it_is_longer_than_the_cool_down() {
         let asked = |seconds_asked| WebhookError::of_status(429, Some(seconds(seconds_asked)));
         let health = DeliveryHealth::default().after_failure(&asked(90), now());
-        assert_eq!(health.pause_at(now()), Some(seconds(90)));
+        assert_eq!(health.cool_down_at(now()), Some(seconds(90)));
         let often = DeliveryHealth {
             failures: 8,
             ..DeliveryHealth::default()
         };
         let health = often.after_failure(&asked(90), now());
-        assert_eq!(health.pause_at(now()), Some(minutes(16)));
+        assert_eq!(health.cool_down_at(now()), Some(minutes(16)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod webhook_endpoint_repository;
 mod webhook_event;
 
 pub use delivery_health::{
-    DISABLED_AFTER, DeliveryHealth, DisableReason, FAILURES_BEFORE_PAUSE, FIRST_PAUSE, LONGEST_PAUSE,
+    DISABLED_AFTER, DeliveryHealth, DisableReason, FAILURES_BEFORE_COOL_DOWN, FIRST_COOL_DOWN, LONGEST_COOL_DOWN,
 };
 pub use events::{WebhookEndpointCreated, WebhookEndpointDeleted, WebhookEndpointDisabled};
 pub use tasks::{DeliverWebhook, FanOutWebhooks};

@@ -36,7 +36,7 @@ pub enum EndpointState {
     /// It is.
     Active,
     /// Not before this time.
-    Paused(Timestamp),
+    CoolingDown(Timestamp),
     /// Not any more, since then and for this reason.
     Disabled(Timestamp, DisableReason),
 }
@@ -49,9 +49,9 @@ impl WebhookEndpoint {
 
     /// Whether it is told anything at `now`.
     pub fn state_at(&self, now: Timestamp) -> EndpointState {
-        match (self.health.disabled, self.health.paused_until) {
+        match (self.health.disabled, self.health.cools_down_until) {
             (Some((at, reason)), _) => EndpointState::Disabled(at, reason),
-            (None, Some(until)) if now < until => EndpointState::Paused(until),
+            (None, Some(until)) if now < until => EndpointState::CoolingDown(until),
             (None, _) => EndpointState::Active,
         }
     }

@@ -19,7 +19,7 @@ pub async fn a_webhook_comes_back_with_its_secret_and_its_health(stores: &Refere
     let health = DeliveryHealth {
         failures: 7,
         failing_since: Some(at(3)),
-        paused_until: Some(at(9)),
+        cools_down_until: Some(at(9)),
         disabled: Some((at(8), DisableReason::Gone)),
     };
     for health in [health, DeliveryHealth::default()] {

@@ -3,7 +3,7 @@ use aftercommit_domain::failure::ErrorClass;
 use aftercommit_domain::reference::RequestContext;
 use aftercommit_domain::reference::webhooks::use_cases::{WebhookCreation, delete_webhook};
 use aftercommit_domain::reference::webhooks::{
-    DISABLED_AFTER, EndpointState, FAILURES_BEFORE_PAUSE, WebhookEndpointDisabled, WebhookEvent,
+    DISABLED_AFTER, EndpointState, FAILURES_BEFORE_COOL_DOWN, WebhookEndpointDisabled, WebhookEvent,
 };
 use aftercommit_domain::tasks::Stop;
 use aftercommit_domain::time::{hours, minutes, seconds};
@@ -187,20 +187,20 @@ async fn one_that_asks_for_quiet_is_left_alone_by_every_delivery() {
 }
 
 #[tokio::test]
-async fn one_that_fails_often_is_paused_and_deliveries_wait_without_an_attempt() {
+async fn one_that_fails_often_cools_down_and_deliveries_wait_without_an_attempt() {
     let wired = wired().await;
-    wired.fail(500, usize::try_from(FAILURES_BEFORE_PAUSE).unwrap() + 1);
-    for _ in 0..FAILURES_BEFORE_PAUSE {
+    wired.fail(500, usize::try_from(FAILURES_BEFORE_COOL_DOWN).unwrap() + 1);
+    for _ in 0..FAILURES_BEFORE_COOL_DOWN {
         assert_eq!(failure_code(wired.run().await), "webhook.failed");
     }
-    assert!(matches!(wired.state().await, EndpointState::Paused(_)));
+    assert!(matches!(wired.state().await, EndpointState::CoolingDown(_)));
     let attempts = wired.sender.attempts();
     for _ in 0..3 {
         assert_eq!(wired.run().await, Ok(Outcome::Snoozed(minutes(1))));
     }
     assert_eq!(wired.sender.attempts(), attempts);
 
-    // After the pause one attempt decides: a failure pauses for longer, and one that is taken ends it.
+    // After the cool-down one attempt decides: a failure starts a longer one, and one that is taken ends it.
     wired.scene.harness.services.clock.advance(minutes(1));
     assert_eq!(failure_code(wired.run().await), "webhook.failed");
     assert_eq!(wired.run().await, Ok(Outcome::Snoozed(minutes(2))));
@@ -252,7 +252,7 @@ async fn one_that_answers_410_is_disabled_at_once() {
 }
 
 #[tokio::test]
-async fn a_failure_that_is_not_recorded_pauses_nobody_and_is_tried_again() {
+async fn a_failure_that_is_not_recorded_changes_nothing_and_is_tried_again() {
     let wired = wired().await;
     wired.fail(410, 1);
     wired.scene.harness.store.refuse_commits(true);

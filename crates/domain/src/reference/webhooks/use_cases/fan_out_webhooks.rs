@@ -29,7 +29,8 @@ pub async fn fan_out_webhooks(
     let mut wanting = uow.webhooks().of_project(&task.project_id, ALL).await?;
     wanting.retain(|endpoint| endpoint.wants(kind));
     if wanting.is_empty() {
-        return Ok(Progress::NotWanted("no webhook wants it"));
+        // The ordinary case, and nothing to remember.
+        return Ok(Progress::Done(()));
     }
     let deliveries: Result<Vec<_>, _> = {
         let outbox = uow.outbox();

@@ -16,7 +16,7 @@ pub struct PreparedWebhook {
 }
 
 /// Looks the webhook and what it is told of up again. Not wanted when either is gone or the webhook is disabled; not yet
-/// while it is paused.
+/// while it cools down.
 ///
 /// # Errors
 /// The store.
@@ -36,8 +36,8 @@ pub async fn prepare_webhook(
     if let Some(reason) = why_not(&mut *uow, task).await? {
         return Ok(Progress::NotWanted(reason));
     }
-    if let Some(pause) = endpoint.health.pause_at(now) {
-        return Ok(Progress::NotYet(pause));
+    if let Some(left) = endpoint.health.cool_down_at(now) {
+        return Ok(Progress::NotYet(left));
     }
     let body = webhook_body(task).map_err(|error| StoreError::Corrupt {
         what: "a webhook's body",

@@ -27,7 +27,7 @@ pub async fn record_webhook_success(
     Ok(())
 }
 
-/// Records a failed attempt, which may pause the webhook, or disable it and tell of that. Answers why it is disabled, if it
+/// Records a failed attempt, which may let the webhook cool down, or disable it and tell of that. Answers why it is disabled, if it
 /// is.
 ///
 /// # Errors
