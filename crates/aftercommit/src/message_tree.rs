@@ -125,6 +125,8 @@ pub enum NodeState {
     Skipped,
     /// Must not run any more.
     Cancelled,
+    /// One task with another, whose id is its reason: a publish that was coalesced.
+    Coalesced,
     /// Given up; a dead letter.
     Dead,
 }
@@ -139,6 +141,7 @@ impl NodeState {
             | Self::Completed
             | Self::Skipped
             | Self::Cancelled
+            | Self::Coalesced
             | Self::Dead => true,
             Self::InOutbox
             | Self::Published

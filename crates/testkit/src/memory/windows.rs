@@ -21,8 +21,8 @@ pub(super) struct Windows {
     /// The unfinished tasks of each key.
     places: HashMap<Key, BTreeSet<u64>>,
     once: HashMap<Key, (MessageId, Timestamp)>,
-    /// Which publishes were coalesced, and when: what comes again changes nothing.
-    applied: HashMap<MessageId, Timestamp>,
+    /// Which publishes were coalesced, into which task, and when: what comes again changes nothing.
+    applied: HashMap<MessageId, (MessageId, Timestamp)>,
 }
 
 /// The window of a task.
@@ -37,9 +37,14 @@ impl Windows {
     /// Forgets what was coalesced before this. Answers how many publishes that were.
     pub(super) fn prune(&mut self, before: Timestamp) -> u64 {
         let known = self.applied.len();
-        self.applied.retain(|_, at| *at >= before);
+        self.applied.retain(|_, (_, at)| *at >= before);
         self.once.retain(|_, (_, until)| *until >= before);
         (known - self.applied.len()) as u64
+    }
+
+    /// The task that is run for a publish that was coalesced into another.
+    pub(super) fn task_for(&self, publish: MessageId) -> Option<MessageId> {
+        self.applied.get(&publish).map(|(task, _)| *task).filter(|task| *task != publish)
     }
 
     pub(super) fn note(&mut self, place: u64, row: &Row) {
@@ -80,7 +85,7 @@ impl Tasks {
         let decision = decide(&policy, &state, message.not_before, now);
         let (published, opened_at) = match decision {
             CoalescingDecision::Drop { into } => {
-                self.windows.applied.insert(id, now);
+                self.windows.applied.insert(id, (into, now));
                 let why = Coalesced::Dropped;
                 return Some(Published::Coalesced { into, why });
             }
@@ -93,6 +98,9 @@ impl Tasks {
             }
             CoalescingDecision::Replace { replaced, .. } => {
                 self.remove_waiting(replaced);
+                if let Some((task, _)) = self.windows.applied.get_mut(&replaced) {
+                    *task = id;
+                }
                 let opened_at = state.open.map_or(now, |open| open.opened_at);
                 let why = Coalesced::Replaced(replaced);
                 (Published::Coalesced { into: id, why }, opened_at)
@@ -101,7 +109,7 @@ impl Tasks {
         let (CoalescingDecision::Open { due_at, .. } | CoalescingDecision::Replace { due_at, .. }) = decision else {
             return None;
         };
-        self.windows.applied.insert(id, now);
+        self.windows.applied.insert(id, (id, now));
         let mut row = Row::new(id, message.topic, body, limits, now);
         row.state = RowState::Waiting { due: Some(due_at) };
         row.window = Some(Window {
