@@ -33,12 +33,17 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/projects", post(routes::projects::create))
         .route("/v1/projects/{project_id}", delete(routes::projects::delete))
         .route("/v1/projects/{project_id}/records:batch", post(routes::records::ingest))
+        .route("/v1/projects/{project_id}/records", get(routes::records::search))
         .route("/v1/projects/{project_id}/usage", get(routes::usage::list))
         .route("/v1/invitations", post(routes::invitations::create))
         .route("/v1/invitations/{invitation_id}", delete(routes::invitations::revoke))
         .route(
             "/v1/invitations/{invitation_id}/accept",
             post(routes::invitations::accept),
+        )
+        .route(
+            "/v1/invitations/{invitation_id}/prolong",
+            post(routes::invitations::prolong),
         )
         .route("/v1/magic-links", post(routes::magic_links::request))
         .route("/v1/magic-links/follow", post(routes::magic_links::follow))

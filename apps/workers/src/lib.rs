@@ -12,6 +12,6 @@ mod templates;
 mod topics;
 pub mod wiring;
 
-pub use ports::HandlerPorts;
+pub use ports::{HandlerPorts, Rails};
 pub use templates::{TemplateError, Templates};
 pub use topics::topics;

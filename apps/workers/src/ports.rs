@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use aftercommit_domain::contract::EnvelopeFactory;
 use aftercommit_domain::effects::EmailSender;
+use aftercommit_domain::events::EventsPublisher;
 use aftercommit_domain::reference::ReferencePorts;
+use aftercommit_domain::tasks::QueuePublisher;
 
 use crate::templates::{TemplateError, Templates};
 
@@ -16,6 +19,31 @@ pub struct HandlerPorts {
     pub email: Arc<dyn EmailSender>,
     /// What the e-mails say.
     pub templates: Arc<Templates>,
+    /// What is published outside a transaction.
+    pub rails: Rails,
+}
+
+/// What handlers publish with when what they tell of, or fan out, is durable already.
+#[derive(Clone)]
+pub struct Rails {
+    /// The direct rail.
+    pub events: Arc<dyn EventsPublisher>,
+    /// The topics.
+    pub queue: Arc<dyn QueuePublisher>,
+    /// Makes the envelopes.
+    pub envelopes: EnvelopeFactory,
+}
+
+impl Rails {
+    /// To tell of what is durable.
+    pub(crate) fn direct(&self) -> (&dyn EventsPublisher, &EnvelopeFactory) {
+        (&*self.events, &self.envelopes)
+    }
+
+    /// To fan out what is durable.
+    pub(crate) fn tasks(&self) -> (&dyn QueuePublisher, &EnvelopeFactory) {
+        (&*self.queue, &self.envelopes)
+    }
 }
 
 impl HandlerPorts {
@@ -23,10 +51,11 @@ impl HandlerPorts {
     ///
     /// # Errors
     /// A template that cannot be rendered: better at the start than at the first e-mail.
-    pub fn new(reference: ReferencePorts, email: Arc<dyn EmailSender>) -> Result<Self, TemplateError> {
+    pub fn new(reference: ReferencePorts, email: Arc<dyn EmailSender>, rails: Rails) -> Result<Self, TemplateError> {
         Ok(Self {
             reference,
             email,
+            rails,
             templates: Arc::new(Templates::load()?),
         })
     }

@@ -3,14 +3,16 @@
 use aftercommit_domain::reference::identity::SendMagicLinkEmail;
 use aftercommit_domain::reference::invitations::{ExpireInvitation, SendInvitationEmail};
 use aftercommit_domain::reference::projects::{CheckFirstRecord, ProvisionProject};
-use aftercommit_domain::reference::records::PurgeRecords;
+use aftercommit_domain::reference::records::{FanOutRecords, PurgeRecords, SettleRecord};
+use aftercommit_domain::reference::search::{PurgeSearchIndex, RefreshSearchIndex};
 use aftercommit_domain::reference::usage::RecordUsage;
 use aftercommit_runtime::worker::Topic;
 
 use crate::HandlerPorts;
 use crate::handlers::{
-    CheckFirstRecordHandler, ExpireInvitationHandler, ProvisionProjectHandler, PurgeRecordsHandler, RecordUsageHandler,
-    SendInvitationEmailHandler, SendMagicLinkEmailHandler,
+    CheckFirstRecordHandler, ExpireInvitationHandler, FanOutRecordsHandler, ProvisionProjectHandler,
+    PurgeRecordsHandler, PurgeSearchIndexHandler, RecordUsageHandler, RefreshSearchIndexHandler,
+    SendInvitationEmailHandler, SendMagicLinkEmailHandler, SettleRecordHandler,
 };
 
 /// Every topic of the product with the handlers of its tasks.
@@ -19,6 +21,7 @@ pub fn topics(ports: HandlerPorts) -> Vec<Topic> {
         reference,
         email,
         templates,
+        rails,
     } = ports;
     vec![
         Topic::named("invitation-email").handle::<SendInvitationEmail>(SendInvitationEmailHandler::new(
@@ -35,7 +38,13 @@ pub fn topics(ports: HandlerPorts) -> Vec<Topic> {
         Topic::named("projects")
             .handle::<ProvisionProject>(ProvisionProjectHandler::new(reference.clone()))
             .handle::<CheckFirstRecord>(CheckFirstRecordHandler::new(reference.clone())),
-        Topic::named("records").handle::<PurgeRecords>(PurgeRecordsHandler::new(reference.clone())),
+        Topic::named("records")
+            .handle::<FanOutRecords>(FanOutRecordsHandler::new(reference.clone(), rails.clone()))
+            .handle::<SettleRecord>(SettleRecordHandler::new(reference.clone(), rails))
+            .handle::<PurgeRecords>(PurgeRecordsHandler::new(reference.clone())),
+        Topic::named("search-index")
+            .handle::<RefreshSearchIndex>(RefreshSearchIndexHandler::new(reference.clone()))
+            .handle::<PurgeSearchIndex>(PurgeSearchIndexHandler::new(reference.clone())),
         Topic::named("usage").handle::<RecordUsage>(RecordUsageHandler::new(reference)),
     ]
 }

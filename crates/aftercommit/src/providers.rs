@@ -31,7 +31,9 @@ use aftercommit_runtime::system::{SystemClock, SystemRandomness, UuidV7Ids};
 use secrecy::ExposeSecret;
 
 #[cfg(feature = "reference")]
-use aftercommit_domain::reference::{ProductSettings, ReferencePorts, ReferenceReader, ReferenceUnitOfWorkFactory};
+use aftercommit_domain::reference::{
+    ProductPace, ProductSettings, ReferencePorts, ReferenceReader, ReferenceUnitOfWorkFactory,
+};
 #[cfg(feature = "smtp")]
 use {
     aftercommit_domain::effects::EmailSender, aftercommit_platform_config::SmtpSecurity,
@@ -290,7 +292,19 @@ pub(crate) async fn reference_ports(kit: &crate::Kit) -> Result<ReferencePorts, 
         settings: Arc::new(ProductSettings {
             invitation_ttl: kit.settings().reference.invitation_ttl,
             sign_in_link_ttl: kit.settings().reference.sign_in_link_ttl,
+            pace: product_pace(kit.settings()),
             ..ProductSettings::at(kit.public_url())
         }),
     })
+}
+
+/// What the reference product waits for, as it is configured.
+#[cfg(feature = "reference")]
+pub(crate) const fn product_pace(settings: &Settings) -> ProductPace {
+    let reference = &settings.reference;
+    ProductPace {
+        record_quiet: reference.record_quiet,
+        record_max_wait: reference.record_max_wait,
+        search_refresh: reference.search_refresh,
+    }
 }

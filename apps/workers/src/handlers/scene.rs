@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use aftercommit_domain::contract::ProjectId;
+use aftercommit_domain::contract::{Limits, ProjectId};
+use aftercommit_domain::events::create_events_publisher;
 use aftercommit_domain::reference::identity::use_cases::authenticate;
 use aftercommit_domain::reference::invitations::use_cases::{CreateInvitation, accept_invitation, create_invitation};
 use aftercommit_domain::reference::invitations::{InvitationEmailRequested, SendInvitationEmail};
@@ -13,6 +14,7 @@ use aftercommit_domain::tasks::{Outcome, Reason, Stop, TaskResult};
 use aftercommit_testkit::reference::ReferenceHarness;
 use aftercommit_testkit::{RecordingEmailSender, TaskContextBuilder};
 
+use crate::Rails;
 use crate::templates::Templates;
 
 /// A product with the organization "Acme", and a mail server that keeps what it gets.
@@ -40,6 +42,16 @@ impl Scene {
             caller,
             mail: Arc::new(RecordingEmailSender::new()),
             templates: Arc::new(Templates::load().unwrap()),
+        }
+    }
+
+    /// What handlers publish with, into the queue in memory.
+    pub(super) fn rails(&self) -> Rails {
+        let queue = Arc::new(self.harness.provider.clone());
+        Rails {
+            events: create_events_publisher(queue.clone(), Limits::default()),
+            queue,
+            envelopes: self.harness.services.envelopes.clone(),
         }
     }
 

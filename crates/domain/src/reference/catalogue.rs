@@ -5,13 +5,15 @@ use crate::reference::identity::{
     ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, SendMagicLinkEmail, UserSignedUp,
 };
 use crate::reference::invitations::{
-    ExpireInvitation, InvitationCreated, InvitationEmailRequested, InvitationExpired, SendInvitationEmail,
+    ExpireInvitation, InvitationCreated, InvitationEmailRequested, InvitationExpired, InvitationProlonged,
+    SendInvitationEmail,
 };
 use crate::reference::organizations::OrganizationCreated;
 use crate::reference::projects::{
     CheckFirstRecord, FirstRecordReceived, ProjectCreated, ProjectDeleted, ProvisionProject,
 };
-use crate::reference::records::{PurgeRecords, RecordsIngested};
+use crate::reference::records::{FanOutRecords, PurgeRecords, RecordSettled, RecordsIngested, SettleRecord};
+use crate::reference::search::{PurgeSearchIndex, RefreshSearchIndex};
 use crate::reference::usage::RecordUsage;
 use crate::tasks::TaskDescriptor;
 
@@ -27,9 +29,11 @@ pub fn catalogue() -> EventCatalogue {
         ProjectDeleted,
         InvitationCreated,
         InvitationEmailRequested,
+        InvitationProlonged,
         InvitationExpired,
         MagicLinkEmailRequested,
         RecordsIngested,
+        RecordSettled,
         FirstRecordReceived,
     ]
 }
@@ -42,7 +46,11 @@ pub fn tasks() -> Vec<TaskDescriptor> {
         TaskDescriptor::of::<SendMagicLinkEmail>(),
         TaskDescriptor::of::<ProvisionProject>(),
         TaskDescriptor::of::<CheckFirstRecord>(),
+        TaskDescriptor::of::<FanOutRecords>(),
+        TaskDescriptor::of::<SettleRecord>(),
         TaskDescriptor::of::<PurgeRecords>(),
+        TaskDescriptor::of::<RefreshSearchIndex>(),
+        TaskDescriptor::of::<PurgeSearchIndex>(),
         TaskDescriptor::of::<RecordUsage>(),
     ]
 }

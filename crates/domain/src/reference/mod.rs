@@ -24,6 +24,7 @@ pub mod organizations;
 pub mod projects;
 pub mod records;
 pub mod requests;
+pub mod search;
 pub mod usage;
 
 pub use catalogue::{catalogue, tasks};
@@ -35,7 +36,7 @@ pub use input::{InputProblem, InvalidInput, Name, Wrong};
 pub use ports::ReferencePorts;
 pub use progress::Progress;
 pub use reader::ReferenceReader;
-pub use routes::routes;
+pub use routes::{routes, routes_at};
 pub use secret::Secret;
-pub use settings::ProductSettings;
+pub use settings::{ProductPace, ProductSettings};
 pub use unit_of_work::{ReferenceUnitOfWork, ReferenceUnitOfWorkFactory};

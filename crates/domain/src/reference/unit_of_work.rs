@@ -9,6 +9,7 @@ use crate::reference::organizations::OrganizationRepository;
 use crate::reference::projects::ProjectRepository;
 use crate::reference::records::RecordRepository;
 use crate::reference::requests::RequestRepository;
+use crate::reference::search::SearchIndexRepository;
 use crate::reference::usage::UsageRepository;
 use crate::unit_of_work::{StoreError, UnitOfWork};
 
@@ -34,6 +35,8 @@ pub trait ReferenceUnitOfWork: UnitOfWork {
     fn invitations(&mut self) -> Box<dyn InvitationRepository + '_>;
     /// Records of its projects.
     fn records(&mut self) -> Box<dyn RecordRepository + '_>;
+    /// What their search index has.
+    fn search_index(&mut self) -> Box<dyn SearchIndexRepository + '_>;
     /// What its projects used.
     fn usage(&mut self) -> Box<dyn UsageRepository + '_>;
     /// Requests that carried an `Idempotency-Key`.

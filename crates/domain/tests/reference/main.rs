@@ -21,13 +21,17 @@ use aftercommit_domain::reference::identity::{
     ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, Role, SendMagicLinkEmail, UserSignedUp,
 };
 use aftercommit_domain::reference::invitations::{
-    ExpireInvitation, InvitationCreated, InvitationEmailRequested, InvitationExpired, SendInvitationEmail,
+    ExpireInvitation, InvitationCreated, InvitationEmailRequested, InvitationExpired, InvitationProlonged,
+    SendInvitationEmail,
 };
 use aftercommit_domain::reference::organizations::OrganizationCreated;
 use aftercommit_domain::reference::projects::{
     CheckFirstRecord, FirstRecordReceived, ProjectCreated, ProjectDeleted, ProvisionProject,
 };
-use aftercommit_domain::reference::records::{PurgeRecords, RecordsIngested};
+use aftercommit_domain::reference::records::{
+    FanOutRecords, PurgeRecords, RecordSettled, RecordsIngested, SettleRecord,
+};
+use aftercommit_domain::reference::search::{PurgeSearchIndex, RefreshSearchIndex};
 use aftercommit_domain::reference::usage::RecordUsage;
 use aftercommit_domain::reference::{catalogue, tasks};
 use aftercommit_domain::time::Timestamp;
@@ -114,7 +118,13 @@ fn every_event_decodes() {
         }),
     );
     check(1, &of_project!(InvitationExpired { invitation_id: id(3) }));
+    let prolonged = of_project!(InvitationProlonged {
+        invitation_id: id(3),
+        expires_at: expires_at()
+    });
+    check(1, &prolonged);
     check(1, &of_project!(FirstRecordReceived {}));
+    check(1, &of_project!(RecordSettled { record_id: id(5) }));
     let batch = StorageKey::new("records/acme/main/batch-1").unwrap();
     let ingested = of_project!(RecordsIngested {
         record_count: 2,
@@ -142,6 +152,11 @@ fn every_task_decodes() {
     check(1, &of_project!(ProvisionProject {}));
     check(1, &of_project!(CheckFirstRecord {}));
     check(1, &of_project!(PurgeRecords {}));
+    let batch = StorageKey::new("records/a/b/c").unwrap();
+    check(1, &of_project!(FanOutRecords { batch: batch }));
+    check(1, &of_project!(SettleRecord { record_id: id(5) }));
+    check(1, &of_project!(RefreshSearchIndex { record_id: id(5) }));
+    check(1, &of_project!(PurgeSearchIndex {}));
     check(
         1,
         &of_project!(RecordUsage {

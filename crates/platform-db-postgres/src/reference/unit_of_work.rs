@@ -12,6 +12,7 @@ use aftercommit_domain::reference::organizations::OrganizationRepository;
 use aftercommit_domain::reference::projects::ProjectRepository;
 use aftercommit_domain::reference::records::RecordRepository;
 use aftercommit_domain::reference::requests::RequestRepository;
+use aftercommit_domain::reference::search::SearchIndexRepository;
 use aftercommit_domain::reference::usage::UsageRepository;
 use aftercommit_domain::reference::{ReferenceUnitOfWork, ReferenceUnitOfWorkFactory};
 use aftercommit_domain::tasks::Inbox;
@@ -98,6 +99,10 @@ impl ReferenceUnitOfWork for PostgresReferenceUnitOfWork {
     }
 
     fn records(&mut self) -> Box<dyn RecordRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn search_index(&mut self) -> Box<dyn SearchIndexRepository + '_> {
         Box::new(self.rows())
     }
 

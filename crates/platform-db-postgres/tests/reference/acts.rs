@@ -6,6 +6,7 @@ use aftercommit_domain::ids::{Ids as _, MessageId};
 use aftercommit_domain::reference::projects::{Project, ProjectCreated};
 use aftercommit_domain::reference::records::{NewRecord, RecordBody, RecordKey};
 use aftercommit_domain::reference::requests::KeptAnswer;
+use aftercommit_domain::reference::search::SearchText;
 use aftercommit_domain::reference::{ApiKeyId, Digest, InvitationId, RecordId, ReferenceUnitOfWork, RequestId};
 use aftercommit_domain::time;
 use aftercommit_domain::unit_of_work::StoreError;
@@ -22,6 +23,10 @@ pub(crate) enum Act {
     MarkProvisioned,
     Ingest,
     AnyRecord,
+    FindRecord,
+    Index,
+    Search,
+    PurgeIndex,
     Purge,
     AddKey,
     FindKey,
@@ -31,6 +36,7 @@ pub(crate) enum Act {
     Invite,
     FindInvitation,
     Accept,
+    Prolong,
     Revoke,
     Expire,
     ClaimEmail,
@@ -43,13 +49,17 @@ pub(crate) enum Act {
 }
 
 impl Act {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::AddProject,
         Self::FindProject,
         Self::DeleteProject,
         Self::MarkProvisioned,
         Self::Ingest,
         Self::AnyRecord,
+        Self::FindRecord,
+        Self::Index,
+        Self::Search,
+        Self::PurgeIndex,
         Self::Purge,
         Self::AddKey,
         Self::FindKey,
@@ -59,6 +69,7 @@ impl Act {
         Self::Invite,
         Self::FindInvitation,
         Self::Accept,
+        Self::Prolong,
         Self::Revoke,
         Self::Expire,
         Self::ClaimEmail,
@@ -90,7 +101,7 @@ pub(crate) async fn act(rig: &Rig, uow: &mut dyn ReferenceUnitOfWork, act: Act, 
                 key: RecordKey::new(key).unwrap(),
                 body: RecordBody::new("1").unwrap(),
             });
-            let ids = [(); 3].map(|()| RecordId::from(next()));
+            let ids = [to.record, RecordId::from(next()), RecordId::from(next())];
             let stored = uow
                 .records()
                 .upsert(&to.project, &batch, &records, &ids, to.now)
@@ -98,6 +109,17 @@ pub(crate) async fn act(rig: &Rig, uow: &mut dyn ReferenceUnitOfWork, act: Act, 
             Ok(!stored.is_empty())
         }
         Act::AnyRecord => uow.records().any(&to.project).await,
+        Act::FindRecord => Ok(uow.records().find(&to.project, to.record).await?.is_some()),
+        Act::Index => {
+            let text = SearchText::new("word");
+            uow.search_index().put(&to.project, to.record, &text, to.now).await
+        }
+        Act::Search => {
+            let text = SearchText::new("word");
+            let found = uow.search_index().search(&to.project, &text, 9).await?;
+            Ok(!found.is_empty())
+        }
+        Act::PurgeIndex => Ok(uow.search_index().purge(&to.project, 10).await? > 0),
         Act::Purge => Ok(uow.records().purge(&to.project, 10).await? > 0),
         Act::AddKey => {
             uow.api_keys().insert(&to.key(ApiKeyId::from(next()))).await?;
@@ -114,6 +136,7 @@ pub(crate) async fn act(rig: &Rig, uow: &mut dyn ReferenceUnitOfWork, act: Act, 
         }
         Act::FindInvitation => Ok(uow.invitations().find(to.invitation).await?.is_some()),
         Act::Accept => uow.invitations().accept(to.invitation, to.user, to.now).await,
+        Act::Prolong => uow.invitations().prolong(to.invitation, to.now).await,
         Act::Revoke => uow.invitations().revoke(to.invitation, to.now).await,
         Act::Expire => uow.invitations().expire(to.invitation, to.now).await,
         Act::ClaimEmail => {

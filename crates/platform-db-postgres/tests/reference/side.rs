@@ -9,7 +9,7 @@ use aftercommit_domain::reference::organizations::Organization;
 use aftercommit_domain::reference::projects::Project;
 use aftercommit_domain::reference::requests::{IdempotentRequest, KeptAnswer};
 use aftercommit_domain::reference::{
-    ApiKeyId, Digest, InvitationId, Name, ReferenceUnitOfWork, ReferenceUnitOfWorkFactory as _, RequestId,
+    ApiKeyId, Digest, InvitationId, Name, RecordId, ReferenceUnitOfWork, ReferenceUnitOfWorkFactory as _, RequestId,
     SignInLinkId, UserId,
 };
 use aftercommit_domain::time::{self, Clock as _, Timestamp};
@@ -25,6 +25,7 @@ pub(crate) struct Side {
     pub(crate) user: UserId,
     pub(crate) api_key: ApiKeyId,
     pub(crate) invitation: InvitationId,
+    pub(crate) record: RecordId,
     pub(crate) now: Timestamp,
 }
 
@@ -38,6 +39,7 @@ impl Side {
             user: UserId::from(next()),
             api_key: ApiKeyId::from(next()),
             invitation: InvitationId::from(next()),
+            record: RecordId::from(next()),
             now: rig.services.clock.now(),
         };
         let mut uow = rig.reference.begin(&side.tenant(false), &Cause::root()).await.unwrap();
@@ -64,6 +66,7 @@ impl Side {
             Act::Join,
             Act::AddToken,
             Act::Ingest,
+            Act::Index,
             Act::ClaimRequest,
             Act::WriteEvent,
         ] {

@@ -10,6 +10,7 @@ mod records;
 mod requests;
 mod rows;
 mod sealed_email;
+mod search_index;
 mod sign_in_links;
 mod unit_of_work;
 mod usage;

@@ -44,7 +44,10 @@ impl Windows {
 
     /// The task that is run for a publish that was coalesced into another.
     pub(super) fn task_for(&self, publish: MessageId) -> Option<MessageId> {
-        self.applied.get(&publish).map(|(task, _)| *task).filter(|task| *task != publish)
+        self.applied
+            .get(&publish)
+            .map(|(task, _)| *task)
+            .filter(|task| *task != publish)
     }
 
     pub(super) fn note(&mut self, place: u64, row: &Row) {

@@ -6,6 +6,7 @@ mod identity_rows;
 mod invitation_rows;
 mod project_rows;
 mod request_rows;
+mod search_rows;
 mod store;
 mod tables;
 mod usage_rows;

@@ -13,6 +13,7 @@ use aftercommit_domain::reference::organizations::OrganizationRepository;
 use aftercommit_domain::reference::projects::ProjectRepository;
 use aftercommit_domain::reference::records::RecordRepository;
 use aftercommit_domain::reference::requests::RequestRepository;
+use aftercommit_domain::reference::search::SearchIndexRepository;
 use aftercommit_domain::reference::usage::UsageRepository;
 use aftercommit_domain::reference::{
     Digest, InvitationId, ReferenceReader, ReferenceUnitOfWork, ReferenceUnitOfWorkFactory,
@@ -71,6 +72,7 @@ impl MemoryReference {
             + tables.invitations.len()
             + tokens
             + tables.records.len()
+            + tables.search.len()
             + tables.usage.len()
             + tables.requests.len()
     }
@@ -172,6 +174,10 @@ impl ReferenceUnitOfWork for MemoryReferenceUnitOfWork {
     }
 
     fn records(&mut self) -> Box<dyn RecordRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn search_index(&mut self) -> Box<dyn SearchIndexRepository + '_> {
         Box::new(self.rows())
     }
 

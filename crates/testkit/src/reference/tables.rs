@@ -25,6 +25,7 @@ pub(super) struct Tables {
     pub(super) sign_in_links: BTreeMap<SignInLinkId, SignInLink>,
     pub(super) invitations: BTreeMap<(OrganizationId, InvitationId), InvitationRow>,
     pub(super) records: BTreeMap<(OrganizationId, ProjectId, String), RecordRow>,
+    pub(super) search: BTreeMap<(OrganizationId, ProjectId, RecordId), (String, Timestamp)>,
     pub(super) usage: BTreeMap<(OrganizationId, ProjectId, NaiveDate), UsagePeriod>,
     pub(super) requests: BTreeMap<(Option<OrganizationId>, String, String), RequestRow>,
 }

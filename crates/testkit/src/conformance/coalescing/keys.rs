@@ -67,7 +67,15 @@ pub async fn a_publish_that_was_coalesced_is_traced_to_its_task<P: Provider>(pro
     let dropped = scene.task(6, pending());
     let dropped_id = dropped.id;
     scene.publish_task(dropped).await;
-    let asked = [first, second, third, fourth, other, dropped_id, scene.task(7, pending()).id];
+    let asked = [
+        first,
+        second,
+        third,
+        fourth,
+        other,
+        dropped_id,
+        scene.task(7, pending()).id,
+    ];
     let found = ok("what they became", lineage.coalesced(&asked)).await;
     let found: BTreeSet<_> = found.into_iter().collect();
     let expected = [(first, second), (second, third), (third, fourth), (dropped_id, other)];

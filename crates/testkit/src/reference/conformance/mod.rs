@@ -11,6 +11,7 @@ mod identity;
 mod invitations;
 mod projects;
 mod requests;
+mod search;
 mod tenancy;
 mod usage;
 
@@ -26,6 +27,7 @@ pub use identity::*;
 pub use invitations::*;
 pub use projects::*;
 pub use requests::*;
+pub use search::*;
 pub use tenancy::*;
 pub use usage::*;
 
@@ -59,6 +61,9 @@ macro_rules! reference_store_conformance {
             a_record_under_a_known_key_replaces_the_first_and_keeps_its_id,
             projects_do_not_share_keys,
             a_purge_takes_one_projects_records_and_at_most_its_limit,
+            a_record_is_found_as_it_is_now_and_by_the_batch_it_came_with_last,
+            a_record_is_looked_up_by_what_it_says_now_the_latest_first,
+            what_the_index_has_of_a_record_goes_with_it_and_does_not_come_back,
             usage_adds_up_by_project_and_month_the_newest_first,
             an_address_belongs_to_one_person_whatever_its_case,
             someone_is_a_member_once_and_keeps_their_role,
@@ -67,6 +72,7 @@ macro_rules! reference_store_conformance {
             a_sign_in_link_is_found_by_its_token_and_used_up_once,
             old_sign_in_links_are_forgotten_a_few_at_a_time,
             an_invitation_is_accepted_revoked_or_expired_once,
+            an_open_invitation_is_prolonged_and_a_decided_one_is_not,
             an_email_is_claimed_by_one_task_until_its_claim_is_stale,
             an_email_that_was_sent_cannot_be_claimed,
             every_token_of_an_invitation_works_up_to_its_limit,
