@@ -47,6 +47,10 @@ pub fn router(state: ApiState) -> Router {
         )
         .route("/v1/magic-links", post(routes::magic_links::request))
         .route("/v1/magic-links/follow", post(routes::magic_links::follow))
+        .route(
+            "/v1/users/{user_id}/notification-preferences",
+            get(routes::notification_preferences::show).put(routes::notification_preferences::set),
+        )
         .route("/v1/api-keys", post(routes::api_keys::create))
         .route("/v1/api-keys/{api_key_id}", delete(routes::api_keys::revoke))
         .route("/sign-in", get(pages::sign_in))

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod handlers;
+mod ledger_billing;
 mod ports;
 mod templates;
 mod topics;

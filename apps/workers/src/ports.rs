@@ -6,8 +6,10 @@ use aftercommit_domain::contract::EnvelopeFactory;
 use aftercommit_domain::effects::EmailSender;
 use aftercommit_domain::events::EventsPublisher;
 use aftercommit_domain::reference::ReferencePorts;
+use aftercommit_domain::reference::billing::BillingProvider;
 use aftercommit_domain::tasks::QueuePublisher;
 
+use crate::ledger_billing::LedgerBilling;
 use crate::templates::{TemplateError, Templates};
 
 /// What the handlers are built with.
@@ -19,6 +21,8 @@ pub struct HandlerPorts {
     pub email: Arc<dyn EmailSender>,
     /// What the e-mails say.
     pub templates: Arc<Templates>,
+    /// Charges for what is used.
+    pub billing: Arc<dyn BillingProvider>,
     /// What is published outside a transaction.
     pub rails: Rails,
 }
@@ -47,12 +51,14 @@ impl Rails {
 }
 
 impl HandlerPorts {
-    /// Handlers with these ports and the templates of this build, each of which was rendered once.
+    /// Handlers with these ports, a ledger that stands in for a billing provider, and the templates of this build, each of which
+    /// was rendered once.
     ///
     /// # Errors
     /// A template that cannot be rendered: better at the start than at the first e-mail.
     pub fn new(reference: ReferencePorts, email: Arc<dyn EmailSender>, rails: Rails) -> Result<Self, TemplateError> {
         Ok(Self {
+            billing: Arc::new(LedgerBilling::new(reference.clone())),
             reference,
             email,
             rails,

@@ -292,6 +292,7 @@ pub(crate) async fn reference_ports(kit: &crate::Kit) -> Result<ReferencePorts, 
         settings: Arc::new(ProductSettings {
             invitation_ttl: kit.settings().reference.invitation_ttl,
             sign_in_link_ttl: kit.settings().reference.sign_in_link_ttl,
+            included_records: kit.settings().reference.included_records,
             pace: product_pace(kit.settings()),
             ..ProductSettings::at(kit.public_url())
         }),
@@ -306,5 +307,6 @@ pub(crate) const fn product_pace(settings: &Settings) -> ProductPace {
         record_quiet: reference.record_quiet,
         record_max_wait: reference.record_max_wait,
         search_refresh: reference.search_refresh,
+        overage_report: reference.overage_report,
     }
 }

@@ -19,9 +19,13 @@ pub struct ReferenceSettings {
     pub record_max_wait: Duration,
     /// How often the search index takes a record that keeps changing. Defaults to 1 h.
     pub search_refresh: Duration,
+    /// How often what is used beyond what is included is reported. Defaults to 5 min.
+    pub overage_report: Duration,
+    /// How many records of a project and month are not charged for. Defaults to 10 000.
+    pub included_records: u64,
 }
 
-pub(crate) static KEYS: [Key; 5] = [
+pub(crate) static KEYS: [Key; 7] = [
     Key::new(
         "reference.invitation_ttl",
         Form::seconds(1, 90 * 86_400),
@@ -52,6 +56,21 @@ pub(crate) static KEYS: [Key; 5] = [
         Preset::Value("1h"),
         "How often the search index of the reference product takes a record that keeps changing.",
     ),
+    Key::new(
+        "reference.overage_report",
+        Form::seconds(1, 30 * 86_400),
+        Preset::Value("5m"),
+        "How often the reference product reports what is used beyond what is included.",
+    ),
+    Key::new(
+        "reference.included_records",
+        Form::Count {
+            min: 0,
+            max: 100_000_000,
+        },
+        Preset::Value("10000"),
+        "How many records of a project and month the reference product does not charge for.",
+    ),
 ];
 
 impl ReferenceSettings {
@@ -62,6 +81,8 @@ impl ReferenceSettings {
             record_quiet,
             record_max_wait,
             search_refresh,
+            overage_report,
+            included_records,
         ] = &KEYS;
         Self {
             invitation_ttl: reading.span(invitation_ttl),
@@ -69,6 +90,8 @@ impl ReferenceSettings {
             record_quiet: reading.span(record_quiet),
             record_max_wait: reading.span(record_max_wait),
             search_refresh: reading.span(search_refresh),
+            overage_report: reading.span(overage_report),
+            included_records: reading.count(included_records),
         }
     }
 }

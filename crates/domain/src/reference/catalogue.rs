@@ -1,12 +1,19 @@
 //! The events and tasks of the product.
 
 use crate::events::EventCatalogue;
+use crate::reference::billing::ReportOverage;
+use crate::reference::digests::{DigestGenerated, RunDigest, TriggerWeeklyDigests};
 use crate::reference::identity::{
     ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, SendMagicLinkEmail, UserSignedUp,
 };
+use crate::reference::incidents::{CheckIncident, EvaluateRecord, IncidentClosed, IncidentOpened, SweepOpenIncidents};
 use crate::reference::invitations::{
     ExpireInvitation, InvitationCreated, InvitationEmailRequested, InvitationExpired, InvitationProlonged,
     SendInvitationEmail,
+};
+use crate::reference::notifications::{
+    CreateNotification, DeleteNotifications, NotificationCreated, RequestDigestNotifications,
+    RequestIncidentNotifications, SendNotificationEmail,
 };
 use crate::reference::organizations::OrganizationCreated;
 use crate::reference::projects::{
@@ -14,7 +21,7 @@ use crate::reference::projects::{
 };
 use crate::reference::records::{FanOutRecords, PurgeRecords, RecordSettled, RecordsIngested, SettleRecord};
 use crate::reference::search::{PurgeSearchIndex, RefreshSearchIndex};
-use crate::reference::usage::RecordUsage;
+use crate::reference::usage::{RecordUsage, UsagePeriodUpdated};
 use crate::tasks::TaskDescriptor;
 
 /// The events of the product.
@@ -35,6 +42,11 @@ pub fn catalogue() -> EventCatalogue {
         RecordsIngested,
         RecordSettled,
         FirstRecordReceived,
+        UsagePeriodUpdated,
+        IncidentOpened,
+        IncidentClosed,
+        NotificationCreated,
+        DigestGenerated,
     ]
 }
 
@@ -52,5 +64,16 @@ pub fn tasks() -> Vec<TaskDescriptor> {
         TaskDescriptor::of::<RefreshSearchIndex>(),
         TaskDescriptor::of::<PurgeSearchIndex>(),
         TaskDescriptor::of::<RecordUsage>(),
+        TaskDescriptor::of::<ReportOverage>(),
+        TaskDescriptor::of::<EvaluateRecord>(),
+        TaskDescriptor::of::<SweepOpenIncidents>(),
+        TaskDescriptor::of::<CheckIncident>(),
+        TaskDescriptor::of::<RequestIncidentNotifications>(),
+        TaskDescriptor::of::<RequestDigestNotifications>(),
+        TaskDescriptor::of::<CreateNotification>(),
+        TaskDescriptor::of::<DeleteNotifications>(),
+        TaskDescriptor::of::<SendNotificationEmail>(),
+        TaskDescriptor::of::<TriggerWeeklyDigests>(),
+        TaskDescriptor::of::<RunDigest>(),
     ]
 }

@@ -18,8 +18,12 @@ mod secret;
 mod settings;
 mod unit_of_work;
 
+pub mod billing;
+pub mod digests;
 pub mod identity;
+pub mod incidents;
 pub mod invitations;
+pub mod notifications;
 pub mod organizations;
 pub mod projects;
 pub mod records;
@@ -31,7 +35,10 @@ pub use catalogue::{catalogue, tasks};
 pub use context::{Caller, RequestContext};
 pub use digest::Digest;
 pub use error::{Refusal, UseCaseError};
-pub use ids::{ApiKeyId, BatchId, InvitationId, RecordId, RequestId, SignInLinkId, UserId};
+pub use ids::{
+    ApiKeyId, BatchId, IncidentId, InvitationId, NotificationId, OverageReportId, RecordId, RequestId, SignInLinkId,
+    UserId, WeeklyDigestId,
+};
 pub use input::{InputProblem, InvalidInput, Name, Wrong};
 pub use ports::ReferencePorts;
 pub use progress::Progress;

@@ -4,12 +4,19 @@ use std::time::Duration;
 
 use crate::events::{Publish, Routes, publish};
 use crate::reference::ProductPace;
+use crate::reference::billing::ReportOverage;
+use crate::reference::digests::DigestGenerated;
 use crate::reference::identity::{
     ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, SendMagicLinkEmail, UserSignedUp,
 };
+use crate::reference::incidents::{EvaluateRecord, IncidentClosed, IncidentOpened};
 use crate::reference::invitations::{
     ExpireInvitation, InvitationCreated, InvitationEmailRequested, InvitationExpired, InvitationProlonged,
     SendInvitationEmail,
+};
+use crate::reference::notifications::{
+    DeleteNotifications, NotificationCreated, RequestDigestNotifications, RequestIncidentNotifications,
+    SendNotificationEmail,
 };
 use crate::reference::organizations::OrganizationCreated;
 use crate::reference::projects::{
@@ -17,7 +24,7 @@ use crate::reference::projects::{
 };
 use crate::reference::records::{FanOutRecords, PurgeRecords, RecordSettled, RecordsIngested};
 use crate::reference::search::{PurgeSearchIndex, RefreshSearchIndex};
-use crate::reference::usage::RecordUsage;
+use crate::reference::usage::{RecordUsage, UsagePeriodUpdated};
 use crate::tasks::Coalescing;
 use crate::time::{Timestamp, hours};
 
@@ -43,6 +50,7 @@ pub fn routes_at(pace: ProductPace) -> Routes {
             (
                 publish(PurgeRecords::from(event)),
                 publish(PurgeSearchIndex::from(event)),
+                publish(DeleteNotifications::from(event)),
             )
         })
         .on(|event: &InvitationCreated| expiry(event.into(), event.expires_at))
@@ -58,8 +66,18 @@ pub fn routes_at(pace: ProductPace) -> Routes {
             )
         })
         .on(move |event: &RecordSettled| {
-            publish(RefreshSearchIndex::from(event))
-                .coalesce(Coalescing::latest_throttle(event.record_id, pace.search_refresh))
+            (
+                publish(RefreshSearchIndex::from(event))
+                    .coalesce(Coalescing::latest_throttle(event.record_id, pace.search_refresh)),
+                publish(EvaluateRecord::from(event)),
+            )
+        })
+        .on(|event: &IncidentOpened| publish(RequestIncidentNotifications::from(event)))
+        .on(|event: &IncidentClosed| publish(RequestIncidentNotifications::from(event)))
+        .on(|event: &NotificationCreated| publish(SendNotificationEmail::from(event)))
+        .on(|event: &DigestGenerated| publish(RequestDigestNotifications::from(event)))
+        .on(move |event: &UsagePeriodUpdated| {
+            publish(ReportOverage::from(event)).coalesce(Coalescing::latest_throttle(event.month, pace.overage_report))
         })
         .none::<FirstRecordReceived>("kept for the event log; the project was marked with it")
 }

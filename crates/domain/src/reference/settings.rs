@@ -16,6 +16,8 @@ pub struct ProductSettings {
     pub sign_in_link_ttl: Duration,
     /// How long the answer to a request with an `Idempotency-Key` is repeated. Defaults to 24 h.
     pub idempotency_ttl: Duration,
+    /// How many records of a month are not charged for. Defaults to 10 000 for each project.
+    pub included_records: u64,
     /// What is waited for before several changes become one task.
     pub pace: ProductPace,
 }
@@ -29,6 +31,8 @@ pub struct ProductPace {
     pub record_max_wait: Duration,
     /// How often the search index takes a record that keeps changing. Defaults to 1 h.
     pub search_refresh: Duration,
+    /// How often what is used beyond what is included is reported. Defaults to 5 minutes.
+    pub overage_report: Duration,
 }
 
 impl ProductPace {
@@ -44,6 +48,7 @@ impl Default for ProductPace {
             record_quiet: seconds(90),
             record_max_wait: minutes(15),
             search_refresh: hours(1),
+            overage_report: minutes(5),
         }
     }
 }
@@ -56,6 +61,7 @@ impl ProductSettings {
             invitation_ttl: days(7),
             sign_in_link_ttl: minutes(15),
             idempotency_ttl: days(1),
+            included_records: 10_000,
             pace: ProductPace::default(),
         }
     }

@@ -1,8 +1,12 @@
 //! The reference product's tables, in a schema and with migrations of their own.
 
 mod api_keys;
+mod billing;
+mod digests;
+mod incidents;
 mod invitations;
 mod memberships;
+mod notifications;
 mod organizations;
 mod projects;
 mod reader;

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::rows::{Rows, corrupt};
+use crate::columns::count;
 
 /// The whole batch in one statement. A key that comes twice in it is one record, with the first of its ids and the last
 /// of its bodies. Sorted, so that two batches with the same keys take turns instead of waiting for each other.
@@ -90,6 +91,24 @@ impl RecordRepository for Rows<'_> {
         .bind(i64::from(limit));
         let ids = self.all("records.of_batch", select).await?;
         Ok(ids.into_iter().map(|(id,)| RecordId::from(id)).collect())
+    }
+
+    async fn count_received(
+        &mut self,
+        project: &ProjectId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let select = sqlx::query_as::<_, (i64,)>(
+            "SELECT count(*) FROM reference.records \
+             WHERE organization_id = $1 AND project_id = $2 AND received_at >= $3 AND received_at < $4",
+        )
+        .bind(self.organization)
+        .bind(project.as_str())
+        .bind(from)
+        .bind(until);
+        let (received,) = self.one("records.count_received", select).await?;
+        Ok(count(received))
     }
 
     async fn any(&mut self, project: &ProjectId) -> Result<bool, StoreError> {

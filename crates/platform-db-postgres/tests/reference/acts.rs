@@ -3,6 +3,7 @@
 use aftercommit_domain::contract::StorageKey;
 use aftercommit_domain::events::{OutboxError, OutboxWriterExt as _, WriteError};
 use aftercommit_domain::ids::{Ids as _, MessageId};
+use aftercommit_domain::reference::notifications::NotificationPreferences;
 use aftercommit_domain::reference::projects::{Project, ProjectCreated};
 use aftercommit_domain::reference::records::{NewRecord, RecordBody, RecordKey};
 use aftercommit_domain::reference::requests::KeptAnswer;
@@ -43,13 +44,30 @@ pub(crate) enum Act {
     RecordEmailed,
     AddToken,
     HasToken,
+    Report,
+    MarkReported,
+    TakeDown,
+    OpenIncident,
+    FindIncident,
+    CloseIncident,
+    ListOpen,
+    Notify,
+    FindNotification,
+    ClaimNotification,
+    RecordNotification,
+    DeleteNotifications,
+    Prefer,
+    Digest,
+    FindDigest,
+    ListMembers,
+    CountRecords,
     ClaimRequest,
     ForgetRequests,
     WriteEvent,
 }
 
 impl Act {
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 46] = [
         Self::AddProject,
         Self::FindProject,
         Self::DeleteProject,
@@ -76,6 +94,23 @@ impl Act {
         Self::RecordEmailed,
         Self::AddToken,
         Self::HasToken,
+        Self::Report,
+        Self::MarkReported,
+        Self::TakeDown,
+        Self::OpenIncident,
+        Self::FindIncident,
+        Self::CloseIncident,
+        Self::ListOpen,
+        Self::Notify,
+        Self::FindNotification,
+        Self::ClaimNotification,
+        Self::RecordNotification,
+        Self::DeleteNotifications,
+        Self::Prefer,
+        Self::Digest,
+        Self::FindDigest,
+        Self::ListMembers,
+        Self::CountRecords,
         Self::ClaimRequest,
         Self::ForgetRequests,
         Self::WriteEvent,
@@ -152,6 +187,56 @@ pub(crate) async fn act(rig: &Rig, uow: &mut dyn ReferenceUnitOfWork, act: Act, 
             Ok(true)
         }
         Act::HasToken => uow.invitations().has_token(to.invitation, &Digest::of("unknown")).await,
+        Act::Report => uow.overage_reports().insert(&to.overage_report(next())).await,
+        Act::MarkReported => {
+            let pending = uow.overage_reports().pending(&to.project, to.month()).await?;
+            match pending {
+                Some(report) => uow.overage_reports().mark_reported(report.id, to.now).await,
+                None => Ok(false),
+            }
+        }
+        Act::TakeDown => uow.billing_ledger().append(&to.ledger_entry(next())).await,
+        Act::OpenIncident => uow.incidents().open(&to.incident(next())).await,
+        Act::FindIncident => Ok(uow.incidents().latest(&to.project, &Side::source()).await?.is_some()),
+        Act::CloseIncident => {
+            let latest = uow.incidents().latest(&to.project, &Side::source()).await?;
+            match latest {
+                Some(incident) => uow.incidents().close(incident.id, to.now, to.now).await,
+                None => Ok(false),
+            }
+        }
+        Act::ListOpen => {
+            let open = uow.incidents().list_open(None, 9).await?;
+            Ok(open.iter().any(|incident| incident.organization_id == to.organization))
+        }
+        Act::Notify => {
+            let notification = to.notification(next().into(), next().to_string());
+            uow.notifications().insert_if_absent(&notification).await
+        }
+        Act::FindNotification => Ok(uow.notifications().find(to.notification_id).await?.is_some()),
+        Act::ClaimNotification => {
+            let (id, now) = (to.notification_id, to.now);
+            uow.notifications().claim_email(id, task, now, now).await?;
+            Ok(true)
+        }
+        Act::RecordNotification => uow.notifications().record_emailed(to.notification_id, to.now).await,
+        Act::DeleteNotifications => Ok(uow.notifications().delete_by_project(&to.project, 1).await? > 0),
+        Act::Prefer => {
+            // In one's own organization, whoever the person is.
+            let wanted = NotificationPreferences::default();
+            uow.notification_preferences().put(to.user, &wanted, to.now).await?;
+            Ok(uow.tenant().organization_id() == Some(&to.organization))
+        }
+        Act::Digest => uow.digests().insert_if_absent(&to.digest(next())).await,
+        Act::FindDigest => Ok(uow.digests().find(to.digest_id).await?.is_some()),
+        Act::ListMembers => {
+            let members = uow.memberships().list(None, 9).await?;
+            Ok(uow.tenant().organization_id() == Some(&to.organization) && !members.is_empty())
+        }
+        Act::CountRecords => {
+            let (from, until) = (time::before(to.now, time::days(1)), time::after(to.now, time::days(1)));
+            Ok(uow.records().count_received(&to.project, from, until).await? > 0)
+        }
         Act::ClaimRequest => {
             let (id, request) = (RequestId::from(next()), to.request(next()));
             uow.requests().claim(id, &request, to.now, to.now).await?;

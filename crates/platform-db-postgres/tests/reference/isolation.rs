@@ -230,7 +230,7 @@ fn a_policy_that_lets_others_change_rows_is_noticed() {
     }
 }
 
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "reference.organizations",
     "reference.projects",
     "reference.memberships",
@@ -239,6 +239,7 @@ const TABLES: [&str; 10] = [
     "reference.invitation_tokens",
     "reference.records",
     "reference.search_index",
+    "reference.notifications",
     "reference.requests",
     "aftercommit.outbox",
 ];

@@ -83,6 +83,24 @@ impl RecordRepository for Rows<'_> {
         Ok(ids.into_iter().map(RecordId::from).collect())
     }
 
+    async fn count_received(
+        &mut self,
+        project: &ProjectId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let select = sqlx::query_scalar::<_, i64>(
+            "SELECT count(*) FROM reference_records \
+             WHERE organization_id = ? AND project_id = ? AND received_at >= ? AND received_at < ?",
+        )
+        .bind(self.organization)
+        .bind(project.as_str())
+        .bind(micros(from))
+        .bind(micros(until));
+        let received = bounded("records.count_received", select.fetch_one(&mut *self.connection)).await?;
+        Ok(u64::try_from(received).unwrap_or_default())
+    }
+
     async fn any(&mut self, project: &ProjectId) -> Result<bool, StoreError> {
         let select = sqlx::query_scalar::<_, bool>(
             "SELECT EXISTS (SELECT 1 FROM reference_records WHERE organization_id = ? AND project_id = ?)",

@@ -1,6 +1,6 @@
 //! Organizations, projects and records in memory.
 
-use aftercommit_domain::contract::{ProjectId, StorageKey};
+use aftercommit_domain::contract::{OrganizationId, ProjectId, StorageKey};
 use aftercommit_domain::reference::RecordId;
 use aftercommit_domain::reference::organizations::{Organization, OrganizationRepository};
 use aftercommit_domain::reference::projects::{Project, ProjectRepository};
@@ -65,6 +65,25 @@ impl ProjectRepository for Rows<'_> {
     async fn find(&mut self, id: &ProjectId) -> Result<Option<Project>, StoreError> {
         let key = self.key(id.clone());
         Ok(key.and_then(|key| self.tables.projects.get(&key)).cloned())
+    }
+
+    async fn list_live(
+        &mut self,
+        after: Option<(OrganizationId, ProjectId)>,
+        limit: u32,
+    ) -> Result<Vec<(OrganizationId, ProjectId)>, StoreError> {
+        let text = |(organization, project): &(OrganizationId, ProjectId)| {
+            (organization.as_str().to_owned(), project.as_str().to_owned())
+        };
+        let after = after.as_ref().map(text);
+        let rows = self.tables.projects.iter();
+        let live = rows.filter(|(key, project)| {
+            self.lists(&key.0) && project.is_live() && after.as_ref().is_none_or(|after| text(key) > *after)
+        });
+        let mut live: Vec<_> = live.map(|(key, _)| key.clone()).collect();
+        live.sort_by_key(text);
+        live.truncate(limit as usize);
+        Ok(live)
     }
 
     async fn mark_deleted(&mut self, id: &ProjectId, at: Timestamp) -> Result<bool, StoreError> {
@@ -142,6 +161,19 @@ impl RecordRepository for Rows<'_> {
         ids.sort_unstable();
         ids.truncate(limit as usize);
         Ok(ids)
+    }
+
+    async fn count_received(
+        &mut self,
+        project: &ProjectId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let rows = self.tables.records.iter();
+        let own = rows.filter(|((of, taken_by, _), row)| {
+            self.sees(of) && taken_by == project && from <= row.received_at && row.received_at < until
+        });
+        Ok(own.count() as u64)
     }
 
     async fn any(&mut self, project: &ProjectId) -> Result<bool, StoreError> {

@@ -96,4 +96,10 @@ impl RecordBody {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// A text that it holds under this name, if it is an object.
+    pub fn text_field(&self, name: &str) -> Option<String> {
+        let fields: serde_json::Value = serde_json::from_str(&self.0).ok()?;
+        fields.get(name)?.as_str().map(str::to_owned)
+    }
 }

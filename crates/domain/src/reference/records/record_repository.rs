@@ -35,6 +35,14 @@ pub trait RecordRepository: Send {
         limit: u32,
     ) -> Result<Vec<RecordId>, StoreError>;
 
+    /// How many of the project's records came last from `from` on and before `until`.
+    async fn count_received(
+        &mut self,
+        project: &ProjectId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<u64, StoreError>;
+
     /// Whether the project has any.
     async fn any(&mut self, project: &ProjectId) -> Result<bool, StoreError>;
 
