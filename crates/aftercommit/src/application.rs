@@ -33,7 +33,7 @@ type Make<T> = Box<dyn FnOnce(Kit) -> BoxFuture<'static, Result<T, StartupError>
 pub struct Aftercommit {
     source: Arc<str>,
     catalogue: EventCatalogue,
-    routes: Routes,
+    routes: Box<dyn FnOnce(&Settings) -> Routes + Send>,
     topics: Vec<Make<Vec<Topic>>>,
     routers: Vec<Make<Router>>,
     on_start: Vec<StartHook>,
@@ -47,7 +47,7 @@ impl Aftercommit {
         Self {
             source: "/aftercommit".into(),
             catalogue: EventCatalogue::new(),
-            routes: Routes::new(),
+            routes: Box::new(|_| Routes::new()),
             topics: Vec::new(),
             routers: Vec::new(),
             on_start: Vec::new(),
@@ -69,9 +69,22 @@ impl Aftercommit {
     }
 
     /// What follows from them.
-    pub fn routes(mut self, routes: Routes) -> Self {
-        self.routes = routes;
+    pub fn routes(self, routes: Routes) -> Self {
+        self.routes_of(|_| routes)
+    }
+
+    /// What follows from them, where it depends on the configuration: how long a debounced task waits, for example.
+    pub fn routes_of(mut self, routes: impl FnOnce(&Settings) -> Routes + Send + 'static) -> Self {
+        self.routes = Box::new(routes);
         self
+    }
+
+    /// The events and the routes of the reference product, at the configured pace.
+    #[cfg(feature = "reference")]
+    pub fn reference_product(self) -> Self {
+        use aftercommit_domain::reference;
+        self.events(reference::catalogue())
+            .routes_of(|settings| reference::routes_at(providers::product_pace(settings)))
     }
 
     /// A topic whose handlers need nothing of the kit.
@@ -261,7 +274,8 @@ impl Aftercommit {
         let shown_roles = ShownRoles::of(&roles);
         let (works_on_the_queue, relays) = (roles != Roles::none(), roles.relay);
         let options = engine_options(kit.settings(), roles, &known);
-        let engine = Engine::new(kit.engine_ports(), options, &self.catalogue, self.routes, topics)?;
+        let routes = (self.routes)(kit.settings());
+        let engine = Engine::new(kit.engine_ports(), options, &self.catalogue, routes, topics)?;
         if let Some(broker) = &kit.inner.providers.broker
             && purpose == Purpose::Run
         {

@@ -127,6 +127,8 @@ pub enum NodeState {
     Skipped,
     /// Must not run any more.
     Cancelled,
+    /// One task with another, whose id is its reason: a publish that was coalesced.
+    Coalesced,
     /// Given up; a dead letter.
     Dead,
 }
@@ -141,6 +143,7 @@ impl NodeState {
             | Self::Completed
             | Self::Skipped
             | Self::Cancelled
+            | Self::Coalesced
             | Self::Dead => true,
             Self::InOutbox
             | Self::Published

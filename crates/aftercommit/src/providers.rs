@@ -35,7 +35,9 @@ use secrecy::ExposeSecret;
 #[cfg(any(feature = "reference", feature = "webhooks"))]
 use aftercommit_domain::effects::WebhookNetwork;
 #[cfg(feature = "reference")]
-use aftercommit_domain::reference::{ProductSettings, ReferencePorts, ReferenceReader, ReferenceUnitOfWorkFactory};
+use aftercommit_domain::reference::{
+    ProductPace, ProductSettings, ReferencePorts, ReferenceReader, ReferenceUnitOfWorkFactory,
+};
 #[cfg(feature = "smtp")]
 use {
     aftercommit_domain::effects::EmailSender, aftercommit_platform_config::SmtpSecurity,
@@ -307,7 +309,21 @@ pub(crate) async fn reference_ports(kit: &crate::Kit) -> Result<ReferencePorts, 
             invitation_ttl: kit.settings().reference.invitation_ttl,
             sign_in_link_ttl: kit.settings().reference.sign_in_link_ttl,
             webhook_network: webhook_network(kit.settings()),
+            included_records: kit.settings().reference.included_records,
+            pace: product_pace(kit.settings()),
             ..ProductSettings::at(kit.public_url())
         }),
     })
+}
+
+/// What the reference product waits for, as it is configured.
+#[cfg(feature = "reference")]
+pub(crate) const fn product_pace(settings: &Settings) -> ProductPace {
+    let reference = &settings.reference;
+    ProductPace {
+        record_quiet: reference.record_quiet,
+        record_max_wait: reference.record_max_wait,
+        search_refresh: reference.search_refresh,
+        overage_report: reference.overage_report,
+    }
 }

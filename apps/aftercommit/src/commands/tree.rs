@@ -131,6 +131,7 @@ const fn word(state: NodeState) -> &'static str {
         NodeState::Completed => "completed",
         NodeState::Skipped => "skipped",
         NodeState::Cancelled => "cancelled",
+        NodeState::Coalesced => "coalesced",
         NodeState::Dead => "DEAD",
     }
 }

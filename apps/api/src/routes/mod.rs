@@ -4,6 +4,7 @@ pub(crate) mod api_keys;
 pub(crate) mod invitations;
 pub(crate) mod magic_links;
 mod named;
+pub(crate) mod notification_preferences;
 pub(crate) mod organizations;
 pub(crate) mod projects;
 pub(crate) mod records;

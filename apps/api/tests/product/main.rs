@@ -8,6 +8,7 @@ mod authentication;
 mod idempotency;
 mod invitations;
 mod magic_links;
+mod notification_preferences;
 mod problems;
 mod projects;
 mod records;

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use aftercommit_domain::contract::{Cause, ProjectId};
+use aftercommit_domain::contract::{Cause, Limits, ProjectId};
+use aftercommit_domain::effects::EmailAddress;
+use aftercommit_domain::events::create_events_publisher;
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::reference::identity::use_cases::authenticate;
+use aftercommit_domain::reference::identity::{Membership, Role, User};
 use aftercommit_domain::reference::invitations::use_cases::{CreateInvitation, accept_invitation, create_invitation};
 use aftercommit_domain::reference::invitations::{InvitationEmailRequested, SendInvitationEmail};
 use aftercommit_domain::reference::organizations::use_cases::{CreateOrganization, create_organization};
@@ -18,12 +21,15 @@ use aftercommit_domain::tasks::{Outcome, Reason, Stop, TaskResult};
 use aftercommit_testkit::reference::ReferenceHarness;
 use aftercommit_testkit::{RecordingEmailSender, TaskContextBuilder};
 
+use crate::Rails;
 use crate::templates::Templates;
 
 /// A product with the organization "Acme", and a mail server that keeps what it gets.
 pub(super) struct Scene {
     pub(super) harness: ReferenceHarness,
     pub(super) caller: Caller,
+    /// Who made the organization.
+    pub(super) owner: UserId,
     pub(super) mail: Arc<RecordingEmailSender>,
     pub(super) templates: Arc<Templates>,
 }
@@ -43,8 +49,19 @@ impl Scene {
         Self {
             harness,
             caller,
+            owner: made.user_id,
             mail: Arc::new(RecordingEmailSender::new()),
             templates: Arc::new(Templates::load().unwrap()),
+        }
+    }
+
+    /// What handlers publish with, into the queue in memory.
+    pub(super) fn rails(&self) -> Rails {
+        let queue = Arc::new(self.harness.provider.clone());
+        Rails {
+            events: create_events_publisher(queue.clone(), Limits::default()),
+            queue,
+            envelopes: self.harness.services.envelopes.clone(),
         }
     }
 
@@ -132,6 +149,27 @@ impl Scene {
         let events = self.harness.take_events().await;
         let requested = events.last().unwrap();
         SendInvitationEmail::from(&self.harness.read::<InvitationEmailRequested>(requested))
+    }
+
+    /// Makes somebody a member.
+    pub(super) async fn join(&self, email: &str) -> UserId {
+        let tenant = self.caller.tenant_of(&self.caller.project_id);
+        let mut uow = self.harness.ports.units.begin(&tenant, &Cause::root()).await.unwrap();
+        let user = User {
+            id: UserId::new(&*self.harness.ports.ids),
+            email: EmailAddress::new(email).unwrap(),
+            created_at: self.harness.ports.now(),
+        };
+        uow.users().ensure(&user).await.unwrap();
+        let membership = Membership {
+            organization_id: self.caller.organization_id.clone(),
+            user_id: user.id,
+            role: Role::Member,
+            joined_at: user.created_at,
+        };
+        assert!(uow.memberships().ensure(&membership).await.unwrap());
+        uow.commit().await.unwrap();
+        user.id
     }
 
     pub(super) async fn accept(&self, id: InvitationId, token: &str) -> Result<UserId, UseCaseError> {

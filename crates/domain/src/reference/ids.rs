@@ -97,3 +97,19 @@ entity_id!(
     /// A webhook of a project.
     WebhookId
 );
+entity_id!(
+    /// What a project used beyond what is included, as it was reported.
+    OverageReportId
+);
+entity_id!(
+    /// A trouble of a source of records.
+    IncidentId
+);
+entity_id!(
+    /// Something a member is told.
+    NotificationId
+);
+entity_id!(
+    /// What happened in a week of a project.
+    WeeklyDigestId
+);

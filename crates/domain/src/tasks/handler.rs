@@ -86,6 +86,11 @@ impl TaskContext {
         &self.parts.task.tenant
     }
 
+    /// When the task was first enqueued: the same for every attempt and redelivery.
+    pub fn first_enqueued_at(&self) -> Timestamp {
+        self.parts.task.first_enqueued_at
+    }
+
     /// This attempt's number, from 1.
     pub const fn attempt(&self) -> u32 {
         self.parts.attempt

@@ -45,8 +45,8 @@ pub use outcome::{AttemptEnd, Outcome, Reason, Stop, Verdict, settle};
 pub use patience::Patience;
 pub use pause::{InvalidPauseTarget, MOST_PAUSES, NewPause, Pause, PauseTarget, TaskPauses};
 pub use queue::{
-    Coalesced, ConsumeError, ConsumeOptions, Deliveries, Delivery, PublishError, Published, QueueCapabilities,
-    QueueConsumer, QueueMaintenance, QueuePublisher, QueuePublisherExt, SettleError,
+    Coalesced, ConsumeError, ConsumeOptions, Deliveries, Delivery, FannedOut, PublishError, Published,
+    QueueCapabilities, QueueConsumer, QueueMaintenance, QueuePublisher, QueuePublisherExt, SettleError,
 };
 pub use retry::RetryPolicy;
 pub use task::{Coalesce, DelayOutOfRange, LONGEST_DELAY, Task, TaskDescriptor, TaskOptions};

@@ -31,6 +31,8 @@ fn one_of(kind: WebhookEventKind) -> WebhookEvent {
         WebhookEventKind::ApiKeyCreated => WebhookEvent::ApiKeyCreated { api_key_id: id(2) },
         WebhookEventKind::ApiKeyRevoked => WebhookEvent::ApiKeyRevoked { api_key_id: id(2) },
         WebhookEventKind::FirstRecordReceived => WebhookEvent::FirstRecordReceived {},
+        WebhookEventKind::IncidentOpened => WebhookEvent::IncidentOpened { incident_id: id(6) },
+        WebhookEventKind::IncidentClosed => WebhookEvent::IncidentClosed { incident_id: id(6) },
         WebhookEventKind::ProjectDeleted => WebhookEvent::ProjectDeleted {},
     }
 }

@@ -4,14 +4,19 @@ use std::sync::Arc;
 
 use aftercommit_domain::contract::{Cause, OrganizationId, Sealer, Tenant};
 use aftercommit_domain::events::OutboxWriter;
+use aftercommit_domain::reference::billing::{BillingLedger, OverageReportRepository};
+use aftercommit_domain::reference::digests::WeeklyDigestRepository;
 use aftercommit_domain::reference::identity::{
     ApiKeyRepository, MembershipRepository, SignInLinkRepository, UserRepository,
 };
+use aftercommit_domain::reference::incidents::IncidentRepository;
 use aftercommit_domain::reference::invitations::InvitationRepository;
+use aftercommit_domain::reference::notifications::{NotificationPreferencesRepository, NotificationRepository};
 use aftercommit_domain::reference::organizations::OrganizationRepository;
 use aftercommit_domain::reference::projects::ProjectRepository;
 use aftercommit_domain::reference::records::RecordRepository;
 use aftercommit_domain::reference::requests::RequestRepository;
+use aftercommit_domain::reference::search::SearchIndexRepository;
 use aftercommit_domain::reference::usage::UsageRepository;
 use aftercommit_domain::reference::webhooks::WebhookEndpointRepository;
 use aftercommit_domain::reference::{ReferenceUnitOfWork, ReferenceUnitOfWorkFactory};
@@ -106,11 +111,39 @@ impl ReferenceUnitOfWork for PostgresReferenceUnitOfWork {
         Box::new(self.rows())
     }
 
+    fn search_index(&mut self) -> Box<dyn SearchIndexRepository + '_> {
+        Box::new(self.rows())
+    }
+
     fn usage(&mut self) -> Box<dyn UsageRepository + '_> {
         Box::new(self.rows())
     }
 
     fn webhooks(&mut self) -> Box<dyn WebhookEndpointRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn overage_reports(&mut self) -> Box<dyn OverageReportRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn billing_ledger(&mut self) -> Box<dyn BillingLedger + '_> {
+        Box::new(self.rows())
+    }
+
+    fn incidents(&mut self) -> Box<dyn IncidentRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn notifications(&mut self) -> Box<dyn NotificationRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn notification_preferences(&mut self) -> Box<dyn NotificationPreferencesRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn digests(&mut self) -> Box<dyn WeeklyDigestRepository + '_> {
         Box::new(self.rows())
     }
 

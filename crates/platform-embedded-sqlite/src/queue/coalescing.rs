@@ -182,6 +182,13 @@ async fn write(
         .execute(&mut *connection)
         .await?;
     }
+    for (gone, by) in &plan.superseded {
+        sqlx::query("UPDATE aftercommit_coalesced SET task = ?2 WHERE id = ?1")
+            .bind(gone.uuid())
+            .bind(by.uuid())
+            .execute(&mut *connection)
+            .await?;
+    }
     for part in plan.coalesced.chunks(ROWS) {
         let mut query = QueryBuilder::new("INSERT INTO aftercommit_coalesced (id, task, coalesced_at) ");
         query.push_values(part, |mut row, (id, task)| {

@@ -17,6 +17,10 @@ use crate::queue::new_tasks::{NewTask, Replacements, Rows};
 
 pub(crate) use lane::{CoalesceJob, CoalescingLane, Uncoalesced};
 
+/// Publishes of before whose task is another now.
+const SUPERSEDE: &str = "UPDATE aftercommit.coalesced AS mine SET task = line.task \
+    FROM unnest($1::uuid[], $2::uuid[]) AS line (id, task) WHERE mine.id = line.id";
+
 /// A publish that is to be coalesced.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
@@ -177,8 +181,15 @@ async fn apply(
         .bind(once.iter().map(|(_, until)| *until).collect::<Vec<_>>())
         .bind(plan.coalesced.iter().map(|(id, _)| id.uuid()).collect::<Vec<_>>())
         .bind(plan.coalesced.iter().map(|(_, task)| task.uuid()).collect::<Vec<_>>())
-        .fetch_one(connection)
+        .fetch_one(&mut *connection)
         .await?;
+    if !plan.superseded.is_empty() {
+        sqlx::query(SUPERSEDE)
+            .bind(plan.superseded.iter().map(|(gone, _)| gone.uuid()).collect::<Vec<_>>())
+            .bind(plan.superseded.iter().map(|(_, by)| by.uuid()).collect::<Vec<_>>())
+            .execute(connection)
+            .await?;
+    }
     changed.extend(new_tasks);
     Ok(changed)
 }

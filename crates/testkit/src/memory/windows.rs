@@ -19,8 +19,8 @@ pub(super) struct Windows {
     /// The unfinished tasks of each key.
     places: HashMap<Key, BTreeSet<u64>>,
     once: HashMap<Key, (MessageId, Timestamp)>,
-    /// Which publishes were coalesced, and when: what comes again changes nothing.
-    applied: HashMap<MessageId, Timestamp>,
+    /// Which publishes were coalesced, into which task, and when: what comes again changes nothing.
+    applied: HashMap<MessageId, (MessageId, Timestamp)>,
 }
 
 /// The window of a task.
@@ -41,7 +41,7 @@ impl Windows {
     /// Forgets what was coalesced before this. Answers how many publishes that were.
     pub(super) fn prune(&mut self, before: Timestamp) -> u64 {
         let known = self.applied.len();
-        self.applied.retain(|_, at| *at >= before);
+        self.applied.retain(|_, (_, at)| *at >= before);
         self.once.retain(|_, (_, until)| *until >= before);
         (known - self.applied.len()) as u64
     }
@@ -49,6 +49,14 @@ impl Windows {
     /// The unfinished tasks of a key, oldest first.
     pub(super) fn places(&self, key: &Key) -> impl Iterator<Item = u64> {
         self.places.get(key).into_iter().flatten().copied()
+    }
+
+    /// The task that is run for a publish that was coalesced into another.
+    pub(super) fn task_for(&self, publish: MessageId) -> Option<MessageId> {
+        self.applied
+            .get(&publish)
+            .map(|(task, _)| *task)
+            .filter(|task| *task != publish)
     }
 
     pub(super) fn note(&mut self, place: u64, row: &Row) {
@@ -115,9 +123,13 @@ impl Tasks {
         for (_, until) in &plan.once {
             self.windows.once.insert(key.clone(), (id, *until));
         }
-        self.windows
-            .applied
-            .extend(plan.coalesced.iter().map(|(id, _)| (*id, now)));
+        for (gone, by) in &plan.superseded {
+            if let Some((task, _)) = self.windows.applied.get_mut(gone) {
+                *task = *by;
+            }
+        }
+        let coalesced = plan.coalesced.iter().map(|(id, task)| (*id, (*task, now)));
+        self.windows.applied.extend(coalesced);
         if let Some((due_at, opened_at)) = opened {
             let mut row = Row::new(id, message.topic, body, limits, now);
             row.state = RowState::Waiting { due: Some(due_at) };

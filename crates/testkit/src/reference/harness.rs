@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::contract::{EventEnvelope, Limits, TaskEnvelope};
-use aftercommit_domain::events::{DomainEvent, Outbox, OutboxMessage};
+use aftercommit_domain::contract::{EventEnvelope, Limits, TaskEnvelope, Tenant, TopicName};
+use aftercommit_domain::events::{DOMAIN_EVENTS_TOPIC, DomainEvent, Outbox, OutboxMessage};
 use aftercommit_domain::reference::{ProductSettings, ReferencePorts};
-use aftercommit_domain::tasks::Task;
+use aftercommit_domain::tasks::{Task, TaskDetails, TaskFilter, TaskInspector};
+use aftercommit_domain::time::Timestamp;
 
 use super::MemoryReference;
 use crate::fakes::{TestSealer, TestServices, test_services};
@@ -106,6 +107,61 @@ impl ReferenceHarness {
             .codec
             .decode(&task.payload, task.version, &task.tenant, task.id)
             .expect("the envelope holds this task")
+    }
+
+    /// The tasks of this kind that wait in the queue, oldest first, and when each is due, if it waits for a time.
+    ///
+    /// # Panics
+    /// When one cannot be read.
+    #[expect(clippy::expect_used, reason = "a test fails by a panic")]
+    pub async fn waiting<T: Task>(&self) -> Vec<(T, Option<Timestamp>)> {
+        let mut waiting = Vec::new();
+        for details in self.on_topic(T::TOPIC).await {
+            let TaskDetails { summary, payload, .. } = details;
+            let (Some(payload), true) = (payload, summary.task == T::NAME.as_str()) else {
+                continue;
+            };
+            let organization = summary
+                .organization_id
+                .expect("the product's tasks are an organization's");
+            let tenant = match summary.project_id {
+                Some(project) => Tenant::project(organization, project),
+                None => Tenant::organization(organization),
+            };
+            let codec = &self.services.codec;
+            let task = codec.decode(&payload, T::VERSION, &tenant, summary.id);
+            waiting.push((task.expect("it holds this task"), summary.due_at));
+        }
+        waiting
+    }
+
+    /// The events that were published on the direct rail, oldest first.
+    ///
+    /// # Panics
+    /// When one cannot be read.
+    #[expect(clippy::expect_used, reason = "a test fails by a panic")]
+    pub async fn direct_events(&self) -> Vec<EventEnvelope> {
+        let carried = self.on_topic(DOMAIN_EVENTS_TOPIC).await.into_iter();
+        let events = carried.filter_map(|task| task.payload).map(|payload| {
+            EventEnvelope::decode(payload.as_str().as_bytes(), &Limits::default()).expect("the topic carries events")
+        });
+        events.collect()
+    }
+
+    #[expect(clippy::expect_used, reason = "a test fails by a panic")]
+    async fn on_topic(&self, topic: TopicName) -> Vec<TaskDetails> {
+        let filter = TaskFilter {
+            topic: Some(topic),
+            limit: Some(1000),
+            ..TaskFilter::default()
+        };
+        let listed = self.provider.list(&filter).await.expect("memory is never away");
+        let mut tasks = Vec::new();
+        for summary in listed.into_iter().rev() {
+            let found = TaskInspector::find(&self.provider, summary.id).await;
+            tasks.extend(found.expect("memory is never away"));
+        }
+        tasks
     }
 
     /// The event in an envelope.

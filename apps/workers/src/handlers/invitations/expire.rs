@@ -27,8 +27,8 @@ impl TaskHandler<ExpireInvitation> for ExpireInvitationHandler {
 #[cfg(test)]
 mod tests {
     use aftercommit_domain::reference::RequestContext;
-    use aftercommit_domain::reference::invitations::InvitationExpired;
-    use aftercommit_domain::reference::invitations::use_cases::revoke_invitation;
+    use aftercommit_domain::reference::invitations::use_cases::{prolong_invitation, revoke_invitation};
+    use aftercommit_domain::reference::invitations::{InvitationExpired, InvitationProlonged};
     use aftercommit_domain::tasks::Outcome;
     use aftercommit_domain::time::days;
 
@@ -83,5 +83,23 @@ mod tests {
         scene.harness.services.clock.advance(days(6));
         let result = scene.context().run(&handler, &task).await;
         assert_eq!(result, Ok(Outcome::Snoozed(days(1))));
+    }
+
+    #[tokio::test]
+    async fn a_prolonged_invitation_waits_for_its_new_date() {
+        let scene = Scene::new().await;
+        let handler = ExpireInvitationHandler::new(scene.harness.ports.clone());
+        let task = invite(&scene).await;
+        scene.harness.services.clock.advance(days(6));
+        let (ports, request) = (&scene.harness.ports, RequestContext::default());
+        prolong_invitation(ports, &scene.caller, &request, task.invitation_id)
+            .await
+            .unwrap();
+        scene.harness.services.clock.advance(days(1));
+        let early = scene.context().run(&handler, &task).await;
+        assert_eq!(early, Ok(Outcome::Snoozed(days(6))));
+        let events = scene.harness.take_events().await;
+        let prolonged: InvitationProlonged = scene.harness.read(events.first().unwrap());
+        assert_eq!(ExpireInvitation::from(&prolonged), task);
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::{OrganizationId, ProjectId};
 use crate::reference::InvitationId;
-use crate::reference::invitations::{InvitationCreated, InvitationEmailRequested};
+use crate::reference::invitations::{InvitationCreated, InvitationEmailRequested, InvitationProlonged};
 use crate::tasks::Task;
 
 /// Send the e-mail of an invitation.
@@ -44,6 +44,16 @@ impl From<&InvitationEmailRequested> for SendInvitationEmail {
 
 impl From<&InvitationCreated> for ExpireInvitation {
     fn from(event: &InvitationCreated) -> Self {
+        Self {
+            organization_id: event.organization_id.clone(),
+            project_id: event.project_id.clone(),
+            invitation_id: event.invitation_id,
+        }
+    }
+}
+
+impl From<&InvitationProlonged> for ExpireInvitation {
+    fn from(event: &InvitationProlonged) -> Self {
         Self {
             organization_id: event.organization_id.clone(),
             project_id: event.project_id.clone(),

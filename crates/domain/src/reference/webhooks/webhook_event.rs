@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::Payload;
 use crate::reference::identity::{ApiKeyCreated, ApiKeyRevoked, MemberJoined, Role};
+use crate::reference::incidents::{IncidentClosed, IncidentOpened};
 use crate::reference::invitations::InvitationExpired;
 use crate::reference::projects::{FirstRecordReceived, ProjectDeleted};
-use crate::reference::{ApiKeyId, InvitationId, UserId, Wrong};
+use crate::reference::{ApiKeyId, IncidentId, InvitationId, UserId, Wrong};
 
 /// What a webhook tells of: the ids and facts of the event of the same name. On the wire `{"type": …, "data": {…}}`, in a
 /// task's payload and in a webhook's body alike.
@@ -40,6 +41,16 @@ pub enum WebhookEvent {
     },
     /// The project got its first record.
     FirstRecordReceived {},
+    /// Something that sends records is in trouble.
+    IncidentOpened {
+        /// Which trouble.
+        incident_id: IncidentId,
+    },
+    /// It is over.
+    IncidentClosed {
+        /// Which trouble.
+        incident_id: IncidentId,
+    },
     /// The project was deleted: the last that is told of it.
     ProjectDeleted {},
 }
@@ -57,6 +68,10 @@ pub enum WebhookEventKind {
     ApiKeyRevoked,
     /// [`WebhookEvent::FirstRecordReceived`].
     FirstRecordReceived,
+    /// [`WebhookEvent::IncidentOpened`].
+    IncidentOpened,
+    /// [`WebhookEvent::IncidentClosed`].
+    IncidentClosed,
     /// [`WebhookEvent::ProjectDeleted`].
     ProjectDeleted,
 }
@@ -70,6 +85,8 @@ impl WebhookEvent {
             Self::ApiKeyCreated { .. } => WebhookEventKind::ApiKeyCreated,
             Self::ApiKeyRevoked { .. } => WebhookEventKind::ApiKeyRevoked,
             Self::FirstRecordReceived {} => WebhookEventKind::FirstRecordReceived,
+            Self::IncidentOpened { .. } => WebhookEventKind::IncidentOpened,
+            Self::IncidentClosed { .. } => WebhookEventKind::IncidentClosed,
             Self::ProjectDeleted {} => WebhookEventKind::ProjectDeleted,
         }
     }
@@ -77,12 +94,14 @@ impl WebhookEvent {
 
 impl WebhookEventKind {
     /// All of them, in the order in which they are listed to people.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::MemberJoined,
         Self::InvitationExpired,
         Self::ApiKeyCreated,
         Self::ApiKeyRevoked,
         Self::FirstRecordReceived,
+        Self::IncidentOpened,
+        Self::IncidentClosed,
         Self::ProjectDeleted,
     ];
 
@@ -94,6 +113,8 @@ impl WebhookEventKind {
             Self::ApiKeyCreated => "ApiKeyCreated",
             Self::ApiKeyRevoked => "ApiKeyRevoked",
             Self::FirstRecordReceived => "FirstRecordReceived",
+            Self::IncidentOpened => "IncidentOpened",
+            Self::IncidentClosed => "IncidentClosed",
             Self::ProjectDeleted => "ProjectDeleted",
         }
     }
@@ -105,7 +126,8 @@ impl FromStr for WebhookEventKind {
     fn from_str(text: &str) -> Result<Self, Wrong> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(Wrong::new(
             "unknown_event",
-            "must be MemberJoined, InvitationExpired, ApiKeyCreated, ApiKeyRevoked, FirstRecordReceived or ProjectDeleted",
+            "must be MemberJoined, InvitationExpired, ApiKeyCreated, ApiKeyRevoked, FirstRecordReceived, IncidentOpened, IncidentClosed \
+             or ProjectDeleted",
         ))
     }
 }
@@ -152,6 +174,22 @@ impl From<&ApiKeyRevoked> for WebhookEvent {
 impl From<&FirstRecordReceived> for WebhookEvent {
     fn from(_: &FirstRecordReceived) -> Self {
         Self::FirstRecordReceived {}
+    }
+}
+
+impl From<&IncidentOpened> for WebhookEvent {
+    fn from(event: &IncidentOpened) -> Self {
+        Self::IncidentOpened {
+            incident_id: event.incident_id,
+        }
+    }
+}
+
+impl From<&IncidentClosed> for WebhookEvent {
+    fn from(event: &IncidentClosed) -> Self {
+        Self::IncidentClosed {
+            incident_id: event.incident_id,
+        }
     }
 }
 

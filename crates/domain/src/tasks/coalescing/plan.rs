@@ -69,6 +69,8 @@ pub struct CoalescingPlan {
     pub once: Vec<(usize, Timestamp)>,
     /// Each publish, and the task that is run for it: what comes again changes nothing.
     pub coalesced: Vec<(MessageId, MessageId)>,
+    /// Publishes of before whose task is another now: the one that took their place.
+    pub superseded: Vec<(MessageId, MessageId)>,
 }
 
 /// A candidate that becomes a task.
@@ -168,6 +170,7 @@ impl CoalescingPlan {
                             }
                         }
                     }
+                    plan.supersede(gone, candidate.id);
                     plan.coalesced.push((candidate.id, candidate.id));
                     let why = Coalesced::Replaced(gone);
                     let into = candidate.id;
@@ -187,6 +190,14 @@ impl CoalescingPlan {
         // What was replaced within the call is where the one is that replaced it.
         plan.new.sort_unstable_by_key(|new| new.candidate);
         plan
+    }
+
+    /// Another publish took the place of `gone`.
+    fn supersede(&mut self, gone: MessageId, by: MessageId) {
+        match self.coalesced.iter_mut().find(|(id, _)| *id == gone) {
+            Some((_, task)) => *task = by,
+            None => self.superseded.push((gone, by)),
+        }
     }
 
     /// What is open of the key is not any more.

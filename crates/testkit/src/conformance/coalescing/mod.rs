@@ -41,6 +41,7 @@ macro_rules! coalescing_conformance {
                 the_same_key_of_another_tenant_task_or_topic_is_another,
                 a_publish_that_comes_again_changes_nothing_whatever_became_of_it,
                 what_was_coalesced_is_remembered_until_it_is_old,
+                a_publish_that_was_coalesced_is_traced_to_its_task,
                 the_answers_in_bulk_are_those_one_by_one,
                 of_many_racing_publishers_one_task_comes_and_covers_them_all,
                 a_publish_that_is_coalesced_spoils_no_other_of_its_call,
@@ -55,4 +56,4 @@ macro_rules! coalescing_conformance {
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 25;
+pub const SCENARIOS: usize = 26;

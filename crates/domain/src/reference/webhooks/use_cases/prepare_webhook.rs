@@ -73,6 +73,10 @@ async fn why_not(uow: &mut dyn ReferenceUnitOfWork, task: &DeliverWebhook) -> Re
         WebhookEvent::ApiKeyCreated { api_key_id } | WebhookEvent::ApiKeyRevoked { api_key_id } => {
             (uow.api_keys().find(api_key_id).await?.is_some(), "the API key is gone")
         }
+        WebhookEvent::IncidentOpened { incident_id } | WebhookEvent::IncidentClosed { incident_id } => (
+            uow.incidents().find(incident_id).await?.is_some(),
+            "the incident is gone",
+        ),
         WebhookEvent::FirstRecordReceived {} | WebhookEvent::ProjectDeleted {} => return Ok(None),
     };
     Ok((!is_there).then_some(reason))
