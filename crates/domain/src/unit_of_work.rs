@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::contract::{Cause, Tenant};
 use crate::events::OutboxWriter;
 use crate::failure::{Classified, ErrorClass};
-use crate::tasks::Inbox;
+use crate::tasks::{Inbox, ScheduleWriter};
 
 /// One open transaction of one tenant.
 ///
@@ -18,6 +18,9 @@ pub trait UnitOfWork: Send {
 
     /// Remembers what this transaction has done: for handlers, before anything else.
     fn inbox(&mut self) -> Box<dyn Inbox + '_>;
+
+    /// Makes, changes and removes schedules of its tenant with this transaction.
+    fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_>;
 
     /// Whose it is.
     fn tenant(&self) -> &Tenant;

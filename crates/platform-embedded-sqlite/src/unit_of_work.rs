@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant};
 use aftercommit_domain::events::OutboxWriter;
-use aftercommit_domain::tasks::Inbox;
+use aftercommit_domain::tasks::{Inbox, ScheduleWriter};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 
 use crate::database::Inner;
 use crate::inbox::create_inbox;
 use crate::outbox::create_outbox_writer;
+use crate::schedules::create_schedule_writer;
 use crate::transaction::SqliteTransaction;
 
 /// Begins units of work in a database.
@@ -80,6 +81,11 @@ impl UnitOfWork for SqliteUnitOfWork {
     fn inbox(&mut self) -> Box<dyn Inbox + '_> {
         let (tenant, now) = (self.tenant.clone(), self.envelopes.now());
         Box::new(create_inbox(&mut self.transaction, tenant, now))
+    }
+
+    fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_> {
+        let (tenant, now) = (self.tenant.clone(), self.envelopes.now());
+        Box::new(create_schedule_writer(&mut self.transaction, tenant, now))
     }
 
     fn tenant(&self) -> &Tenant {

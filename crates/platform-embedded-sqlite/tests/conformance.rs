@@ -11,7 +11,8 @@ use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::ids::Ids as _;
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
-    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
+    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, Schedules,
+    TaskInspector,
 };
 use aftercommit_domain::time::Clock as _;
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
@@ -96,6 +97,10 @@ impl Provider for Sqlite {
         Some(Arc::new(self.database.bulk_runs()))
     }
 
+    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
+        Some(Arc::new(self.database.schedules()))
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.database.queue())
     }
@@ -137,5 +142,6 @@ aftercommit_testkit::coalescing_conformance!(Sqlite);
 aftercommit_testkit::event_log_conformance!(Sqlite);
 aftercommit_testkit::dead_letters_conformance!(Sqlite);
 aftercommit_testkit::bulk_runs_conformance!(Sqlite);
+aftercommit_testkit::schedules_conformance!(Sqlite);
 aftercommit_testkit::task_inspector_conformance!(Sqlite);
 aftercommit_testkit::lineage_conformance!(Sqlite);

@@ -13,6 +13,8 @@ mod outcome;
 mod patience;
 mod queue;
 mod retry;
+mod schedule;
+mod schedules;
 mod task;
 
 pub use aftercommit_domain_macros::Task;
@@ -40,4 +42,13 @@ pub use queue::{
     QueueConsumer, QueueMaintenance, QueuePublisher, QueuePublisherExt, SettleError,
 };
 pub use retry::RetryPolicy;
+pub use schedule::{
+    CronExpression, InvalidCron, InvalidSchedule, KeptSchedule, MISFIRE_GRACE, Misfire, Overlap, Pause, PlannedTick,
+    Schedule, ScheduleDeclaration, ScheduleId, ScheduleOrigin, ScheduledTask, Slots, Tick, TickOutcome, TickPlan,
+    Timetable, Zone,
+};
+pub use schedules::{
+    DECLARATION_GRACE, DueSchedules, PauseEnd, PauseOrder, Reconciled, Reconciliation, ScheduleFilter, ScheduleWriter,
+    Schedules, SchedulesError, TICKS_RETENTION,
+};
 pub use task::{Coalesce, DelayOutOfRange, LONGEST_DELAY, Task, TaskDescriptor, TaskOptions};

@@ -14,7 +14,7 @@ use aftercommit_domain::reference::records::RecordRepository;
 use aftercommit_domain::reference::requests::RequestRepository;
 use aftercommit_domain::reference::usage::UsageRepository;
 use aftercommit_domain::reference::{ReferenceUnitOfWork, ReferenceUnitOfWorkFactory};
-use aftercommit_domain::tasks::Inbox;
+use aftercommit_domain::tasks::{Inbox, ScheduleWriter};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork};
 use async_trait::async_trait;
 
@@ -57,6 +57,10 @@ impl UnitOfWork for PostgresReferenceUnitOfWork {
 
     fn inbox(&mut self) -> Box<dyn Inbox + '_> {
         self.kit.inbox()
+    }
+
+    fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_> {
+        self.kit.schedules()
     }
 
     fn tenant(&self) -> &Tenant {

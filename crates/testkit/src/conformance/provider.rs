@@ -9,7 +9,7 @@ use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
-    TaskHistory, TaskInspector,
+    Schedules, TaskHistory, TaskInspector,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 
@@ -78,6 +78,11 @@ pub trait Provider: Sized + Sync + 'static {
 
     /// Keeps what operators order for many. `None` where the provider offers none.
     fn bulk_runs(&self) -> Option<Arc<dyn BulkRuns>> {
+        None
+    }
+
+    /// Keeps schedules. `None` where the provider offers none.
+    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
         None
     }
 

@@ -16,6 +16,7 @@ mod lineage;
 mod outbox;
 mod queue;
 mod rest;
+mod schedules;
 mod task_inspector;
 mod tasks;
 mod transfer;
@@ -67,6 +68,7 @@ struct State {
     dead: dead_letters::Letters,
     bulk: bulk_runs::Runs,
     inbox: inbox::Claims,
+    schedules: schedules::Rows,
 }
 
 impl InMemory {

@@ -9,6 +9,7 @@ use aftercommit_domain::events::{
     RawOutboxMessage, Release,
 };
 use aftercommit_domain::failure::Failure;
+use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::time::{Timestamp, after};
 use async_trait::async_trait;
 
@@ -219,6 +220,13 @@ impl Rows {
             };
             (&row.new.message, set_aside)
         })
+    }
+
+    /// Whether this message waits to be published, and is not kept aside.
+    pub(super) fn has_waiting(&self, id: MessageId, limits: &Limits) -> bool {
+        let waiting = self.messages().filter(|(_, set_aside)| set_aside.is_none());
+        let mut ids = waiting.filter_map(|(raw, _)| OutboxMessage::from_raw(raw, limits).ok());
+        ids.any(|message| message.id() == id)
     }
 
     fn stats(&self) -> OutboxStats {

@@ -3,13 +3,14 @@
 use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant};
 use aftercommit_domain::events::{OutboxError, OutboxMessage, OutboxWriter};
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::Inbox;
+use aftercommit_domain::tasks::{Inbox, ScheduleWriter};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 
 use super::InMemory;
 use super::inbox::{MemoryInbox, OpenClaims};
 use super::outbox::NewRow;
+use super::schedules::{Change, MemoryScheduleWriter};
 
 struct MemoryUnitOfWork {
     provider: InMemory,
@@ -17,6 +18,7 @@ struct MemoryUnitOfWork {
     cause: Cause,
     rows: Vec<NewRow>,
     claims: OpenClaims,
+    schedules: Vec<Change>,
 }
 
 struct MemoryOutboxWriter<'a> {
@@ -32,6 +34,7 @@ impl UnitOfWorkFactory for InMemory {
             cause: cause.clone(),
             rows: Vec::new(),
             claims: OpenClaims::new(self.clone()),
+            schedules: Vec::new(),
         }))
     }
 }
@@ -49,13 +52,28 @@ impl UnitOfWork for MemoryUnitOfWork {
         })
     }
 
+    fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_> {
+        Box::new(MemoryScheduleWriter {
+            provider: &self.provider,
+            tenant: &self.tenant,
+            changes: &mut self.schedules,
+        })
+    }
+
     fn tenant(&self) -> &Tenant {
         &self.tenant
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), CommitError> {
         self.claims.commit();
-        self.provider.lock().outbox.add(self.rows);
+        let now = self.provider.now();
+        {
+            let mut state = self.provider.lock();
+            state.outbox.add(self.rows);
+            for change in self.schedules {
+                state.schedules.apply(change, now);
+            }
+        }
         self.provider.shared.outbox_changed.notify_waiters();
         Ok(())
     }

@@ -17,7 +17,7 @@ use aftercommit_domain::reference::usage::UsageRepository;
 use aftercommit_domain::reference::{
     Digest, InvitationId, ReferenceReader, ReferenceUnitOfWork, ReferenceUnitOfWorkFactory,
 };
-use aftercommit_domain::tasks::Inbox;
+use aftercommit_domain::tasks::{Inbox, ScheduleWriter};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 use tokio::sync::OwnedMutexGuard;
@@ -115,6 +115,10 @@ impl UnitOfWork for MemoryReferenceUnitOfWork {
 
     fn inbox(&mut self) -> Box<dyn Inbox + '_> {
         self.kit.inbox()
+    }
+
+    fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_> {
+        self.kit.schedules()
     }
 
     fn tenant(&self) -> &Tenant {
