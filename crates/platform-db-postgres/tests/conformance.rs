@@ -13,7 +13,8 @@ use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
-    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
+    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, Schedules,
+    TaskInspector,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_platform_db_postgres::ReplayInto;
@@ -85,6 +86,10 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
         Some(Arc::new(self.rig.database.bulk_runs()))
     }
 
+    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
+        Some(Arc::new(self.rig.database.schedules()))
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.queue.clone())
     }
@@ -128,6 +133,7 @@ mod direct {
     aftercommit_testkit::event_log_conformance!(Postgres<false>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<false>);
     aftercommit_testkit::bulk_runs_conformance!(Postgres<false>);
+    aftercommit_testkit::schedules_conformance!(Postgres<false>);
 }
 
 /// Pooling by transaction.
@@ -140,4 +146,5 @@ mod through_pgbouncer {
     aftercommit_testkit::event_log_conformance!(Postgres<true>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<true>);
     aftercommit_testkit::bulk_runs_conformance!(Postgres<true>);
+    aftercommit_testkit::schedules_conformance!(Postgres<true>);
 }
