@@ -14,7 +14,7 @@ use aftercommit_domain::ids::Ids;
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
-    Broker, DeadLetterOperations, DeadLetters, QueuePublisher, TaskDescriptor, TaskInspector,
+    Broker, DeadLetterOperations, DeadLetters, QueuePublisher, Schedules, TaskDescriptor, TaskInspector,
 };
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::{StoreError, UnitOfWork, UnitOfWorkFactory};
@@ -66,6 +66,11 @@ impl Kit {
     /// Publishes tasks outside any transaction.
     pub fn queue_publisher(&self) -> Arc<dyn QueuePublisher> {
         Arc::clone(&self.inner.providers.queue_publisher)
+    }
+
+    /// Schedules outside any transaction; in one, [`UnitOfWork::schedules`].
+    pub fn schedules(&self) -> Arc<dyn Schedules> {
+        Arc::clone(&self.inner.providers.schedules)
     }
 
     /// Makes envelopes.
@@ -190,6 +195,7 @@ impl Kit {
             dead_letters: Arc::clone(&providers.dead_letters),
             dead_letter_operations: Arc::clone(&providers.dead_letter_operations),
             bulk_runs: Arc::clone(&providers.bulk_runs),
+            schedules: Arc::clone(&providers.schedules),
             envelopes: self.envelopes().clone(),
             clock: self.clock(),
             randomness: self.randomness(),
@@ -269,6 +275,10 @@ impl Operations {
 
     pub(crate) fn bulk_runs(&self) -> &dyn BulkRuns {
         &*self.kit.inner.providers.bulk_runs
+    }
+
+    pub(crate) fn schedules(&self) -> &dyn Schedules {
+        &*self.kit.inner.providers.schedules
     }
 
     /// Carries bulk runs out in this process.

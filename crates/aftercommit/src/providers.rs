@@ -21,7 +21,7 @@ use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
     Broker, DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
-    TaskInspector,
+    Schedules, TaskInspector,
 };
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
@@ -63,6 +63,7 @@ pub(crate) struct Providers {
     pub(crate) dead_letters: Arc<dyn DeadLetters>,
     pub(crate) dead_letter_operations: Arc<dyn DeadLetterOperations>,
     pub(crate) bulk_runs: Arc<dyn BulkRuns>,
+    pub(crate) schedules: Arc<dyn Schedules>,
     pub(crate) inspector: Arc<dyn TaskInspector>,
     pub(crate) lineage: Arc<dyn Lineage>,
     /// The broker behind the queue, if it is on one.
@@ -82,6 +83,16 @@ pub(crate) enum Store {
 }
 
 impl Providers {
+    /// Whether no other process can have the database open.
+    pub(crate) const fn is_alone(&self) -> bool {
+        match self.store {
+            #[cfg(feature = "sqlite")]
+            Store::Sqlite(_) => true,
+            #[cfg(feature = "postgres")]
+            Store::Postgres(_) => false,
+        }
+    }
+
     /// Closes the queue and the database; after the loops have stopped.
     pub(crate) async fn close(&self) {
         #[cfg(feature = "amqp")]

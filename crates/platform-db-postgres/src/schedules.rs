@@ -138,7 +138,7 @@ impl Schedules for PostgresSchedules {
             })
         });
         let (now, next, rows) = due.await.map_err(|error| not_done("due", &error))?;
-        let schedules = kept("due", Ok(rows))?;
+        let schedules = readable(rows);
         Ok(DueSchedules { now, schedules, next })
     }
 
@@ -244,6 +244,19 @@ impl Schedules for PostgresSchedules {
         });
         pruned.await.map_err(|error| not_done("prune", &error))
     }
+}
+
+/// The schedules that this build can read; another one's must not hold up the rest.
+fn readable(rows: Vec<ScheduleRow>) -> Vec<KeptSchedule> {
+    let kept = rows.into_iter().map(ScheduleRow::into_kept);
+    kept.filter_map(|kept| match kept {
+        Ok(kept) => Some(kept),
+        Err(error) => {
+            tracing::warn!(%error, "a schedule cannot be read; its slots wait");
+            None
+        }
+    })
+    .collect()
 }
 
 fn kept(

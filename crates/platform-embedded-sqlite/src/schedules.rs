@@ -115,7 +115,7 @@ impl Schedules for SqliteSchedules {
         let next: Result<Option<i64>, _> = self.database.bounded(next.fetch_one(&self.database.readers)).await;
         Ok(DueSchedules {
             now,
-            schedules: kept("due", rows)?,
+            schedules: readable(rows.map_err(|error| not_read("due", &error))?),
             next: next.map_err(|error| not_read("due", &error))?.map(timestamp),
         })
     }
@@ -193,6 +193,19 @@ impl Schedules for SqliteSchedules {
         });
         pruned.await
     }
+}
+
+/// The schedules that this build can read; another one's must not hold up the rest.
+fn readable(rows: Vec<ScheduleRow>) -> Vec<KeptSchedule> {
+    let kept = rows.into_iter().map(ScheduleRow::into_kept);
+    kept.filter_map(|kept| match kept {
+        Ok(kept) => Some(kept),
+        Err(error) => {
+            tracing::warn!(%error, "a schedule cannot be read; its slots wait");
+            None
+        }
+    })
+    .collect()
 }
 
 fn kept(

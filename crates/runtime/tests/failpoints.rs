@@ -166,6 +166,7 @@ impl World {
             dead_letters: everything(),
             dead_letter_operations: everything(),
             bulk_runs: everything(),
+            schedules: everything(),
             envelopes,
             clock,
             randomness: Arc::new(SeededRandomness::new(1)),

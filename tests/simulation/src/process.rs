@@ -110,6 +110,7 @@ fn engine_ports(world: &World, ports: &Ports, clock: &Arc<MachineClock>) -> Engi
         // Nobody orders anything here, and what is old is not forgotten within a run.
         dead_letter_operations: Arc::new(ports.store.clone()),
         bulk_runs: Arc::new(ports.store.clone()),
+        schedules: Arc::new(ports.store.clone()),
         envelopes: EnvelopeFactory::new(
             world.codec.clone(),
             Arc::clone(&world.ids),

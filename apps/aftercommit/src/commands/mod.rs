@@ -10,6 +10,7 @@ mod migrate;
 mod outbox;
 mod routes;
 mod run;
+mod schedules;
 mod tasks;
 mod topics;
 mod tree;
@@ -45,6 +46,7 @@ pub(crate) async fn execute(cli: Cli) -> ExitCode {
         Command::Tasks(command) => tasks::execute(command).await,
         Command::DeadLetters(command) => dead_letters::execute(command).await,
         Command::Outbox(command) => with_client(async |client| outbox::execute(client, command).await).await,
+        Command::Schedules(command) => with_client(async |client| schedules::execute(client, command).await).await,
         Command::Topics(command) => with_client(async |client| topics::execute(client, command).await).await,
         Command::Routes(command) => with_client(async |client| routes::execute(client, &command).await).await,
     };

@@ -7,7 +7,7 @@ use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::failure::Failure;
 use aftercommit_domain::tasks::{
-    DEAD_LETTER_ACTIONS_RETENTION, DeadLetterOperations, InboxMaintenance, QueueMaintenance,
+    DEAD_LETTER_ACTIONS_RETENTION, DeadLetterOperations, InboxMaintenance, QueueMaintenance, Schedules, TICKS_RETENTION,
 };
 use aftercommit_domain::time::{self, Clock};
 use metrics::{counter, describe_counter};
@@ -39,6 +39,8 @@ pub struct RescuerPorts {
     pub dead_letters: Arc<dyn DeadLetterOperations>,
     /// Its old runs.
     pub bulk_runs: Arc<dyn BulkRuns>,
+    /// Its old records of slots.
+    pub schedules: Arc<dyn Schedules>,
     /// What tells how old they are.
     pub clock: Arc<dyn Clock>,
 }
@@ -89,6 +91,7 @@ impl Rescuer {
             inbox,
             dead_letters,
             bulk_runs,
+            schedules,
             clock,
         } = &self.ports;
         let rows = outbox.rescue_expired().await;
@@ -109,6 +112,8 @@ impl Rescuer {
         let done_before = time::before(clock.now(), DEAD_LETTER_ACTIONS_RETENTION);
         let actions = in_steps(stop, || dead_letters.prune_actions(done_before, PRUNE_BATCH)).await;
         let runs = in_steps(stop, || bulk_runs.prune(done_before, PRUNE_BATCH)).await;
+        let ticked_before = time::before(clock.now(), TICKS_RETENTION);
+        let ticks = in_steps(stop, || schedules.prune(ticked_before, PRUNE_BATCH)).await;
         failpoint!(RESCUER_AFTER_PRUNE?);
         rows.map_err(|error| Failure::of(&error))?;
         tasks.map_err(|error| Failure::of(&error))?;
@@ -117,6 +122,7 @@ impl Rescuer {
         claims.map_err(|error| Failure::of(&error))?;
         actions.map_err(|error| Failure::of(&error))?;
         runs.map_err(|error| Failure::of(&error))?;
+        ticks.map_err(|error| Failure::of(&error))?;
         health.succeeded();
         tokio::select! {
             biased;

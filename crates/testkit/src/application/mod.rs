@@ -309,6 +309,7 @@ impl TestApplication {
             dead_letters: Arc::new(store.clone()),
             dead_letter_operations: Arc::new(store.clone()),
             bulk_runs: Arc::new(store.clone()),
+            schedules: Arc::new(store.clone()),
             envelopes: services.envelopes.clone(),
             clock: services.clock_port(),
             randomness: services.randomness_port(),
@@ -355,6 +356,7 @@ impl Drop for TestApplication {
 fn options() -> EngineOptions {
     EngineOptions {
         roles: Roles {
+            scheduler: false,
             maintenance: false,
             ..Roles::default()
         },
