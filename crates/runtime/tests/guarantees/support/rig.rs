@@ -67,7 +67,7 @@ impl Rig {
             dead_letters: Arc::new(self.store.clone()),
             dead_letter_operations: Arc::new(self.store.inner().clone()),
             bulk_runs: Arc::new(self.store.inner().clone()),
-            schedules: Arc::new(self.store.inner().clone()),
+            schedules: Arc::new(self.store.clone()),
             envelopes: self.envelopes.clone(),
             clock: Arc::clone(&self.clock),
             randomness: Arc::clone(&self.randomness),
