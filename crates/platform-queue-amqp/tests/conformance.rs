@@ -12,7 +12,8 @@ use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
-    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, TaskInspector,
+    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, Schedules,
+    TaskInspector,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_testkit::TestServices;
@@ -82,6 +83,10 @@ impl<const PARTITIONED: bool> Provider for RabbitMq<PARTITIONED> {
         Some(Arc::new(self.0.store.clone()))
     }
 
+    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
+        Some(Arc::new(self.0.store.clone()))
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.0.queue.clone())
     }
@@ -112,6 +117,7 @@ mod ordered_by_the_database {
     aftercommit_testkit::queue_conformance!(RabbitMq<false>);
     aftercommit_testkit::coalescing_conformance!(RabbitMq<false>);
     aftercommit_testkit::dead_letters_conformance!(RabbitMq<false>);
+    aftercommit_testkit::schedules_conformance!(RabbitMq<false>);
     aftercommit_testkit::task_inspector_conformance!(RabbitMq<false>);
     aftercommit_testkit::lineage_conformance!(RabbitMq<false>);
 }
