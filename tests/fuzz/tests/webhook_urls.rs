@@ -140,14 +140,13 @@ fn taken(text: &str, url: &WebhookUrl, network: WebhookNetwork) {
     }
     assert_eq!(parts.scheme(), "https", "{text:?}");
     let host = parts.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    match host.parse() {
-        Ok(address) => assert_eq!(check_public(address), Ok(()), "{text:?}"),
-        Err(_) => {
-            let last = host.rsplit('.').next().unwrap_or_default();
-            let is_inner = ["", "localhost", "local", "internal"].contains(&last);
-            assert!(host.contains('.') && !is_inner, "{text:?}");
-            // What looks like a number is one to somebody.
-            assert!(!last.starts_with(|first: char| first.is_ascii_digit()), "{text:?}");
-        }
+    if let Ok(address) = host.parse() {
+        assert_eq!(check_public(address), Ok(()), "{text:?}");
+        return;
     }
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let is_inner = ["", "localhost", "local", "internal"].contains(&last);
+    assert!(host.contains('.') && !is_inner, "{text:?}");
+    // What looks like a number is one to somebody.
+    assert!(!last.starts_with(|first: char| first.is_ascii_digit()), "{text:?}");
 }
