@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{OrganizationId, ProjectId};
+use crate::contract::{OrganizationId, ProjectId, Tenant};
 use crate::reference::InvitationId;
-use crate::reference::invitations::{InvitationCreated, InvitationEmailRequested, InvitationProlonged};
-use crate::tasks::Task;
+use crate::reference::invitations::{Invitation, InvitationCreated, InvitationEmailRequested, InvitationProlonged};
+use crate::tasks::{Task, TaskKey};
 
 /// Send the e-mail of an invitation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Task)]
@@ -31,6 +31,14 @@ pub struct ExpireInvitation {
     pub project_id: ProjectId,
     /// The invitation.
     pub invitation_id: InvitationId,
+}
+
+impl ExpireInvitation {
+    /// The key under which the expiry of an invitation waits, to be cancelled once it is decided otherwise.
+    pub fn key_of(invitation: &Invitation) -> TaskKey {
+        let tenant = Tenant::project(&invitation.organization_id, &invitation.project_id);
+        TaskKey::of::<Self>(&tenant, invitation.id)
+    }
 }
 
 impl From<&InvitationEmailRequested> for SendInvitationEmail {
