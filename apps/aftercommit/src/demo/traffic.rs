@@ -22,8 +22,6 @@ const MOST_TENANTS: usize = 12;
 /// Records of a batch at most, and how many keys they have: few enough that some come again before they have settled.
 const MOST_RECORDS: u32 = 8;
 const SENSORS: u32 = 60;
-/// Sources of incidents in each project.
-const MACHINES: u32 = 2;
 /// The longest name, in characters, is shorter than this.
 const TOO_LONG: usize = 10_000;
 
@@ -195,12 +193,11 @@ impl Traffic {
         if self.chance(15) {
             records.push(json!({"key": "", "body": {"value": 0}}));
         }
-        // The more there are to be told of an incident, the fewer there are of them.
+        // One machine in each default project. The more there are to be told of an incident, the fewer there are of them.
         let joined = world.tenants.get(place).map_or(0, |tenant| tenant.joined);
-        if self.chance(100 / (2 + joined)) {
-            let machine = format!("machine-{}", self.random.random_range(1..=MACHINES));
+        if project == account.project_id && self.chance(200 / (3 + joined)) {
             let severity = if self.chance(50) { "error" } else { "ok" };
-            records.push(json!({"key": machine, "body": {"severity": severity}}));
+            records.push(json!({"key": "machine", "body": {"severity": severity}}));
         }
         let call = self.call(
             What::Ingest,
