@@ -6,6 +6,7 @@ mod events;
 mod migrate;
 mod no_command;
 mod orders;
+mod schedules;
 mod show;
 
 use std::ffi::OsString;
@@ -28,6 +29,7 @@ pub(crate) use events::{EmitEvent, Events, ListEvents, ReplayEvents};
 pub(crate) use migrate::{Migrate, MigrateQuestion};
 pub(crate) use no_command::NoCommand;
 pub(crate) use orders::{CancelTask, PauseTasks, PauseTerms, PauseTopic, ResumeTasks, ResumeTopic};
+pub(crate) use schedules::{ListSchedules, PauseSchedule, ScheduleHistory, ScheduleName, Schedules};
 pub(crate) use show::{Show, ShowInTree, ShowTask, TreeId};
 
 /// The asynchronous backbone of a multi-tenant SaaS. Commit. The rest follows.
@@ -117,6 +119,9 @@ Examples:
     /// Look at what waits to be published.
     #[command(subcommand)]
     Outbox(Outbox),
+    /// See schedules and what became of their slots; run, pause and resume them.
+    #[command(subcommand)]
+    Schedules(Schedules),
     /// Look at topics: what each holds, who takes it, and what the broker keeps for it.
     #[command(subcommand)]
     Topics(Topics),

@@ -2,13 +2,16 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aftercommit_domain::contract::{EnvelopeFactory, TopicName};
 use aftercommit_domain::events::{DOMAIN_EVENTS_TOPIC, EventCatalogue, Routes};
+use aftercommit_domain::failure::Classified as _;
+use aftercommit_domain::tasks::{InvalidSchedule, Schedule};
 use aftercommit_platform_config::Settings;
 use aftercommit_platform_telemetry::{LogFormat, LogOptions, MetricsHandle};
 use aftercommit_runtime::worker::Topic;
-use aftercommit_runtime::{Engine, Health, Roles};
+use aftercommit_runtime::{Engine, Health, Roles, StartError};
 use axum::Router;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
@@ -35,6 +38,7 @@ pub struct Aftercommit {
     catalogue: EventCatalogue,
     routes: Box<dyn FnOnce(&Settings) -> Routes + Send>,
     topics: Vec<Make<Vec<Topic>>>,
+    schedules: Vec<Result<Schedule, InvalidSchedule>>,
     routers: Vec<Make<Router>>,
     on_start: Vec<StartHook>,
     next_steps: Option<String>,
@@ -49,6 +53,7 @@ impl Aftercommit {
             catalogue: EventCatalogue::new(),
             routes: Box::new(|_| Routes::new()),
             topics: Vec::new(),
+            schedules: Vec::new(),
             routers: Vec::new(),
             on_start: Vec::new(),
             next_steps: None,
@@ -99,6 +104,17 @@ impl Aftercommit {
         Fut: Future<Output = Result<Vec<Topic>, StartupError>> + Send + 'static,
     {
         self.topics.push(Box::new(|kit| Box::pin(topics(kit))));
+        self
+    }
+
+    /// A schedule: what is published again and again, and when. Added, changed and removed with the code that declares it; one
+    /// that cannot be meant is refused when the application starts.
+    ///
+    /// ```ignore
+    /// .schedule(Schedule::declare("weekly-digest", "0 9 * * 5").publishes(&TriggerWeekly {}))
+    /// ```
+    pub fn schedule(mut self, schedule: Result<Schedule, InvalidSchedule>) -> Self {
+        self.schedules.push(schedule);
         self
     }
 
@@ -273,7 +289,11 @@ impl Aftercommit {
         };
         let shown_roles = ShownRoles::of(&roles);
         let (works_on_the_queue, relays) = (roles != Roles::none(), roles.relay);
-        let options = engine_options(kit.settings(), roles, &known);
+        let mut options = engine_options(kit.settings(), roles, &known);
+        options.scheduler.declared = declared_schedules(self.schedules)?;
+        if kit.inner.providers.is_alone() {
+            options.scheduler.grace = Duration::ZERO;
+        }
         let routes = (self.routes)(kit.settings());
         let engine = Engine::new(kit.engine_ports(), options, &self.catalogue, routes, topics)?;
         if let Some(broker) = &kit.inner.providers.broker
@@ -301,6 +321,20 @@ impl Aftercommit {
             shown_roles,
         })
     }
+}
+
+/// The schedules, or everything that is wrong with them.
+fn declared_schedules(schedules: Vec<Result<Schedule, InvalidSchedule>>) -> Result<Vec<Schedule>, StartError> {
+    let (good, bad): (Vec<_>, Vec<_>) = schedules.into_iter().partition(Result::is_ok);
+    let problems: Vec<String> = bad
+        .into_iter()
+        .filter_map(|schedule| schedule.err())
+        .map(|error| format!("a schedule cannot be meant: {error} ({})", error.code()))
+        .collect();
+    if problems.is_empty() {
+        return Ok(good.into_iter().flatten().collect());
+    }
+    Err(StartError { problems })
 }
 
 /// What stands before anything of the application's own.

@@ -8,6 +8,7 @@ use aftercommit_platform_config::Settings;
 use aftercommit_runtime::lifecycle::ShutdownGrace;
 use aftercommit_runtime::maintenance::RescuerOptions;
 use aftercommit_runtime::relay::RelayOptions;
+use aftercommit_runtime::scheduler::SchedulerOptions;
 use aftercommit_runtime::worker::TopicOverrides;
 use aftercommit_runtime::{EngineOptions, Roles};
 
@@ -43,6 +44,8 @@ pub(crate) fn engine_options(settings: &Settings, roles: Roles, known: &[TopicNa
             keep_outcomes: settings.history.retention,
             keep_claims: settings.history.inbox,
         },
+        // What is declared is not of the configuration.
+        scheduler: SchedulerOptions::default(),
         concurrency: settings.worker.concurrency,
         prefetch_factor: settings.worker.prefetch_factor,
         timeout: settings.worker.timeout,

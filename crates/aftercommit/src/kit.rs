@@ -14,8 +14,8 @@ use aftercommit_domain::ids::Ids;
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
-    Broker, DeadLetterOperations, DeadLetters, QueuePublisher, TaskCancellations, TaskDescriptor, TaskInspector,
-    TaskPauses,
+    Broker, DeadLetterOperations, DeadLetters, QueuePublisher, Schedules, TaskCancellations, TaskDescriptor,
+    TaskInspector, TaskPauses,
 };
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::{StoreError, UnitOfWork, UnitOfWorkFactory};
@@ -67,6 +67,11 @@ impl Kit {
     /// Publishes tasks outside any transaction.
     pub fn queue_publisher(&self) -> Arc<dyn QueuePublisher> {
         Arc::clone(&self.inner.providers.queue_publisher)
+    }
+
+    /// Schedules outside any transaction; in one, [`UnitOfWork::schedules`].
+    pub fn schedules(&self) -> Arc<dyn Schedules> {
+        Arc::clone(&self.inner.providers.schedules)
     }
 
     /// Makes envelopes.
@@ -212,6 +217,7 @@ impl Kit {
             cancellations: Arc::clone(&providers.cancellations),
             pauses: Arc::clone(&providers.pauses),
             bulk_runs: Arc::clone(&providers.bulk_runs),
+            schedules: Arc::clone(&providers.schedules),
             envelopes: self.envelopes().clone(),
             clock: self.clock(),
             randomness: self.randomness(),
@@ -301,6 +307,10 @@ impl Operations {
 
     pub(crate) fn bulk_runs(&self) -> &dyn BulkRuns {
         &*self.kit.inner.providers.bulk_runs
+    }
+
+    pub(crate) fn schedules(&self) -> &dyn Schedules {
+        &*self.kit.inner.providers.schedules
     }
 
     /// Carries bulk runs out in this process.

@@ -23,7 +23,7 @@ use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
     Broker, DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
-    TaskCancellations, TaskInspector, TaskPauses,
+    Schedules, TaskCancellations, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
@@ -71,6 +71,7 @@ pub(crate) struct Providers {
     pub(crate) cancellations: Arc<dyn TaskCancellations>,
     pub(crate) pauses: Arc<dyn TaskPauses>,
     pub(crate) bulk_runs: Arc<dyn BulkRuns>,
+    pub(crate) schedules: Arc<dyn Schedules>,
     pub(crate) inspector: Arc<dyn TaskInspector>,
     pub(crate) lineage: Arc<dyn Lineage>,
     /// The broker behind the queue, if it is on one.
@@ -90,6 +91,16 @@ pub(crate) enum Store {
 }
 
 impl Providers {
+    /// Whether no other process can have the database open.
+    pub(crate) const fn is_alone(&self) -> bool {
+        match self.store {
+            #[cfg(feature = "sqlite")]
+            Store::Sqlite(_) => true,
+            #[cfg(feature = "postgres")]
+            Store::Postgres(_) => false,
+        }
+    }
+
     /// Closes the queue and the database; after the loops have stopped.
     pub(crate) async fn close(&self) {
         #[cfg(feature = "amqp")]

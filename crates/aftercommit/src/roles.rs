@@ -19,6 +19,7 @@ pub(crate) fn configured_roles(worker: &WorkerSettings) -> Result<Roles, Startup
     Ok(Roles {
         relay: has(Role::Relay),
         dispatcher: has(Role::Dispatcher),
+        scheduler: has(Role::Scheduler),
         maintenance: has(Role::Maintenance),
         topics,
     })
@@ -45,6 +46,7 @@ impl ShownRoles {
             Role::Relay => roles.relay,
             Role::Dispatcher => roles.dispatcher,
             Role::Topics => roles.topics.is_none() || topics.is_some(),
+            Role::Scheduler => roles.scheduler,
             Role::Maintenance => roles.maintenance,
         };
         let done: Vec<&str> = Role::ALL.into_iter().filter(does).map(Role::as_str).collect();

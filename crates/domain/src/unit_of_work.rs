@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::contract::{Cause, Tenant};
 use crate::events::OutboxWriter;
 use crate::failure::{Classified, ErrorClass};
-use crate::tasks::{Inbox, TaskWindows};
+use crate::tasks::{Inbox, ScheduleWriter, TaskWindows};
 
 /// One open transaction of one tenant.
 ///
@@ -21,6 +21,9 @@ pub trait UnitOfWork: Send {
 
     /// What waits under coalescing keys, to be cancelled or moved with this transaction.
     fn windows(&mut self) -> Box<dyn TaskWindows + '_>;
+
+    /// Makes, changes and removes schedules of its tenant with this transaction.
+    fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_>;
 
     /// Whose it is.
     fn tenant(&self) -> &Tenant;

@@ -11,13 +11,21 @@ pub enum Role {
     Dispatcher,
     /// Runs the handlers of topics.
     Topics,
+    /// Decides about the slots of schedules.
+    Scheduler,
     /// Frees what was lost and forgets what is old.
     Maintenance,
 }
 
 impl Role {
     /// Every role, in the order in which they are shown.
-    pub const ALL: [Self; 4] = [Self::Relay, Self::Dispatcher, Self::Topics, Self::Maintenance];
+    pub const ALL: [Self; 5] = [
+        Self::Relay,
+        Self::Dispatcher,
+        Self::Topics,
+        Self::Scheduler,
+        Self::Maintenance,
+    ];
 
     /// As it is written.
     pub const fn as_str(self) -> &'static str {
@@ -25,6 +33,7 @@ impl Role {
             Self::Relay => "relay",
             Self::Dispatcher => "dispatcher",
             Self::Topics => "topics",
+            Self::Scheduler => "scheduler",
             Self::Maintenance => "maintenance",
         }
     }

@@ -38,7 +38,7 @@ pub(crate) const TIMEOUT: Form = Form::Span {
 pub(crate) static KEYS: [Key; 7] = [
     Key::new(
         "worker.roles",
-        Form::List("all, or some of relay, dispatcher, topics and maintenance with commas between them"),
+        Form::List("all, or some of relay, dispatcher, topics, scheduler and maintenance with commas between them"),
         Preset::Value(role::ALL),
         "What this process does. Every role needs at least one process somewhere.",
     ),

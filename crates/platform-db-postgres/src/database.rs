@@ -24,6 +24,7 @@ use crate::migrations;
 use crate::options::{PostgresOptions, PostgresServices};
 use crate::outbox::{Look, PostgresOutbox};
 use crate::pools::{self, Pools, connect_directly};
+use crate::schedules::PostgresSchedules;
 use crate::statement::Statements;
 use crate::transaction::{Beginner, Line, PostgresTransaction};
 use crate::unit_of_work::PostgresUnitOfWorkFactory;
@@ -171,6 +172,13 @@ impl PostgresDatabase {
     /// What forgets old claims of the inbox.
     pub fn inbox_maintenance(&self) -> PostgresInboxMaintenance {
         PostgresInboxMaintenance {
+            database: Arc::clone(&self.inner),
+        }
+    }
+
+    /// The schedules.
+    pub fn schedules(&self) -> PostgresSchedules {
+        PostgresSchedules {
             database: Arc::clone(&self.inner),
         }
     }

@@ -26,6 +26,7 @@ mod pools;
 #[cfg(feature = "reference")]
 mod reference;
 mod rest;
+mod schedules;
 mod statement;
 mod transaction;
 pub mod trouble;
@@ -49,6 +50,7 @@ pub use pools::Pools;
 #[cfg(feature = "reference")]
 pub use reference::PostgresReference;
 pub use rest::{rest_after, walks_pause};
+pub use schedules::PostgresSchedules;
 /// The version of sqlx that transactions and pools here are of.
 pub use sqlx;
 pub use statement::Statements;

@@ -13,7 +13,7 @@ use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
-    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
+    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, Schedules,
     TaskCancellations, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
@@ -94,6 +94,10 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
         Arc::new(self.queue.clone())
     }
 
+    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
+        Some(Arc::new(self.rig.database.schedules()))
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.queue.clone())
     }
@@ -137,6 +141,7 @@ mod direct {
     aftercommit_testkit::event_log_conformance!(Postgres<false>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<false>);
     aftercommit_testkit::bulk_runs_conformance!(Postgres<false>);
+    aftercommit_testkit::schedules_conformance!(Postgres<false>);
 }
 
 /// Pooling by transaction.
@@ -149,4 +154,5 @@ mod through_pgbouncer {
     aftercommit_testkit::event_log_conformance!(Postgres<true>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<true>);
     aftercommit_testkit::bulk_runs_conformance!(Postgres<true>);
+    aftercommit_testkit::schedules_conformance!(Postgres<true>);
 }

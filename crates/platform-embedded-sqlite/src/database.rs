@@ -27,6 +27,7 @@ use crate::outbox::{OutboxLeases, SqliteOutbox};
 use crate::queue::SqliteQueue;
 use crate::queue::insertion::Sequence;
 use crate::run_sheet::RunSheet;
+use crate::schedules::SqliteSchedules;
 use crate::transaction::SqliteTransaction;
 use crate::unit_of_work::SqliteUnitOfWorkFactory;
 use crate::wake::Wake;
@@ -138,6 +139,13 @@ impl SqliteDatabase {
     /// What operators ordered for many.
     pub fn bulk_runs(&self) -> SqliteBulkRuns {
         SqliteBulkRuns {
+            database: Arc::clone(&self.inner),
+        }
+    }
+
+    /// The schedules.
+    pub fn schedules(&self) -> SqliteSchedules {
+        SqliteSchedules {
             database: Arc::clone(&self.inner),
         }
     }

@@ -38,6 +38,7 @@ mod queue;
 #[cfg(feature = "reference")]
 mod reference;
 mod run_sheet;
+mod schedules;
 mod task_inspector;
 mod transaction;
 mod unit_of_work;
@@ -56,6 +57,7 @@ pub use outbox::{SqliteOutbox, SqliteOutboxWriter, create_outbox_writer};
 pub use queue::SqliteQueue;
 #[cfg(feature = "reference")]
 pub use reference::SqliteReference;
+pub use schedules::SqliteSchedules;
 pub use transaction::SqliteTransaction;
 pub use unit_of_work::{SqliteUnitOfWork, SqliteUnitOfWorkFactory};
 pub use windows::{SqliteTaskWindows, create_task_windows};

@@ -11,7 +11,7 @@ use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::ids::Ids as _;
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
-    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
+    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, Schedules,
     TaskCancellations, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::time::Clock as _;
@@ -105,6 +105,10 @@ impl Provider for Sqlite {
         Arc::new(self.database.queue())
     }
 
+    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
+        Some(Arc::new(self.database.schedules()))
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.database.queue())
     }
@@ -147,5 +151,6 @@ aftercommit_testkit::orders_conformance!(Sqlite);
 aftercommit_testkit::event_log_conformance!(Sqlite);
 aftercommit_testkit::dead_letters_conformance!(Sqlite);
 aftercommit_testkit::bulk_runs_conformance!(Sqlite);
+aftercommit_testkit::schedules_conformance!(Sqlite);
 aftercommit_testkit::task_inspector_conformance!(Sqlite);
 aftercommit_testkit::lineage_conformance!(Sqlite);

@@ -17,6 +17,7 @@ use crate::maintenance::{Rescuer, RescuerOptions, RescuerPorts};
 use crate::options::{EngineOptions, EnginePorts};
 use crate::orders::{OrderLoop, OrderLoopPorts, Orders};
 use crate::relay::{Relay, RelayOptions, RelayPorts};
+use crate::scheduler::{Scheduler, SchedulerOptions};
 use crate::worker::{Isolation, Registry, TaskInputs, Topic, TopicDefaults, TopicLoop, TopicLoopPorts};
 
 /// The dispatcher mostly waits for the queue, so that even a small process looks up this many events at once.
@@ -68,6 +69,7 @@ impl Engine {
         };
         let registry = Registry::build(topics, defaults, &options.topics, codec, &mut problems);
         registry.check_routes(&routes, &mut problems);
+        registry.check_schedules(&options.scheduler.declared, &mut problems);
         let declared = registry.topic_names();
         if declared.contains(&DOMAIN_EVENTS_TOPIC) {
             problems.push(format!(
@@ -160,6 +162,10 @@ impl Engine {
         if self.options.roles.relay {
             starter.relay(&self.ports, self.options.relay, self.catalogue, codec);
         }
+        // One that runs no tasks declares no schedules, and has no say in what others declare.
+        if self.options.roles.scheduler && !self.registry.topics.is_empty() {
+            starter.scheduler(&self.ports, self.options.scheduler);
+        }
         if self.options.roles.maintenance {
             starter.rescuer(&self.ports, self.options.rescuer);
         }
@@ -243,6 +249,14 @@ impl Starter<'_> {
         });
     }
 
+    fn scheduler(&self, ports: &EnginePorts, options: SchedulerOptions) {
+        let scheduler = Arc::new(Scheduler::new(Arc::clone(&ports.schedules), options));
+        self.spawn("scheduler".into(), move |health, stop| {
+            let scheduler = Arc::clone(&scheduler);
+            async move { scheduler.round(&health, &stop).await }
+        });
+    }
+
     fn rescuer(&self, ports: &EnginePorts, options: RescuerOptions) {
         let ports = RescuerPorts {
             outbox: Arc::clone(&ports.outbox),
@@ -252,6 +266,7 @@ impl Starter<'_> {
             dead_letters: Arc::clone(&ports.dead_letter_operations),
             cancellations: Arc::clone(&ports.cancellations),
             bulk_runs: Arc::clone(&ports.bulk_runs),
+            schedules: Arc::clone(&ports.schedules),
             clock: Arc::clone(&ports.clock),
         };
         let rescuer = Arc::new(Rescuer::new(ports, options));

@@ -1,4 +1,4 @@
-//! The loops of Aftercommit over ports: relay, dispatcher, worker, rescuer, and the lifecycle that starts and stops them.
+//! The loops of Aftercommit over ports: relay, dispatcher, worker, scheduler, rescuer, and the lifecycle that starts and stops them.
 //!
 //! Nothing in here names a database, a broker or an event. A loop never dies of an error: it backs off, shows why in
 //! [`Health`], and goes on. Decisions are the domain's ([`aftercommit_domain::tasks::settle`],
@@ -17,6 +17,7 @@ pub mod health;
 pub mod lifecycle;
 pub mod maintenance;
 pub mod relay;
+pub mod scheduler;
 pub mod system;
 pub mod worker;
 

@@ -10,13 +10,14 @@ use aftercommit_domain::events::{EventFeed, EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, InboxMaintenance, Patience, QueueConsumer, QueueMaintenance, QueuePublisher,
-    TaskCancellations, TaskPauses,
+    Schedules, TaskCancellations, TaskPauses,
 };
 use aftercommit_domain::time::Clock;
 
 use crate::lifecycle::ShutdownGrace;
 use crate::maintenance::RescuerOptions;
 use crate::relay::RelayOptions;
+use crate::scheduler::SchedulerOptions;
 use crate::worker::TopicOverrides;
 
 /// The ports a process works over.
@@ -48,6 +49,8 @@ pub struct EnginePorts {
     pub pauses: Arc<dyn TaskPauses>,
     /// What operators ordered for many.
     pub bulk_runs: Arc<dyn BulkRuns>,
+    /// What is published again and again.
+    pub schedules: Arc<dyn Schedules>,
     /// Makes envelopes.
     pub envelopes: EnvelopeFactory,
     /// The clock.
@@ -65,6 +68,8 @@ pub struct EngineOptions {
     pub relay: RelayOptions,
     /// The rescuer.
     pub rescuer: RescuerOptions,
+    /// The scheduler, and the schedules this process declares.
+    pub scheduler: SchedulerOptions,
     /// Handlers at once for a topic that does not say. Defaults to 20.
     pub concurrency: usize,
     /// Tasks taken and not yet settled, as a multiple of `concurrency`. Defaults to 4.
@@ -89,6 +94,7 @@ impl Default for EngineOptions {
             roles: Roles::default(),
             relay: RelayOptions::default(),
             rescuer: RescuerOptions::default(),
+            scheduler: SchedulerOptions::default(),
             concurrency: 20,
             prefetch_factor: 4,
             timeout: Duration::from_mins(1),
@@ -108,6 +114,8 @@ pub struct Roles {
     pub relay: bool,
     /// Looks routes up.
     pub dispatcher: bool,
+    /// Decides about the slots of schedules.
+    pub scheduler: bool,
     /// Frees what was lost and forgets what is old.
     pub maintenance: bool,
     /// Runs these topics; `None` for all that are declared.
@@ -120,6 +128,7 @@ impl Roles {
         Self {
             relay: false,
             dispatcher: false,
+            scheduler: false,
             maintenance: false,
             topics: Some(BTreeSet::new()),
         }
@@ -131,6 +140,7 @@ impl Default for Roles {
         Self {
             relay: true,
             dispatcher: true,
+            scheduler: true,
             maintenance: true,
             topics: None,
         }

@@ -168,6 +168,7 @@ impl World {
             cancellations: everything(),
             pauses: everything(),
             bulk_runs: everything(),
+            schedules: everything(),
             envelopes,
             clock,
             randomness: Arc::new(SeededRandomness::new(1)),

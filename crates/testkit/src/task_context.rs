@@ -125,6 +125,7 @@ impl TaskContextBuilder {
             deadline: None,
             order_key: None,
             coalescing: None,
+            slot: None,
             cause: self.cause.clone(),
             payload: Json::empty(),
         })

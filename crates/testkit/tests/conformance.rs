@@ -8,7 +8,7 @@ use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
-    TaskCancellations, TaskHistory, TaskInspector, TaskPauses,
+    Schedules, TaskCancellations, TaskHistory, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_testkit::conformance::{Provider, SCENARIOS};
@@ -82,6 +82,10 @@ impl Provider for Memory {
         Arc::new(self.store.clone())
     }
 
+    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
+        Some(Arc::new(self.store.clone()))
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.store.clone())
     }
@@ -114,6 +118,7 @@ aftercommit_testkit::orders_conformance!(Memory);
 aftercommit_testkit::event_log_conformance!(Memory);
 aftercommit_testkit::dead_letters_conformance!(Memory);
 aftercommit_testkit::bulk_runs_conformance!(Memory);
+aftercommit_testkit::schedules_conformance!(Memory);
 aftercommit_testkit::task_inspector_conformance!(Memory);
 aftercommit_testkit::lineage_conformance!(Memory);
 aftercommit_testkit::transfer_conformance!(Memory);
@@ -139,7 +144,7 @@ macro_rules! sources {
 
 #[test]
 fn every_scenario_that_is_written_is_in_its_suite() {
-    let suites: [(&[&str], Vec<&str>); 14] = [
+    let suites: [(&[&str], Vec<&str>); 15] = [
         (
             outbox::NAMES,
             sources![
@@ -186,6 +191,16 @@ fn every_scenario_that_is_written_is_in_its_suite() {
             sources!["dead_letters/keeping.rs", "dead_letters/operations.rs"].to_vec(),
         ),
         (bulk_runs::NAMES, sources!["bulk_runs.rs"].to_vec()),
+        (
+            schedules::NAMES,
+            sources![
+                "schedules/deciding.rs",
+                "schedules/keeping.rs",
+                "schedules/overlapping.rs",
+                "schedules/pausing.rs"
+            ]
+            .to_vec(),
+        ),
         (task_inspector::NAMES, sources!["task_inspector.rs"].to_vec()),
         (lineage::NAMES, sources!["lineage.rs"].to_vec()),
         (transfer::NAMES, sources!["transfer.rs"].to_vec()),

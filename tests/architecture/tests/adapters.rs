@@ -16,6 +16,7 @@ const SUITES: &[(&str, &str)] = &[
     ("DeadLetters", "dead_letters_conformance!"),
     ("DeadLetterOperations", "dead_letters_conformance!"),
     ("BulkRuns", "bulk_runs_conformance!"),
+    ("Schedules", "schedules_conformance!"),
     ("TaskInspector", "task_inspector_conformance!"),
     ("Lineage", "lineage_conformance!"),
     ("OutboxTransfer", "transfer_conformance!"),

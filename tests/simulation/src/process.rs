@@ -112,6 +112,7 @@ fn engine_ports(world: &World, ports: &Ports, clock: &Arc<MachineClock>) -> Engi
         cancellations: Arc::new(ports.store.clone()),
         pauses: Arc::new(ports.store.clone()),
         bulk_runs: Arc::new(ports.store.clone()),
+        schedules: Arc::new(ports.store.clone()),
         envelopes: EnvelopeFactory::new(
             world.codec.clone(),
             Arc::clone(&world.ids),

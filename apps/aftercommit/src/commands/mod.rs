@@ -11,6 +11,7 @@ mod outbox;
 mod pauses;
 mod routes;
 mod run;
+mod schedules;
 mod tasks;
 mod topics;
 mod tree;
@@ -46,6 +47,7 @@ pub(crate) async fn execute(cli: Cli) -> ExitCode {
         Command::Tasks(command) => tasks::execute(command).await,
         Command::DeadLetters(command) => dead_letters::execute(command).await,
         Command::Outbox(command) => with_client(async |client| outbox::execute(client, command).await).await,
+        Command::Schedules(command) => with_client(async |client| schedules::execute(client, command).await).await,
         Command::Topics(command) => with_client(async |client| topics::execute(client, command).await).await,
         Command::Pause(command) => {
             with_client(async |client| pauses::pause(client, command.target, command.terms).await).await

@@ -70,6 +70,7 @@ pub(super) async fn open(
         dead_letters: Arc::new(dead_letters.clone()),
         dead_letter_operations: Arc::new(dead_letters),
         bulk_runs: Arc::new(database.bulk_runs()),
+        schedules: Arc::new(database.schedules()),
         event_feed: None,
         broker: None,
         #[cfg(feature = "amqp")]

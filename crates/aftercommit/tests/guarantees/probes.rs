@@ -179,6 +179,7 @@ async fn a_name_that_a_message_brings_becomes_no_label() {
         deadline: None,
         order_key: None,
         coalescing: None,
+        slot: None,
         cause: Cause::root(),
         payload: Json::parse("{}", &Limits::default()).unwrap(),
     };

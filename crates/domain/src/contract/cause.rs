@@ -31,6 +31,14 @@ impl Cause {
         }
     }
 
+    /// The same for the root of a tree, which names it, and its trace.
+    #[must_use]
+    pub(crate) fn rooted_at(mut self, id: MessageId) -> Self {
+        self.correlation.get_or_insert_with(|| id.into());
+        self.trace.get_or_insert_with(|| TraceContext::of_message(id));
+        self
+    }
+
     /// What a message with this id and this cause passes on to the messages it causes.
     #[must_use]
     pub fn of_message(&self, id: MessageId) -> Self {

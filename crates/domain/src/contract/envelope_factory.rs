@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::contract::{Cause, Codec, EncodeError, EventEnvelope, InvalidName, OrderKey, TaskEnvelope, TraceContext};
+use crate::contract::{Cause, Codec, EncodeError, EventEnvelope, InvalidName, OrderKey, TaskEnvelope};
 use crate::events::DomainEvent;
 use crate::ids::{Ids, MessageId};
 use crate::tasks::{Task, TaskOptions};
@@ -63,7 +63,7 @@ impl EnvelopeFactory {
             occurred_at: self.clock.now(),
             tenant: event.tenant(),
             sequence: None,
-            cause: rooted(cause, id),
+            cause: cause.clone().rooted_at(id),
             payload: self.codec.encode(event, id)?,
         })
     }
@@ -104,7 +104,8 @@ impl EnvelopeFactory {
             deadline: options.deadline,
             order_key,
             coalescing,
-            cause: rooted(cause, id),
+            slot: None,
+            cause: cause.clone().rooted_at(id),
             payload: self.codec.encode(task, id)?,
         })
     }
@@ -126,12 +127,4 @@ impl EnvelopeFactory {
             ..original.clone()
         })
     }
-}
-
-/// The root of a tree names it, and its trace.
-fn rooted(cause: &Cause, id: MessageId) -> Cause {
-    let mut cause = cause.clone();
-    cause.correlation.get_or_insert_with(|| id.into());
-    cause.trace.get_or_insert_with(|| TraceContext::of_message(id));
-    cause
 }

@@ -25,8 +25,8 @@ pub use event_envelope::{AggregateRef, EventEnvelope};
 pub use json::{InvalidJson, Json};
 pub use limits::{LimitExceeded, Limits};
 pub use names::{
-    AggregateType, CoalescingKey, DispatchKey, EventName, HandlerName, InvalidName, OrderKey, TaskName, TopicName,
-    WorkerName,
+    AggregateType, CoalescingKey, DispatchKey, EventName, HandlerName, InvalidName, OrderKey, ScheduleKey, TaskName,
+    TopicName, WorkerName,
 };
 pub use payload::{BoundedText, PayloadField, StorageKey, TooLong};
 pub use sealed::{SealContext, SealError, Sealed, SealedBytes, Sealer, is_scope_active};

@@ -60,6 +60,11 @@ const fn is_key(text: &str) -> bool {
     is_text(text, MAX_KEY)
 }
 
+const fn is_schedule(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    is_text(text, MAX_NAME) && bytes[0] != b' ' && bytes[bytes.len() - 1] != b' '
+}
+
 const fn is_handler(text: &str) -> bool {
     is_text(text, MAX_HANDLER)
 }
@@ -195,6 +200,14 @@ name!(
     is_key,
     "a coalescing key",
     "1 to 200 bytes without control characters"
+);
+
+name!(
+    /// A schedule's key: one of a tenant.
+    ScheduleKey,
+    is_schedule,
+    "a schedule's key",
+    "1 to 120 bytes without control characters or spaces at its ends, such as weekly-digest"
 );
 
 name!(

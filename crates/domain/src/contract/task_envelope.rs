@@ -41,6 +41,8 @@ pub struct TaskEnvelope {
     pub order_key: Option<OrderKey>,
     /// How it is one task with others of its key; `None` for a task of its own.
     pub coalescing: Option<Coalescing>,
+    /// The slot of the schedule that published it; `None` for what no schedule did.
+    pub slot: Option<Timestamp>,
     /// Why it exists.
     pub cause: Cause,
     /// What is to be done.
@@ -149,6 +151,12 @@ struct Wire {
     order_key: Option<OrderKey>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     coalescing: Option<Coalescing>,
+    #[serde(
+        default,
+        deserialize_with = "wire::optional_time",
+        skip_serializing_if = "Option::is_none"
+    )]
+    slot: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     correlation_id: Option<CorrelationId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -180,6 +188,7 @@ impl From<&TaskEnvelope> for Wire {
             deadline: task.deadline,
             order_key: task.order_key.clone(),
             coalescing: task.coalescing.clone(),
+            slot: task.slot,
             correlation_id: task.cause.correlation.clone(),
             causation_id: task.cause.causation.map(WireId::from),
             traceparent: task.cause.trace.as_ref().map(|trace| trace.traceparent().to_owned()),
@@ -219,6 +228,7 @@ impl TryFrom<Wire> for TaskEnvelope {
             deadline: wire.deadline,
             order_key: wire.order_key,
             coalescing: wire.coalescing,
+            slot: wire.slot,
             cause: Cause {
                 correlation: wire.correlation_id,
                 causation: wire::optional(wire.causation_id, "causation_id")?,

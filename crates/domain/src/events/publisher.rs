@@ -156,6 +156,7 @@ pub fn dispatch_envelope(event: &EventEnvelope, limits: &Limits) -> Result<TaskE
         deadline: None,
         order_key: Some(order_key),
         coalescing: None,
+        slot: None,
         cause: event.cause.clone(),
         payload,
     })

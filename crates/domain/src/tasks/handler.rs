@@ -91,6 +91,12 @@ impl TaskContext {
         self.parts.task.first_enqueued_at
     }
 
+    /// The slot of the schedule that published this task: the time it is about, however late it runs. Of a run by hand, when
+    /// it was ordered. `None` for what no schedule published.
+    pub fn slot(&self) -> Option<Timestamp> {
+        self.parts.task.slot
+    }
+
     /// This attempt's number, from 1.
     pub const fn attempt(&self) -> u32 {
         self.parts.attempt

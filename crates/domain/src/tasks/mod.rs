@@ -16,6 +16,8 @@ mod patience;
 mod pause;
 mod queue;
 mod retry;
+mod schedule;
+mod schedules;
 mod task;
 mod windows;
 
@@ -49,5 +51,14 @@ pub use queue::{
     QueueCapabilities, QueueConsumer, QueueMaintenance, QueuePublisher, QueuePublisherExt, SettleError,
 };
 pub use retry::RetryPolicy;
+pub use schedule::{
+    CronExpression, InvalidCron, InvalidSchedule, KeptSchedule, MISFIRE_GRACE, Misfire, Overlap, PlannedTick, Schedule,
+    ScheduleDeclaration, ScheduleId, ScheduleOrigin, SchedulePause, ScheduledTask, Slots, Tick, TickOutcome, TickPlan,
+    Timetable, Zone,
+};
+pub use schedules::{
+    DECLARATION_GRACE, DueSchedules, PauseEnd, PauseOrder, Reconciled, Reconciliation, ScheduleFilter, ScheduleWriter,
+    Schedules, SchedulesError, TICKS_RETENTION,
+};
 pub use task::{Coalesce, DelayOutOfRange, LONGEST_DELAY, Task, TaskDescriptor, TaskOptions};
 pub use windows::{TaskKey, TaskWindows, WaitingTask};

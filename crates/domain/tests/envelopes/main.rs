@@ -11,6 +11,7 @@ use aftercommit_domain::contract::{DecodeError, EventEnvelope, Limits, TaskEnvel
 const EVENT: &str = include_str!("golden/event.json");
 const EVENT_MINIMAL: &str = include_str!("golden/event_minimal.json");
 const TASK: &str = include_str!("golden/task.json");
+const TASK_OF_SLOT: &str = include_str!("golden/task_of_slot.json");
 const TASK_MINIMAL: &str = include_str!("golden/task_minimal.json");
 
 fn decode_event(body: &[u8]) -> Result<EventEnvelope, DecodeError> {

@@ -7,7 +7,7 @@ use aftercommit_domain::contract::{
 use aftercommit_domain::events::{OutboxMessage, dispatch_envelope};
 use aftercommit_domain::ids::MessageId;
 
-use crate::{EVENT, EVENT_MINIMAL, TASK, TASK_MINIMAL, decode_event, decode_task};
+use crate::{EVENT, EVENT_MINIMAL, TASK, TASK_MINIMAL, TASK_OF_SLOT, decode_event, decode_task};
 
 #[test]
 fn an_event_is_written_exactly_as_in_its_golden_file_and_reads_back_the_same() {
@@ -19,7 +19,11 @@ fn an_event_is_written_exactly_as_in_its_golden_file_and_reads_back_the_same() {
 
 #[test]
 fn a_task_is_written_exactly_as_in_its_golden_file_and_reads_back_the_same() {
-    for (task, golden) in [(task(), TASK), (minimal_task(), TASK_MINIMAL)] {
+    for (task, golden) in [
+        (task(), TASK),
+        (minimal_task(), TASK_MINIMAL),
+        (task_of_slot(), TASK_OF_SLOT),
+    ] {
         assert_eq!(task.encode(), golden.trim_end());
         assert_eq!(decode_task(golden.as_bytes()).unwrap(), task);
     }
@@ -94,6 +98,7 @@ fn task() -> TaskEnvelope {
         deadline: Some("2026-01-03T00:00:00Z".parse().unwrap()),
         order_key: Some(OrderKey::constant("invoice/9")),
         coalescing: None,
+        slot: None,
         cause: cause(),
         payload: payload(r#"{"invoice_id":9,"amount":12345678901234567890123,"note":"paid — «ja»"}"#),
     }
@@ -110,9 +115,18 @@ fn minimal_task() -> TaskEnvelope {
         deadline: None,
         order_key: None,
         coalescing: None,
+        slot: None,
         cause: Cause::root(),
         payload: payload("{}"),
         ..task()
+    }
+}
+
+fn task_of_slot() -> TaskEnvelope {
+    TaskEnvelope {
+        tenant: Tenant::System,
+        slot: Some("2026-01-02T03:00:00Z".parse().unwrap()),
+        ..minimal_task()
     }
 }
 

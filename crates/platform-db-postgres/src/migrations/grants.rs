@@ -26,6 +26,10 @@ const GRANTS: &str = "\
         UNION ALL \
         SELECT 3, format('GRANT SELECT, INSERT ON aftercommit.inbox TO %I', $1) \
         UNION ALL \
+        SELECT 3, format('GRANT SELECT, INSERT, UPDATE, DELETE ON aftercommit.schedules TO %I', $1) \
+        UNION ALL \
+        SELECT 3, format('GRANT INSERT ON aftercommit.schedule_ticks TO %I', $1) \
+        UNION ALL \
         SELECT 4, format('GRANT SELECT, INSERT, UPDATE, DELETE ON reference.%I TO %I', relname, $1) \
         FROM pg_catalog.pg_class \
         WHERE relnamespace = to_regnamespace('reference') AND relkind = 'r' AND relforcerowsecurity AND relrowsecurity \

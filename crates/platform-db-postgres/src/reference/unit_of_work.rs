@@ -20,7 +20,7 @@ use aftercommit_domain::reference::search::SearchIndexRepository;
 use aftercommit_domain::reference::usage::UsageRepository;
 use aftercommit_domain::reference::webhooks::WebhookEndpointRepository;
 use aftercommit_domain::reference::{ReferenceUnitOfWork, ReferenceUnitOfWorkFactory};
-use aftercommit_domain::tasks::{Inbox, TaskWindows};
+use aftercommit_domain::tasks::{Inbox, ScheduleWriter, TaskWindows};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork};
 use async_trait::async_trait;
 
@@ -67,6 +67,10 @@ impl UnitOfWork for PostgresReferenceUnitOfWork {
 
     fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
         self.kit.windows()
+    }
+
+    fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_> {
+        self.kit.schedules()
     }
 
     fn tenant(&self) -> &Tenant {

@@ -7,7 +7,8 @@ use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::failure::Failure;
 use aftercommit_domain::tasks::{
-    DEAD_LETTER_ACTIONS_RETENTION, DeadLetterOperations, InboxMaintenance, QueueMaintenance, TaskCancellations,
+    DEAD_LETTER_ACTIONS_RETENTION, DeadLetterOperations, InboxMaintenance, QueueMaintenance, Schedules,
+    TICKS_RETENTION, TaskCancellations,
 };
 use aftercommit_domain::time::{self, Clock};
 use metrics::{counter, describe_counter};
@@ -41,6 +42,8 @@ pub struct RescuerPorts {
     pub cancellations: Arc<dyn TaskCancellations>,
     /// Its old runs.
     pub bulk_runs: Arc<dyn BulkRuns>,
+    /// Its old records of slots.
+    pub schedules: Arc<dyn Schedules>,
     /// What tells how old they are.
     pub clock: Arc<dyn Clock>,
 }
@@ -92,6 +95,7 @@ impl Rescuer {
             dead_letters,
             cancellations,
             bulk_runs,
+            schedules,
             clock,
         } = &self.ports;
         let rows = outbox.rescue_expired().await;
@@ -113,6 +117,8 @@ impl Rescuer {
         let done_before = time::before(clock.now(), DEAD_LETTER_ACTIONS_RETENTION);
         let actions = in_steps(stop, || dead_letters.prune_actions(done_before, PRUNE_BATCH)).await;
         let runs = in_steps(stop, || bulk_runs.prune(done_before, PRUNE_BATCH)).await;
+        let ticked_before = time::before(clock.now(), TICKS_RETENTION);
+        let ticks = in_steps(stop, || schedules.prune(ticked_before, PRUNE_BATCH)).await;
         failpoint!(RESCUER_AFTER_PRUNE?);
         rows.map_err(|error| Failure::of(&error))?;
         tasks.map_err(|error| Failure::of(&error))?;
@@ -122,6 +128,7 @@ impl Rescuer {
         orders.map_err(|error| Failure::of(&error))?;
         actions.map_err(|error| Failure::of(&error))?;
         runs.map_err(|error| Failure::of(&error))?;
+        ticks.map_err(|error| Failure::of(&error))?;
         health.succeeded();
         tokio::select! {
             biased;

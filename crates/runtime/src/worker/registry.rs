@@ -8,7 +8,7 @@ use aftercommit_domain::contract::{
     Cause, Codec, DecodeError, EnvelopeFactory, Json, TaskEnvelope, TaskName, TopicName,
 };
 use aftercommit_domain::events::{ReadInputError, RouteEffect, Routes};
-use aftercommit_domain::tasks::{RetryPolicy, TaskDescriptor, TaskOptions};
+use aftercommit_domain::tasks::{RetryPolicy, Schedule, TaskDescriptor, TaskOptions};
 
 use crate::worker::topic::{CorrectTask, ReadTask, Registration};
 use crate::worker::{EnvelopeHandler, Topic, TopicOverrides};
@@ -100,6 +100,22 @@ impl Registry {
                         route.event
                     ));
                 }
+            }
+        }
+    }
+
+    /// What schedules publish must have a handler where its topic is declared, and no key may be declared twice.
+    pub(crate) fn check_schedules(&self, declared: &[Schedule], problems: &mut Vec<String>) {
+        for (place, Schedule { id, task, .. }) in declared.iter().enumerate() {
+            let owned = self.topics.iter().find(|topic| topic.name == task.topic);
+            if owned.is_some_and(|topic| !topic.handlers.contains_key(&task.task)) {
+                problems.push(format!(
+                    "schedule {} publishes {}/{}, which has no handler; add `.handle::<…>(…)` to its topic",
+                    id.key, task.topic, task.task
+                ));
+            }
+            if declared[..place].iter().any(|other| other.id == *id) {
+                problems.push(format!("schedule {} is declared twice; give one another key", id.key));
             }
         }
     }

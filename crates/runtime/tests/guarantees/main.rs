@@ -14,6 +14,7 @@ mod metrics;
 mod registry;
 mod relay;
 mod rescuer;
+mod scheduler;
 mod shutdown;
 mod support;
 mod worker;

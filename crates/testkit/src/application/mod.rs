@@ -311,6 +311,7 @@ impl TestApplication {
             cancellations: Arc::new(store.clone()),
             pauses: Arc::new(store.clone()),
             bulk_runs: Arc::new(store.clone()),
+            schedules: Arc::new(store.clone()),
             envelopes: services.envelopes.clone(),
             clock: services.clock_port(),
             randomness: services.randomness_port(),
@@ -357,6 +358,7 @@ impl Drop for TestApplication {
 fn options() -> EngineOptions {
     EngineOptions {
         roles: Roles {
+            scheduler: false,
             maintenance: false,
             ..Roles::default()
         },

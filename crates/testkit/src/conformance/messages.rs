@@ -86,6 +86,7 @@ impl<'a> Messages<'a> {
             deadline: None,
             order_key: None,
             coalescing: None,
+            slot: None,
             cause: Self::cause(id),
             payload: json(r#"{"letter":1}"#),
         }

@@ -15,6 +15,7 @@
 //! aftercommit_testkit::event_log_conformance!(SqliteProvider);
 //! aftercommit_testkit::dead_letters_conformance!(SqliteProvider);
 //! aftercommit_testkit::bulk_runs_conformance!(SqliteProvider);
+//! aftercommit_testkit::schedules_conformance!(SqliteProvider);
 //! aftercommit_testkit::task_inspector_conformance!(SqliteProvider);
 //! aftercommit_testkit::lineage_conformance!(SqliteProvider);
 //! // Only where outbox and queue share a database and the provider offers it:
@@ -48,6 +49,7 @@ pub mod orders;
 pub mod outbox;
 mod provider;
 pub mod queue;
+pub mod schedules;
 mod suite;
 pub mod support;
 pub mod task_history;
@@ -70,6 +72,7 @@ pub const SCENARIOS: usize = outbox::SCENARIOS
     + event_log::SCENARIOS
     + dead_letters::SCENARIOS
     + bulk_runs::SCENARIOS
+    + schedules::SCENARIOS
     + task_inspector::SCENARIOS
     + lineage::SCENARIOS
     + transfer::SCENARIOS

@@ -9,7 +9,7 @@ use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
-    TaskCancellations, TaskHistory, TaskInspector, TaskPauses,
+    Schedules, TaskCancellations, TaskHistory, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 
@@ -86,6 +86,11 @@ pub trait Provider: Sized + Sync + 'static {
 
     /// What is paused.
     fn pauses(&self) -> Arc<dyn TaskPauses>;
+
+    /// Keeps schedules. `None` where the provider offers none.
+    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
+        None
+    }
 
     /// Looks at tasks.
     fn task_inspector(&self) -> Arc<dyn TaskInspector>;

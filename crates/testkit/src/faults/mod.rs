@@ -3,6 +3,7 @@
 mod delivery;
 mod outbox;
 mod queue;
+mod schedules;
 mod unit_of_work;
 
 #[cfg(test)]
@@ -122,6 +123,12 @@ pub enum Operation {
     ReplayLetters,
     /// `DeadLetters::discard`.
     DiscardLetters,
+    /// `Schedules::reconcile`.
+    Reconcile,
+    /// `Schedules::due`.
+    DueSchedules,
+    /// `Schedules::tick`.
+    Tick,
 }
 
 type Refusal = Arc<dyn Fn(&TaskEnvelope) -> Option<PublishError> + Send + Sync>;

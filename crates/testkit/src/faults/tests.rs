@@ -44,6 +44,7 @@ impl Fixture {
             deadline: None,
             order_key: order_key.map(|key| key.parse().unwrap()),
             coalescing: None,
+            slot: None,
             cause: Cause::root(),
             payload: Json::parse("{}", &Limits::default()).unwrap(),
         }

@@ -18,6 +18,7 @@ mod outbox;
 mod pauses;
 mod queue;
 mod rest;
+mod schedules;
 mod task_inspector;
 mod task_windows;
 mod tasks;
@@ -72,6 +73,7 @@ struct State {
     inbox: inbox::Claims,
     orders: cancellations::CancelOrders,
     pauses: pauses::Pauses,
+    schedules: schedules::Rows,
 }
 
 impl InMemory {

@@ -229,6 +229,13 @@ impl Rows {
         })
     }
 
+    /// Whether this message waits to be published, and is not kept aside.
+    pub(super) fn has_waiting(&self, id: MessageId, limits: &Limits) -> bool {
+        let waiting = self.messages().filter(|(_, set_aside)| set_aside.is_none());
+        let mut ids = waiting.filter_map(|(raw, _)| OutboxMessage::from_raw(raw, limits).ok());
+        ids.any(|message| message.id() == id)
+    }
+
     fn stats(&self) -> OutboxStats {
         let count = |is: fn(&RowState) -> bool| self.by_position.values().filter(|row| is(&row.state)).count() as u64;
         let quarantined = |state: &RowState| matches!(state, RowState::Quarantined { .. });

@@ -3,13 +3,14 @@
 use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant};
 use aftercommit_domain::events::{OutboxError, OutboxMessage, OutboxWriter};
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::{Inbox, TaskWindows};
+use aftercommit_domain::tasks::{Inbox, ScheduleWriter, TaskWindows};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 
 use super::InMemory;
 use super::inbox::{MemoryInbox, OpenClaims};
 use super::outbox::NewRow;
+use super::schedules::{Change, MemoryScheduleWriter};
 use super::task_windows::{MemoryTaskWindows, OpenWindows};
 
 struct MemoryUnitOfWork {
@@ -19,6 +20,7 @@ struct MemoryUnitOfWork {
     rows: Vec<NewRow>,
     claims: OpenClaims,
     windows: OpenWindows,
+    schedules: Vec<Change>,
 }
 
 struct MemoryOutboxWriter<'a> {
@@ -35,6 +37,7 @@ impl UnitOfWorkFactory for InMemory {
             rows: Vec::new(),
             claims: OpenClaims::new(self.clone()),
             windows: OpenWindows::new(self.clone()),
+            schedules: Vec::new(),
         }))
     }
 }
@@ -59,6 +62,14 @@ impl UnitOfWork for MemoryUnitOfWork {
         })
     }
 
+    fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_> {
+        Box::new(MemoryScheduleWriter {
+            provider: &self.provider,
+            tenant: &self.tenant,
+            changes: &mut self.schedules,
+        })
+    }
+
     fn tenant(&self) -> &Tenant {
         &self.tenant
     }
@@ -66,7 +77,14 @@ impl UnitOfWork for MemoryUnitOfWork {
     async fn commit(mut self: Box<Self>) -> Result<(), CommitError> {
         self.claims.commit();
         self.windows.commit();
-        self.provider.lock().outbox.add(self.rows);
+        let now = self.provider.now();
+        {
+            let mut state = self.provider.lock();
+            state.outbox.add(self.rows);
+            for change in self.schedules {
+                state.schedules.apply(change, now);
+            }
+        }
         self.provider.shared.outbox_changed.notify_waiters();
         Ok(())
     }

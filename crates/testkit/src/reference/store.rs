@@ -23,7 +23,7 @@ use aftercommit_domain::reference::webhooks::WebhookEndpointRepository;
 use aftercommit_domain::reference::{
     Digest, InvitationId, ReferenceReader, ReferenceUnitOfWork, ReferenceUnitOfWorkFactory,
 };
-use aftercommit_domain::tasks::{Inbox, TaskWindows};
+use aftercommit_domain::tasks::{Inbox, ScheduleWriter, TaskWindows};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 use tokio::sync::OwnedMutexGuard;
@@ -133,6 +133,10 @@ impl UnitOfWork for MemoryReferenceUnitOfWork {
 
     fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
         self.kit.windows()
+    }
+
+    fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_> {
+        self.kit.schedules()
     }
 
     fn tenant(&self) -> &Tenant {

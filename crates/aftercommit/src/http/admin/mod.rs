@@ -7,6 +7,7 @@ mod events;
 mod orders;
 mod outbox;
 mod routes;
+mod schedules;
 mod tasks;
 mod topics;
 mod trees;
@@ -56,6 +57,12 @@ pub(super) fn router(operations: Operations, token: SecretString) -> Router {
         )
         .route("/admin/v1/dead-letters/{id}/replay", post(dead_letters::replay))
         .route("/admin/v1/routes", get(routes::list))
+        .route("/admin/v1/schedules", get(schedules::list))
+        .route("/admin/v1/schedules/{key}", get(schedules::show))
+        .route("/admin/v1/schedules/{key}/run", post(schedules::run))
+        .route("/admin/v1/schedules/{key}/pause", post(schedules::pause))
+        .route("/admin/v1/schedules/{key}/resume", post(schedules::resume))
+        .route("/admin/v1/schedules/{key}/history", get(schedules::history))
         .route("/admin/v1/topics", get(topics::list))
         .route("/admin/v1/trees/{id}", get(trees::show))
         .route("/admin/v1/", any(super::not_found))

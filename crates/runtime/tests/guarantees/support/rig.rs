@@ -69,6 +69,7 @@ impl Rig {
             cancellations: Arc::new(self.store.inner().clone()),
             pauses: Arc::new(self.store.inner().clone()),
             bulk_runs: Arc::new(self.store.inner().clone()),
+            schedules: Arc::new(self.store.clone()),
             envelopes: self.envelopes.clone(),
             clock: Arc::clone(&self.clock),
             randomness: Arc::clone(&self.randomness),

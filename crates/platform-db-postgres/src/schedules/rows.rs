@@ -1,0 +1,199 @@
+//! Schedules and ticks as rows.
+
+use aftercommit_domain::contract::{OrganizationId, ProjectId, ScheduleKey, Tenant};
+use aftercommit_domain::ids::MessageId;
+use aftercommit_domain::tasks::{
+    KeptSchedule, Schedule, ScheduleId, ScheduleOrigin, SchedulePause, SchedulesError, Tick, TickOutcome,
+};
+use aftercommit_domain::time::Timestamp;
+use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
+
+use crate::columns::count;
+
+/// Reads schedules.
+pub(super) const SCHEDULE: &str = "SELECT organization_id, project_id, key, origin, declared_at, revision, next_slot, \
+    last_slot, last_outcome, last_task, paused_at, paused_by, paused_reason, paused_until, resumed_by, \
+    document FROM aftercommit.schedules";
+
+#[derive(FromRow)]
+pub(super) struct ScheduleRow {
+    organization_id: String,
+    project_id: String,
+    key: String,
+    origin: String,
+    declared_at: Option<Timestamp>,
+    revision: i64,
+    next_slot: Option<Timestamp>,
+    last_slot: Option<Timestamp>,
+    last_outcome: Option<String>,
+    last_task: Option<Uuid>,
+    paused_at: Option<Timestamp>,
+    paused_by: Option<String>,
+    paused_reason: Option<String>,
+    paused_until: Option<Timestamp>,
+    resumed_by: Option<String>,
+    document: String,
+}
+
+#[derive(FromRow)]
+pub(super) struct TickRow {
+    slot: Timestamp,
+    last_slot: Timestamp,
+    slots: i64,
+    outcome: String,
+    task: Option<Uuid>,
+    ordered_by: Option<String>,
+    decided_at: Timestamp,
+}
+
+/// A tenant as the columns have it: empty for none.
+pub(super) fn scope_of(id: &ScheduleId) -> (String, String) {
+    let organization = id.tenant.organization_id().map_or("", OrganizationId::as_str);
+    let project = id.tenant.project_id().map_or("", ProjectId::as_str);
+    (organization.to_owned(), project.to_owned())
+}
+
+impl ScheduleRow {
+    /// When a process said the last time that it declares it.
+    pub(super) const fn declared_at(&self) -> Option<Timestamp> {
+        self.declared_at
+    }
+
+    pub(super) fn into_kept(self) -> Result<KeptSchedule, sqlx::Error> {
+        let organization = some(self.organization_id).map(OrganizationId::new).transpose();
+        let project = some(self.project_id).map(ProjectId::new).transpose();
+        let tenant = Tenant::from_parts(
+            organization.map_err(|error| corrupt(&error))?,
+            project.map_err(|error| corrupt(&error))?,
+        );
+        let id = ScheduleId {
+            tenant: tenant.ok_or_else(|| corrupt(&"a project without its organization"))?,
+            key: ScheduleKey::new(self.key).map_err(|error| corrupt(&error))?,
+        };
+        let pause = match (self.paused_at, self.paused_by, self.paused_reason) {
+            (Some(since), Some(by), Some(reason)) => Some(SchedulePause {
+                since: since,
+                by,
+                reason,
+                until: self.paused_until,
+                resumed_by: self.resumed_by,
+            }),
+            _ => None,
+        };
+        let outcome = self.last_outcome.as_deref().and_then(TickOutcome::from_word);
+        Ok(KeptSchedule {
+            schedule: Schedule::from_document(id, &self.document).map_err(|error| corrupt(&error))?,
+            origin: ScheduleOrigin::from_word(&self.origin).ok_or_else(|| corrupt(&"an unknown origin"))?,
+            revision: self.revision,
+            next_slot: self.next_slot,
+            last: self.last_slot.zip(outcome),
+            last_task: self.last_task.map(MessageId::from),
+            pause,
+        })
+    }
+}
+
+impl TickRow {
+    pub(super) fn into_tick(self) -> Result<Tick, SchedulesError> {
+        Ok(Tick {
+            slot: self.slot,
+            last_slot: self.last_slot,
+            slots: count(self.slots),
+            outcome: TickOutcome::from_word(&self.outcome).ok_or_else(|| SchedulesError::Refused {
+                operation: "history",
+                reason: format!("{:?} is no outcome of a tick", self.outcome),
+            })?,
+            task: self.task.map(MessageId::from),
+            by: self.ordered_by,
+            at: self.decided_at,
+        })
+    }
+}
+
+/// Reads the row of a schedule in the transaction that changes it; from here on nobody else changes or makes it.
+pub(super) async fn read(connection: &mut PgConnection, id: &ScheduleId) -> Result<Option<ScheduleRow>, sqlx::Error> {
+    let sql = format!("{SCHEDULE} WHERE organization_id = $1 AND project_id = $2 AND key = $3 FOR UPDATE");
+    let (organization, project) = scope_of(id);
+    sqlx::query("SELECT pg_advisory_xact_lock(1634036840, hashtext(concat_ws(E'\\x1f', $1, $2, $3)))")
+        .bind(&organization)
+        .bind(&project)
+        .bind(id.key.as_str())
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query_as(sqlx::AssertSqlSafe(sql))
+        .bind(organization)
+        .bind(project)
+        .bind(id.key.as_str())
+        .fetch_optional(connection)
+        .await
+}
+
+/// Writes all of a schedule but its place in the outbox.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    kept: &KeptSchedule,
+    declared_at: Option<Timestamp>,
+) -> Result<(), sqlx::Error> {
+    let (organization, project) = scope_of(&kept.schedule.id);
+    let pause = kept.pause.as_ref();
+    sqlx::query(
+        "INSERT INTO aftercommit.schedules (organization_id, project_id, key, origin, declared_at, revision, next_slot, \
+           last_slot, last_outcome, last_task, paused_at, paused_by, paused_reason, paused_until, resumed_by, document) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
+         ON CONFLICT (organization_id, project_id, key) DO UPDATE SET origin = excluded.origin, \
+           declared_at = excluded.declared_at, revision = excluded.revision, next_slot = excluded.next_slot, \
+           last_slot = excluded.last_slot, last_outcome = excluded.last_outcome, last_task = excluded.last_task, \
+           paused_at = excluded.paused_at, paused_by = excluded.paused_by, paused_reason = excluded.paused_reason, \
+           paused_until = excluded.paused_until, resumed_by = excluded.resumed_by, document = excluded.document",
+    )
+    .bind(organization)
+    .bind(project)
+    .bind(kept.schedule.id.key.as_str())
+    .bind(kept.origin.as_str())
+    .bind(declared_at)
+    .bind(kept.revision)
+    .bind(kept.next_slot)
+    .bind(kept.last.map(|(slot, _)| slot))
+    .bind(kept.last.map(|(_, outcome)| outcome.as_str()))
+    .bind(kept.last_task.map(MessageId::uuid))
+    .bind(pause.map(|pause| pause.since))
+    .bind(pause.map(|pause| pause.by.as_str()))
+    .bind(pause.map(|pause| pause.reason.as_str()))
+    .bind(pause.and_then(|pause| pause.until))
+    .bind(pause.and_then(|pause| pause.resumed_by.as_deref()))
+    .bind(kept.schedule.document())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Records what became of slots.
+pub(super) async fn record(connection: &mut PgConnection, id: &ScheduleId, tick: &Tick) -> Result<(), sqlx::Error> {
+    let (organization, project) = scope_of(id);
+    sqlx::query(
+        "INSERT INTO aftercommit.schedule_ticks (organization_id, project_id, key, slot, last_slot, slots, outcome, task, \
+           ordered_by, decided_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(organization)
+    .bind(project)
+    .bind(id.key.as_str())
+    .bind(tick.slot)
+    .bind(tick.last_slot)
+    .bind(i64::try_from(tick.slots).unwrap_or(i64::MAX))
+    .bind(tick.outcome.as_str())
+    .bind(tick.task.map(MessageId::uuid))
+    .bind(tick.by.as_deref())
+    .bind(tick.at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn some(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
+fn corrupt(error: &dyn std::fmt::Display) -> sqlx::Error {
+    sqlx::Error::Decode(format!("a schedule is corrupt: {error}").into())
+}
