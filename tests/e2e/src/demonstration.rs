@@ -53,6 +53,16 @@ impl Servers {
         let mut servers = Self::default();
         // Only warnings, so that writing the log is not what it spends its time with.
         let mut setup = Setup::default().set("AFTERCOMMIT_LOG__FILTER", "warn,sqlx_core=error,lapin=off");
+        // So that what waits for records to be quiet happens while processes end, and not after it.
+        for (key, value) in [
+            ("RECORD_QUIET", "1s"),
+            ("RECORD_MAX_WAIT", "3s"),
+            ("SEARCH_REFRESH", "2s"),
+            ("OVERAGE_REPORT", "2s"),
+            ("INCLUDED_RECORDS", "50"),
+        ] {
+            setup = setup.set(&format!("AFTERCOMMIT_REFERENCE__{key}"), value);
+        }
         if provider != Provider::Sqlite {
             let database = PostgresServer::shared().await.database(None).await;
             setup = setup
@@ -169,13 +179,30 @@ pub fn assert_good(found: &Value) {
     assert!(found["usage"]["batches"].as_u64() > Some(0), "{found:#}");
 }
 
+/// Asserts that records have settled, and that something followed from them, up to the e-mail of a notification.
+///
+/// # Panics
+/// Nothing did.
+pub fn assert_followed(found: &Value) {
+    for followed in [
+        "records_settled",
+        "index_refreshes",
+        "incidents_opened",
+        "incidents_closed",
+        "notification_emails",
+    ] {
+        assert!(found["followed"][followed].as_u64() > Some(0), "{followed}: {found:#}");
+    }
+}
+
 /// What a demonstration found, in one line.
 pub fn in_short(found: &Value) -> String {
     let count = |pointer: &str| found.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
     format!(
         "{} requests ({} taken, {} refused, {} tries without an answer), {} events committed, {} relayed; tasks {}; lost {}, \
          ghosts and doubled {}, stuck {}, out of order {} of {} compared, usage of {} batches: {} missing, {} beyond; e-mails \
-         {}, {} missing, {} addresses with more than asked for; raw duplicates {}, retries {}",
+         {}, {} missing, {} addresses with more than asked for, {} notifications mailed twice; followed {}; raw duplicates {}, \
+         retries {}",
         count("/requests/made"),
         count("/requests/taken"),
         count("/requests/refused"),
@@ -194,6 +221,10 @@ pub fn in_short(found: &Value) -> String {
         count("/emails/arrived"),
         count("/emails/missing"),
         found["emails"]["doubled"].as_object().map_or(0, serde_json::Map::len),
+        found["emails"]["notifications_doubled"]
+            .as_object()
+            .map_or(0, serde_json::Map::len),
+        found["followed"],
         count("/ended_again"),
         count("/retries"),
     )

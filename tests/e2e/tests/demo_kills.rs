@@ -9,7 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-use aftercommit_e2e::demonstration::{Demonstration, Provider, assert_good, in_short};
+use aftercommit_e2e::demonstration::{Demonstration, Provider, assert_followed, assert_good, in_short};
 use aftercommit_e2e::ledger::number;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -62,6 +62,7 @@ async fn random_processes_are_killed(provider: Provider) {
         in_short(&found)
     );
     assert_good(&found);
+    assert_followed(&found);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

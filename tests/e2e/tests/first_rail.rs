@@ -245,11 +245,13 @@ async fn direct_rail_reaches_its_handler_with_the_same_envelope() {
 
     product.terminate().await;
     let mut database = Database::open(&product.data()).await;
-    let seen = database.texts("SELECT name FROM witness ORDER BY rowid").await;
+    let mut seen = database.texts("SELECT name FROM witness ORDER BY rowid").await;
+    // Another handler tells of the usage of the project, or will.
+    seen.retain(|name| name != "UsagePeriodUpdated");
     assert_eq!(
         seen,
         ["FirstRecordReceived"],
-        "the outbox held the handler's event and never the direct one"
+        "the outbox held the handlers' events and never the direct one"
     );
     println!("the outbox held {seen:?}; the direct event was {ingested}");
 }

@@ -206,13 +206,13 @@ impl Scene {
         look_at(Arc::clone(&mailbox)).await;
         done.cancel();
         let _shown = shown.join_next().await;
-        let emails_doubled = {
+        let (emails_doubled, notifications_doubled) = {
             let (mailbox, mut numbers) = (locked(&mailbox), tally.lock());
             numbers.emails = mailbox.count();
             if !self.mail.is_empty() {
                 numbers.emails_missing = mailbox.missing(&tally.sent());
             }
-            mailbox.beyond(&world)
+            (mailbox.beyond(&world), mailbox.told_again())
         };
         let numbers = tally.numbers();
         if let Some(ledger) = ledger {
@@ -229,6 +229,7 @@ impl Scene {
             rate: arguments.rate,
             took: began.elapsed(),
             emails_doubled,
+            notifications_doubled,
             mail_folder: (!folders.is_empty()).then(|| folders.join(", ")),
             ended_early: broken.or_else(|| stop.is_cancelled().then(|| "a signal came".to_owned())),
             numbers,

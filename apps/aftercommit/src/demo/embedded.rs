@@ -19,7 +19,7 @@ const RECORD_MAX_WAIT: Duration = Duration::from_secs(6);
 const SEARCH_REFRESH: Duration = Duration::from_secs(3);
 /// So that some projects use more than is included.
 const OVERAGE_REPORT: Duration = Duration::from_secs(3);
-const INCLUDED_RECORDS: u64 = 500;
+const INCLUDED_RECORDS: u64 = 100;
 /// The log, in the data directory: the terminal shows something else.
 const LOG_FILE: &str = "demo.log";
 

@@ -18,8 +18,10 @@ pub(crate) struct Mailbox {
     /// What their addresses end with.
     suffix: String,
     seen: HashSet<OsString>,
-    /// Files by address.
+    /// Files by address, those of notifications apart.
     arrived: BTreeMap<String, u32>,
+    /// Files by the notification that they are of.
+    told: BTreeMap<String, u32>,
     /// Tokens by address that nobody took yet.
     links: HashMap<String, Link>,
 }
@@ -40,6 +42,7 @@ impl Mailbox {
             suffix: suffix.to_owned(),
             seen: HashSet::new(),
             arrived: BTreeMap::new(),
+            told: BTreeMap::new(),
             links: HashMap::new(),
         }
     }
@@ -69,6 +72,10 @@ impl Mailbox {
         let Some(address) = address(text).filter(|address| address.ends_with(&self.suffix)) else {
             return;
         };
+        if let Some(notification) = notification(text) {
+            *self.told.entry(notification).or_default() += 1;
+            return;
+        }
         *self.arrived.entry(address.clone()).or_default() += 1;
         if let Some(link) = link(text) {
             self.links.insert(address, link);
@@ -105,6 +112,12 @@ impl Mailbox {
         beyond.collect()
     }
 
+    /// How many e-mails arrived of each notification beyond its one. One that is sent again under its key is the same file.
+    pub(crate) fn told_again(&self) -> BTreeMap<String, u32> {
+        let again = self.told.iter().filter(|(_, files)| **files > 1);
+        again.map(|(id, files)| (id.clone(), files - 1)).collect()
+    }
+
     /// How many of these tasks, which say they have sent an e-mail, left no file.
     pub(crate) fn missing(&self, sent: &BTreeSet<MessageId>) -> u64 {
         let missing = sent
@@ -115,7 +128,8 @@ impl Mailbox {
 
     /// How many e-mails arrived.
     pub(crate) fn count(&self) -> u64 {
-        self.arrived.values().map(|count| u64::from(*count)).sum()
+        let files = self.arrived.values().chain(self.told.values());
+        files.map(|count| u64::from(*count)).sum()
     }
 }
 
@@ -126,6 +140,14 @@ fn address(text: &str) -> Option<String> {
         .find_map(|line| line.strip_prefix("To: "))?;
     let to = to.trim().trim_end_matches('>');
     Some(to.rsplit('<').next().unwrap_or(to).to_owned())
+}
+
+/// The notification that an e-mail is of, as its text says at its end.
+fn notification(text: &str) -> Option<String> {
+    let text = text.replace("=\r\n", "").replace("=\n", "");
+    let (_, rest) = text.split_once("\nNotification ")?;
+    let id: String = rest.chars().take(36).collect();
+    id.parse::<MessageId>().ok().map(|id| id.to_string())
 }
 
 /// The first link, whatever the encoding of the body broke it into.
@@ -179,5 +201,23 @@ mod tests {
         fs::write(folder.path().join(format!("{id}.eml")), EMAIL).unwrap();
         mailbox.look();
         assert_eq!(mailbox.missing(&BTreeSet::from([id])), 0);
+    }
+
+    #[test]
+    fn a_notification_that_was_mailed_in_two_files_is_found_and_asks_for_nothing_of_its_address() {
+        const TOLD: &str =
+            "To: p1.run@example.com\r\n\r\nPump\r\nNotification 0192f0c1-7a3b-7c4d-8e5f-0123=\r\n456789ab\r\n";
+        let folder = tempfile::tempdir().unwrap();
+        let mut mailbox = Mailbox::new(vec![folder.path().to_owned()], ".run@example.com");
+        fs::write(folder.path().join("1.eml"), TOLD).unwrap();
+        mailbox.look();
+        assert!(mailbox.told_again().is_empty() && mailbox.count() == 1);
+        fs::write(folder.path().join("2.eml"), TOLD).unwrap();
+        mailbox.look();
+        let id = "0192f0c1-7a3b-7c4d-8e5f-0123456789ab".to_owned();
+        assert_eq!(mailbox.told_again(), BTreeMap::from([(id, 1)]));
+        let mut world = World::default();
+        world.invited.insert("p1.run@example.com".into(), "7".into());
+        assert!(mailbox.beyond(&world).is_empty());
     }
 }

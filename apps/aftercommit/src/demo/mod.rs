@@ -5,6 +5,7 @@ pub(crate) mod auditor;
 pub(crate) mod call;
 pub(crate) mod driver;
 pub(crate) mod embedded;
+pub(crate) mod followed;
 pub(crate) mod ledger;
 pub(crate) mod mailbox;
 pub(crate) mod metering;

@@ -9,6 +9,7 @@ use aftercommit::NodeState;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
+use crate::demo::followed;
 use crate::demo::tally::{Numbers, Tally};
 use crate::printable::printable;
 
@@ -72,6 +73,8 @@ impl Progress {
             ),
             format!("tasks      {}", done(numbers)),
             format!("           {}", waiting(numbers)),
+            format!("records    {}", followed::records(&numbers.followed)),
+            format!("incidents  {}", followed::incidents(&numbers.followed)),
             format!("e-mails    {}", numbers.emails),
             format!("latency    {}", latency(numbers)),
         ];
@@ -113,7 +116,8 @@ fn line(numbers: &Numbers, elapsed: Duration) -> String {
         .collect();
     let wrong = wrong.concat();
     format!(
-        "{:>4} s: {} requests ({} taken, {} refused, {} unanswered), {} events relayed, {}, {}, {} e-mails{trouble}{wrong}",
+        "{:>4} s: {} requests ({} taken, {} refused, {} unanswered), {} events relayed, {}, {}, records {}, incidents {}, \
+         {} e-mails{trouble}{wrong}",
         elapsed.as_secs(),
         numbers.requests,
         numbers.taken.values().sum::<u64>(),
@@ -122,6 +126,8 @@ fn line(numbers: &Numbers, elapsed: Duration) -> String {
         numbers.relayed,
         tasks(numbers),
         outbox(numbers),
+        followed::records(&numbers.followed),
+        followed::incidents(&numbers.followed),
         numbers.emails,
     )
 }

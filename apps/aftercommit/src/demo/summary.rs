@@ -7,6 +7,7 @@ use std::time::Duration;
 use aftercommit::NodeState;
 use serde_json::{Value, json};
 
+use crate::demo::followed;
 use crate::demo::metering::Metered;
 use crate::demo::order::Comparison;
 use crate::demo::progress::{latency, shown};
@@ -25,6 +26,8 @@ pub(crate) struct Summary {
     pub(crate) took: Duration,
     /// How many e-mails each address got beyond what was asked for.
     pub(crate) emails_doubled: BTreeMap<String, u32>,
+    /// How many e-mails each notification led to beyond its one.
+    pub(crate) notifications_doubled: BTreeMap<String, u32>,
     /// Whether the e-mails could be looked at.
     pub(crate) mail_folder: Option<String>,
     /// Whether events of one aggregate stayed in order.
@@ -40,7 +43,8 @@ pub(crate) struct Summary {
 impl Summary {
     /// Whether everything is as it has to be.
     pub(crate) fn is_good(&self) -> bool {
-        let emails_are_good = self.emails_doubled.is_empty() && self.numbers.emails_missing == 0;
+        let emails_are_good =
+            self.emails_doubled.is_empty() && self.notifications_doubled.is_empty() && self.numbers.emails_missing == 0;
         self.numbers.is_good() && emails_are_good && self.order.overtaking.is_empty() && self.metered.is_good()
     }
 
@@ -96,6 +100,8 @@ impl Summary {
                 numbers.retries, numbers.ended_again
             );
         }
+        let _ = writeln!(text, "  records    {}", followed::records(&numbers.followed));
+        let _ = writeln!(text, "  incidents  {}", followed::incidents(&numbers.followed));
         match &self.mail_folder {
             Some(folder) => {
                 let _ = writeln!(text, "  e-mails    {} in {}", numbers.emails, printable(folder));
@@ -196,6 +202,13 @@ impl Summary {
         for (address, count) in self.emails_doubled.iter().take(TOLD) {
             let _ = writeln!(text, "  {count} e-mails too many to {}", printable(address));
         }
+        for (notification, count) in self.notifications_doubled.iter().take(TOLD) {
+            let _ = writeln!(
+                text,
+                "  {count} e-mails too many of the notification {}",
+                printable(notification)
+            );
+        }
         text
     }
 
@@ -223,12 +236,14 @@ impl Summary {
             },
             "events": {"committed": numbers.events, "relayed": numbers.relayed},
             "tasks": numbers.tasks,
+            "followed": numbers.followed,
             "retries": numbers.retries,
             "ended_again": numbers.ended_again,
             "emails": {
                 "arrived": numbers.emails,
                 "missing": numbers.emails_missing,
                 "doubled": self.emails_doubled,
+                "notifications_doubled": self.notifications_doubled,
                 "folder": self.mail_folder,
             },
             "latency_ms": {
@@ -292,6 +307,7 @@ mod tests {
             rate: 20,
             took: Duration::from_secs(31),
             emails_doubled: BTreeMap::new(),
+            notifications_doubled: BTreeMap::new(),
             order: Comparison::default(),
             metered: Metered::default(),
             mail_folder: Some("mail".into()),
@@ -325,6 +341,16 @@ mod tests {
             emails_doubled: BTreeMap::from([("p1@example.com".into(), 1)]),
             ..summary(Numbers::default())
         };
+        let told_twice = Summary {
+            notifications_doubled: BTreeMap::from([("0192".into(), 1)]),
+            ..summary(Numbers::default())
+        };
+        assert!(
+            !told_twice.is_good()
+                && told_twice
+                    .describe()
+                    .contains("1 e-mails too many of the notification 0192")
+        );
         let mut metered = Metered::default();
         metered.beyond.add("p: 4 batches".into());
         let counted_twice = Summary {

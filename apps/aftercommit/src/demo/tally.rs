@@ -9,6 +9,7 @@ use aftercommit::{MessageTree, NodeState};
 
 use crate::demo::admin::Waiting;
 use crate::demo::call::What;
+use crate::demo::followed::Counts;
 use crate::demo::order::{Asked, Comparison, Order};
 use crate::demo::verdict::Seen;
 
@@ -47,6 +48,8 @@ pub(crate) struct Numbers {
     pub(crate) tasks: BTreeMap<NodeState, u64>,
     pub(crate) retries: u64,
     pub(crate) ended_again: u64,
+    /// What followed from records.
+    pub(crate) followed: Counts,
     /// E-mails that tasks say they have sent, and of which there is no file.
     pub(crate) emails_missing: u64,
     /// Files that arrived.
@@ -184,6 +187,12 @@ impl Numbers {
         }
         for (state, count) in &now.tasks {
             *self.tasks.entry(*state).or_default() += count;
+        }
+        for (what, count) in &before.followed {
+            replace(self.followed.entry(*what).or_default(), *count, 0);
+        }
+        for (what, count) in &now.followed {
+            *self.followed.entry(*what).or_default() += count;
         }
         if let (None, Some(took)) = (before.took, now.took) {
             if self.latencies.len() == LATENCIES {

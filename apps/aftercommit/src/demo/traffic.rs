@@ -19,6 +19,9 @@ const FIRST_TENANTS: [(&str, u32); 5] = [
 ];
 /// And how many sign up later at most.
 const MOST_TENANTS: usize = 12;
+/// Records of a batch at most, and how many keys they have: few enough that some come again before they have settled.
+const MOST_RECORDS: u32 = 8;
+const SENSORS: u32 = 60;
 /// The longest name, in characters, is shorter than this.
 const TOO_LONG: usize = 10_000;
 
@@ -180,15 +183,21 @@ impl Traffic {
             Some(project) => (project.clone(), Expected::Either),
             None => (account.project_id.clone(), Expected::Taken),
         };
-        let count = self.random.random_range(1..=20_u32);
+        let count = self.random.random_range(1..=MOST_RECORDS);
         let mut records: Vec<Value> = (0..count)
             .map(|_| {
-                let key = self.random.random_range(1..=500_u32);
+                let key = self.random.random_range(1..=SENSORS);
                 json!({"key": format!("sensor-{key}"), "body": {"value": self.random.random_range(0..1_000_u32)}})
             })
             .collect();
         if self.chance(15) {
             records.push(json!({"key": "", "body": {"value": 0}}));
+        }
+        // One machine in each default project. The more there are to be told of an incident, the fewer there are of them.
+        let joined = world.tenants.get(place).map_or(0, |tenant| tenant.joined);
+        if project == account.project_id && self.chance(200 / (3 + joined)) {
+            let severity = if self.chance(50) { "error" } else { "ok" };
+            records.push(json!({"key": "machine", "body": {"severity": severity}}));
         }
         let call = self.call(
             What::Ingest,

@@ -7,6 +7,8 @@ use aftercommit::domain::ids::MessageId;
 use aftercommit::domain::time::Timestamp;
 use aftercommit::{MessageTree, NodeKind, NodeState};
 
+use crate::demo::followed::{Counts, Followed};
+
 /// What is known of a request's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answered {
@@ -32,6 +34,8 @@ pub(crate) struct Seen {
     pub(crate) ended_again: u64,
     /// Tasks that say they have sent an e-mail.
     pub(crate) sent: Vec<MessageId>,
+    /// What followed from its records.
+    pub(crate) followed: Counts,
     /// From the first event to the last effect.
     pub(crate) took: Option<Duration>,
 }
@@ -98,6 +102,9 @@ impl Seen {
     pub(crate) fn of(tree: &MessageTree) -> Self {
         let mut seen = Self::default();
         for node in tree.nodes() {
+            if let Some(what) = Followed::of(node) {
+                *seen.followed.entry(what).or_default() += 1;
+            }
             match node.kind {
                 NodeKind::Event => {
                     seen.events += 1;
@@ -231,5 +238,29 @@ mod tests {
             (1, 2, 1, 1)
         );
         assert_eq!(seen.took, Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn what_followed_from_records_is_counted_where_it_is_done() {
+        let is_done = json!({"attempts": 1, "ends": 1});
+        let tree = tree(
+            false,
+            &[
+                event("RecordSettled", "dispatched"),
+                event("IncidentOpened", "dispatched"),
+                node("task", "search-index/refresh", "completed", &is_done),
+                node("task", "search-index/refresh", "scheduled", &json!({})),
+                node("task", "search-index/refresh", "coalesced", &json!({})),
+                node("task", "notification-email/send", "skipped", &is_done),
+            ],
+        );
+        let followed = Seen::of(&tree).followed;
+        let expected = [
+            (Followed::RecordsSettled, 1),
+            (Followed::IndexRefreshes, 1),
+            (Followed::Coalesced, 1),
+            (Followed::IncidentsOpened, 1),
+        ];
+        assert_eq!(followed, Counts::from(expected));
     }
 }

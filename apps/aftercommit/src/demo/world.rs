@@ -34,6 +34,8 @@ pub(crate) struct Tenant {
     pub(crate) account: Option<Account>,
     pub(crate) projects: Vec<String>,
     pub(crate) invitations: Vec<Invitation>,
+    /// How many accepted one: whom an incident is told.
+    pub(crate) joined: u32,
     /// Keys beside its first one.
     pub(crate) keys: Vec<String>,
 }
@@ -109,6 +111,7 @@ impl World {
                     });
                 }
             }
+            (What::Accept, Some(tenant)) => tenant.joined += 1,
             (What::Revoke, Some(tenant)) => {
                 let mut invitations = tenant.invitations.iter_mut();
                 if let Some(invitation) = invitations.find(|one| one.id == call.about) {
@@ -135,6 +138,7 @@ impl Tenant {
             account: None,
             projects: Vec::new(),
             invitations: Vec::new(),
+            joined: 0,
             keys: Vec::new(),
         }
     }
