@@ -138,4 +138,8 @@ impl Delivery for MeasuredDelivery {
     async fn give_back(self: Box<Self>) -> Result<(), SettleError> {
         self.inner.give_back().await
     }
+
+    async fn set_aside(self: Box<Self>) -> Result<(), SettleError> {
+        self.inner.set_aside().await
+    }
 }

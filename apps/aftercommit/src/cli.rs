@@ -5,6 +5,7 @@ mod demo;
 mod events;
 mod migrate;
 mod no_command;
+mod orders;
 mod schedules;
 mod show;
 
@@ -27,8 +28,9 @@ pub(crate) use demo::Demo;
 pub(crate) use events::{EmitEvent, Events, ListEvents, ReplayEvents};
 pub(crate) use migrate::{Migrate, MigrateQuestion};
 pub(crate) use no_command::NoCommand;
+pub(crate) use orders::{CancelTask, PauseTasks, PauseTerms, PauseTopic, ResumeTasks, ResumeTopic};
 pub(crate) use schedules::{ListSchedules, PauseSchedule, ScheduleHistory, ScheduleName, Schedules};
-pub(crate) use show::{Show, ShowInTree, TreeId};
+pub(crate) use show::{Show, ShowInTree, ShowTask, TreeId};
 
 /// The asynchronous backbone of a multi-tenant SaaS. Commit. The rest follows.
 #[derive(Debug, Parser)]
@@ -54,7 +56,9 @@ impl Cli {
 
     /// Checks what only the whole command line tells.
     fn check(&self, arguments: &[OsString]) -> Result<(), clap::Error> {
-        let Some(Command::Events(Events::Show(show)) | Command::Tasks(Tasks::Show(show))) = &self.command else {
+        let (Some(Command::Events(Events::Show(show))) | Some(Command::Tasks(Tasks::Show(ShowTask { show, .. })))) =
+            &self.command
+        else {
             return Ok(());
         };
         show.message_id().map(drop).map_err(|problem| {
@@ -121,6 +125,13 @@ Examples:
     /// Look at topics: what each holds, who takes it, and what the broker keeps for it.
     #[command(subcommand)]
     Topics(Topics),
+    /// Stop running what belongs to a topic, a task, an organization or a project, until it is resumed.
+    #[command(after_help = orders::PAUSE_EXAMPLES)]
+    Pause(PauseTasks),
+    /// Let go on what was paused.
+    Resume(ResumeTasks),
+    /// List what is paused, by whom and why.
+    Pauses(Output),
     /// Print what follows from which event.
     #[command(after_help = "\
 Examples:
@@ -151,7 +162,8 @@ With --tree the id may be that of an event, a task or a request (X-Request-Id), 
 Examples:
   aftercommit events show 0192f0c1-7a3b-7c4d-8e5f-0123456789ab
   aftercommit events show --tree 0192f0c1-7a3b-7c4d-8e5f-0123456789ab
-  aftercommit tasks show --tree --json checkout-7731";
+  aftercommit tasks show --tree --json checkout-7731
+  aftercommit tasks show --explain 0192f0c1-7a3b-7c4d-8e5f-0123456789ab";
 
 /// How an answer is printed.
 #[derive(Debug, Clone, Copy, Args)]
@@ -185,7 +197,10 @@ Examples:
     List(ListTasks),
     /// Print everything that is kept of one task: state, attempts, reason, times, tenant and cause.
     #[command(after_help = SHOW_EXAMPLES)]
-    Show(ShowInTree),
+    Show(ShowTask),
+    /// Let a task not be run any more: one that waits is gone, one that runs is told to end.
+    #[command(after_help = orders::CANCEL_EXAMPLES)]
+    Cancel(CancelTask),
 }
 
 #[derive(Debug, Args)]
@@ -232,6 +247,8 @@ pub(crate) enum State {
     Running,
     /// Failed and waits for its next attempt
     Retryable,
+    /// Held by a pause
+    Paused,
     /// Done
     Completed,
     /// Ended without doing anything, with its reason
@@ -249,6 +266,7 @@ impl From<State> for TaskState {
             State::Available => Self::Available,
             State::Running => Self::Running,
             State::Retryable => Self::Retryable,
+            State::Paused => Self::Paused,
             State::Completed => Self::Completed,
             State::Skipped => Self::Skipped,
             State::Cancelled => Self::Cancelled,
@@ -267,6 +285,10 @@ pub(crate) enum Outbox {
 pub(crate) enum Topics {
     /// List them; with a broker also its queues and exchanges.
     List(Output),
+    /// Stop running its tasks; the same as `aftercommit pause topic:NAME`.
+    Pause(PauseTopic),
+    /// Let it go on; the same as `aftercommit resume topic:NAME`.
+    Resume(ResumeTopic),
 }
 
 #[derive(Debug, Args)]
@@ -330,6 +352,11 @@ mod tests {
             &["aftercommit", "dead-letters", "replay", "--rate", "0/s", "--all"],
             &["aftercommit", "dead-letters", "actions", "--letter", "x"],
             &["aftercommit", "events", "replay", "--id", "x"],
+            &["aftercommit", "pause", "topic:letters"],
+            &["aftercommit", "pause", "letters", "--reason", "x"],
+            &["aftercommit", "pause", "topic:letters", "--reason", "x", "--for", "0s"],
+            &["aftercommit", "resume", "queue:letters"],
+            &["aftercommit", "tasks", "cancel", "x", "--reason", "x"],
             &[
                 "aftercommit",
                 "events",

@@ -39,6 +39,15 @@ impl FromStr for Since {
     }
 }
 
+/// A duration as it is typed, and longer than nothing.
+pub(crate) fn some_time(text: &str) -> Result<Duration, &'static str> {
+    let duration = delay(text)?;
+    if duration.is_zero() {
+        return Err("expected more than nothing, such as 30s, 5m or 1h 30m");
+    }
+    Ok(duration)
+}
+
 /// A duration as it is typed. The same forms as in the configuration: `M` for months would be mistaken for minutes.
 pub(crate) fn delay(text: &str) -> Result<Duration, &'static str> {
     let expected = "expected a duration such as 500ms, 30s, 5m, 1h 30m or 7d";

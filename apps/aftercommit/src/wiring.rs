@@ -2,15 +2,12 @@
 
 use aftercommit::Aftercommit;
 use aftercommit::config::Settings;
-use aftercommit::domain::reference;
 
 use crate::commands::program;
 
 /// Everything in one process.
 pub(crate) fn application() -> Aftercommit {
-    let application = Aftercommit::from_env()
-        .events(reference::catalogue())
-        .routes(reference::routes());
+    let application = Aftercommit::from_env().reference_product();
     aftercommit_workers::wiring::register(aftercommit_api::wiring::register(application))
 }
 

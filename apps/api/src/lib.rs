@@ -33,15 +33,32 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/projects", post(routes::projects::create))
         .route("/v1/projects/{project_id}", delete(routes::projects::delete))
         .route("/v1/projects/{project_id}/records:batch", post(routes::records::ingest))
+        .route("/v1/projects/{project_id}/records", get(routes::records::search))
         .route("/v1/projects/{project_id}/usage", get(routes::usage::list))
+        .route(
+            "/v1/projects/{project_id}/webhooks",
+            get(routes::webhooks::list).post(routes::webhooks::create),
+        )
+        .route(
+            "/v1/projects/{project_id}/webhooks/{webhook_id}",
+            delete(routes::webhooks::delete),
+        )
         .route("/v1/invitations", post(routes::invitations::create))
         .route("/v1/invitations/{invitation_id}", delete(routes::invitations::revoke))
         .route(
             "/v1/invitations/{invitation_id}/accept",
             post(routes::invitations::accept),
         )
+        .route(
+            "/v1/invitations/{invitation_id}/prolong",
+            post(routes::invitations::prolong),
+        )
         .route("/v1/magic-links", post(routes::magic_links::request))
         .route("/v1/magic-links/follow", post(routes::magic_links::follow))
+        .route(
+            "/v1/users/{user_id}/notification-preferences",
+            get(routes::notification_preferences::show).put(routes::notification_preferences::set),
+        )
         .route("/v1/api-keys", post(routes::api_keys::create))
         .route("/v1/api-keys/{api_key_id}", delete(routes::api_keys::revoke))
         .route("/sign-in", get(pages::sign_in))

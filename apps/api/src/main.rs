@@ -3,14 +3,10 @@
 use std::process::ExitCode;
 
 use aftercommit::Aftercommit;
-use aftercommit::domain::reference;
 use aftercommit::runtime::Roles;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let application = Aftercommit::from_env()
-        .events(reference::catalogue())
-        .routes(reference::routes())
-        .roles(Roles::none());
+    let application = Aftercommit::from_env().reference_product().roles(Roles::none());
     aftercommit_api::wiring::register(application).run().await
 }

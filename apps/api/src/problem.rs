@@ -105,7 +105,9 @@ impl From<Refusal> for Problem {
         let status = match refusal {
             Refusal::Invalid(invalid) => return Self::invalid(invalid.problems),
             Refusal::NotFound { .. } => StatusCode::NOT_FOUND,
-            Refusal::DefaultProject | Refusal::InvitationAccepted | Refusal::LastApiKey => StatusCode::CONFLICT,
+            Refusal::DefaultProject | Refusal::InvitationAccepted | Refusal::LastApiKey | Refusal::TooManyWebhooks => {
+                StatusCode::CONFLICT
+            }
             Refusal::InvitationRevoked | Refusal::InvitationExpired | Refusal::LinkNotValid => StatusCode::GONE,
             Refusal::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         };

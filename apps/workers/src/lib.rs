@@ -7,11 +7,12 @@
 #![warn(missing_docs)]
 
 mod handlers;
+mod ledger_billing;
 mod ports;
 mod templates;
 mod topics;
 pub mod wiring;
 
-pub use ports::HandlerPorts;
+pub use ports::{HandlerPorts, Rails};
 pub use templates::{TemplateError, Templates};
 pub use topics::topics;

@@ -5,7 +5,6 @@ mod arguments;
 use std::process::ExitCode;
 
 use aftercommit::config::Settings;
-use aftercommit::domain::reference;
 use aftercommit::{Aftercommit, report};
 
 use arguments::Arguments;
@@ -24,9 +23,7 @@ async fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(errors) => return report(&errors.into()),
     };
-    let application = Aftercommit::from_env()
-        .events(reference::catalogue())
-        .routes(reference::routes());
+    let application = Aftercommit::from_env().reference_product();
     Box::pin(aftercommit_workers::wiring::register(application).run_with(settings))
         .await
         .unwrap_or_else(|error| report(&error))

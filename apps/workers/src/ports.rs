@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use aftercommit_domain::effects::EmailSender;
+use aftercommit_domain::contract::EnvelopeFactory;
+use aftercommit_domain::effects::{EmailSender, WebhookSender};
+use aftercommit_domain::events::EventsPublisher;
 use aftercommit_domain::reference::ReferencePorts;
+use aftercommit_domain::reference::billing::BillingProvider;
+use aftercommit_domain::tasks::QueuePublisher;
 
+use crate::ledger_billing::LedgerBilling;
 use crate::templates::{TemplateError, Templates};
 
 /// What the handlers are built with.
@@ -14,19 +19,57 @@ pub struct HandlerPorts {
     pub reference: ReferencePorts,
     /// Sends the e-mails.
     pub email: Arc<dyn EmailSender>,
+    /// Sends the webhooks.
+    pub webhooks: Arc<dyn WebhookSender>,
     /// What the e-mails say.
     pub templates: Arc<Templates>,
+    /// Charges for what is used.
+    pub billing: Arc<dyn BillingProvider>,
+    /// What is published outside a transaction.
+    pub rails: Rails,
+}
+
+/// What handlers publish with when what they tell of, or fan out, is durable already.
+#[derive(Clone)]
+pub struct Rails {
+    /// The direct rail.
+    pub events: Arc<dyn EventsPublisher>,
+    /// The topics.
+    pub queue: Arc<dyn QueuePublisher>,
+    /// Makes the envelopes.
+    pub envelopes: EnvelopeFactory,
+}
+
+impl Rails {
+    /// To tell of what is durable.
+    pub(crate) fn direct(&self) -> (&dyn EventsPublisher, &EnvelopeFactory) {
+        (&*self.events, &self.envelopes)
+    }
+
+    /// To fan out what is durable.
+    pub(crate) fn tasks(&self) -> (&dyn QueuePublisher, &EnvelopeFactory) {
+        (&*self.queue, &self.envelopes)
+    }
 }
 
 impl HandlerPorts {
-    /// Handlers with these ports and the templates of this build, each of which was rendered once.
+    /// Handlers with these ports, a ledger that stands in for a billing provider, and the templates of this build, each of which
+    /// was rendered once.
     ///
     /// # Errors
     /// A template that cannot be rendered: better at the start than at the first e-mail.
-    pub fn new(reference: ReferencePorts, email: Arc<dyn EmailSender>) -> Result<Self, TemplateError> {
+    pub fn new(
+        reference: ReferencePorts,
+        email: Arc<dyn EmailSender>,
+        webhooks: Arc<dyn WebhookSender>,
+        rails: Rails,
+    ) -> Result<Self, TemplateError> {
         Ok(Self {
+            billing: Arc::new(LedgerBilling::new(reference.clone())),
             reference,
             email,
+            webhooks,
+            rails,
             templates: Arc::new(Templates::load()?),
         })
     }

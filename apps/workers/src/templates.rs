@@ -49,6 +49,15 @@ pub(crate) struct MagicLinkValues<'a> {
     pub(crate) expires_at: &'a str,
 }
 
+/// What the e-mail of a notification is filled with.
+#[derive(Serialize)]
+pub(crate) struct NotificationValues {
+    pub(crate) project_name: String,
+    pub(crate) headline: String,
+    pub(crate) lines: Vec<String>,
+    pub(crate) notification_id: String,
+}
+
 /// The three parts of one e-mail.
 struct Parts {
     subject: &'static str,
@@ -68,6 +77,7 @@ macro_rules! parts {
 
 parts!(INVITATION, "invitation");
 parts!(MAGIC_LINK, "magic-link");
+parts!(NOTIFICATION, "notification");
 
 macro_rules! source {
     ($name:literal) => {
@@ -75,13 +85,16 @@ macro_rules! source {
     };
 }
 
-const SOURCES: [(&str, &str); 6] = [
+const SOURCES: [(&str, &str); 9] = [
     source!("invitation/subject.txt.j2"),
     source!("invitation/body.txt.j2"),
     source!("invitation/body.html.j2"),
     source!("magic-link/subject.txt.j2"),
     source!("magic-link/body.txt.j2"),
     source!("magic-link/body.html.j2"),
+    source!("notification/subject.txt.j2"),
+    source!("notification/body.txt.j2"),
+    source!("notification/body.html.j2"),
 ];
 
 impl Templates {
@@ -123,6 +136,11 @@ impl Templates {
         self.email(&MAGIC_LINK, to, values)
     }
 
+    /// The e-mail of a notification.
+    pub(crate) fn notification(&self, to: EmailAddress, values: &NotificationValues) -> Result<Email, TemplateError> {
+        self.email(&NOTIFICATION, to, values)
+    }
+
     fn email(&self, parts: &Parts, to: EmailAddress, values: impl Serialize) -> Result<Email, TemplateError> {
         let values = Value::from(Serde(values));
         let render = |name: &'static str| {
@@ -152,6 +170,15 @@ impl Templates {
                 role: "member",
                 url,
                 expires_at,
+            },
+        )?;
+        self.notification(
+            to.clone(),
+            &NotificationValues {
+                project_name: "Sample".into(),
+                headline: "Something happened".into(),
+                lines: vec!["Since yesterday.".into()],
+                notification_id: "0".into(),
             },
         )?;
         for signs_up in [false, true] {

@@ -1,41 +1,96 @@
 //! The topics this package owns.
 
+use aftercommit_domain::reference::billing::ReportOverage;
+use aftercommit_domain::reference::digests::{RunDigest, TriggerWeeklyDigests};
 use aftercommit_domain::reference::identity::SendMagicLinkEmail;
+use aftercommit_domain::reference::incidents::{CheckIncident, EvaluateRecord, SweepOpenIncidents};
 use aftercommit_domain::reference::invitations::{ExpireInvitation, SendInvitationEmail};
+use aftercommit_domain::reference::notifications::{
+    CreateNotification, DeleteNotifications, RequestDigestNotifications, RequestIncidentNotifications,
+    SendNotificationEmail,
+};
 use aftercommit_domain::reference::projects::{CheckFirstRecord, ProvisionProject};
-use aftercommit_domain::reference::records::PurgeRecords;
+use aftercommit_domain::reference::records::{FanOutRecords, PurgeRecords, SettleRecord};
+use aftercommit_domain::reference::search::{PurgeSearchIndex, RefreshSearchIndex};
 use aftercommit_domain::reference::usage::RecordUsage;
+use aftercommit_domain::reference::webhooks::{DeliverWebhook, FanOutWebhooks};
 use aftercommit_runtime::worker::Topic;
 
 use crate::HandlerPorts;
 use crate::handlers::{
-    CheckFirstRecordHandler, ExpireInvitationHandler, ProvisionProjectHandler, PurgeRecordsHandler, RecordUsageHandler,
-    SendInvitationEmailHandler, SendMagicLinkEmailHandler,
+    CheckFirstRecordHandler, CheckIncidentHandler, CreateNotificationHandler, DeleteNotificationsHandler,
+    DeliverWebhookHandler, EvaluateRecordHandler, ExpireInvitationHandler, FanOutRecordsHandler, FanOutWebhooksHandler,
+    ProvisionProjectHandler, PurgeRecordsHandler, PurgeSearchIndexHandler, RecordUsageHandler,
+    RefreshSearchIndexHandler, ReportOverageHandler, RequestDigestNotificationsHandler,
+    RequestIncidentNotificationsHandler, RunDigestHandler, SendInvitationEmailHandler, SendMagicLinkEmailHandler,
+    SendNotificationEmailHandler, SettleRecordHandler, SweepOpenIncidentsHandler, TriggerWeeklyDigestsHandler,
 };
 
 /// Every topic of the product with the handlers of its tasks.
 pub fn topics(ports: HandlerPorts) -> Vec<Topic> {
+    let mut topics = email_topics(&ports);
     let HandlerPorts {
         reference,
-        email,
-        templates,
+        billing,
+        rails,
+        webhooks,
+        ..
     } = ports;
+    let reference = || reference.clone();
+    let rails = || rails.clone();
+    topics.extend([
+        Topic::named("invitations").handle::<ExpireInvitation>(ExpireInvitationHandler::new(reference())),
+        Topic::named("projects")
+            .handle::<ProvisionProject>(ProvisionProjectHandler::new(reference()))
+            .handle::<CheckFirstRecord>(CheckFirstRecordHandler::new(reference())),
+        Topic::named("records")
+            .handle::<FanOutRecords>(FanOutRecordsHandler::new(reference(), rails()))
+            .handle::<SettleRecord>(SettleRecordHandler::new(reference(), rails()))
+            .handle::<PurgeRecords>(PurgeRecordsHandler::new(reference())),
+        Topic::named("search-index")
+            .handle::<RefreshSearchIndex>(RefreshSearchIndexHandler::new(reference()))
+            .handle::<PurgeSearchIndex>(PurgeSearchIndexHandler::new(reference())),
+        Topic::named("incidents")
+            .handle::<EvaluateRecord>(EvaluateRecordHandler::new(reference()))
+            .handle::<SweepOpenIncidents>(SweepOpenIncidentsHandler::new(reference(), rails()))
+            .handle::<CheckIncident>(CheckIncidentHandler::new(reference())),
+        Topic::named("notifications")
+            .handle::<RequestIncidentNotifications>(RequestIncidentNotificationsHandler::new(reference(), rails()))
+            .handle::<RequestDigestNotifications>(RequestDigestNotificationsHandler::new(reference(), rails()))
+            .handle::<CreateNotification>(CreateNotificationHandler::new(reference()))
+            .handle::<DeleteNotifications>(DeleteNotificationsHandler::new(reference())),
+        Topic::named("digests")
+            .handle::<TriggerWeeklyDigests>(TriggerWeeklyDigestsHandler::new(reference(), rails()))
+            .handle::<RunDigest>(RunDigestHandler::new(reference())),
+        Topic::named("usage").handle::<RecordUsage>(RecordUsageHandler::new(reference())),
+        Topic::named("billing").handle::<ReportOverage>(ReportOverageHandler::new(reference(), billing)),
+        Topic::named("webhooks")
+            .handle::<FanOutWebhooks>(FanOutWebhooksHandler::new(reference()))
+            .handle::<DeliverWebhook>(DeliverWebhookHandler::new(reference(), webhooks)),
+    ]);
+    topics
+}
+
+/// Those that send e-mail.
+fn email_topics(ports: &HandlerPorts) -> Vec<Topic> {
+    let reference = || ports.reference.clone();
+    let email = || ports.email.clone();
+    let templates = || ports.templates.clone();
     vec![
         Topic::named("invitation-email").handle::<SendInvitationEmail>(SendInvitationEmailHandler::new(
-            reference.clone(),
-            email.clone(),
-            templates.clone(),
+            reference(),
+            email(),
+            templates(),
         )),
         Topic::named("magic-link-email").handle::<SendMagicLinkEmail>(SendMagicLinkEmailHandler::new(
-            reference.clone(),
-            email,
-            templates,
+            reference(),
+            email(),
+            templates(),
         )),
-        Topic::named("invitations").handle::<ExpireInvitation>(ExpireInvitationHandler::new(reference.clone())),
-        Topic::named("projects")
-            .handle::<ProvisionProject>(ProvisionProjectHandler::new(reference.clone()))
-            .handle::<CheckFirstRecord>(CheckFirstRecordHandler::new(reference.clone())),
-        Topic::named("records").handle::<PurgeRecords>(PurgeRecordsHandler::new(reference.clone())),
-        Topic::named("usage").handle::<RecordUsage>(RecordUsageHandler::new(reference)),
+        Topic::named("notification-email").handle::<SendNotificationEmail>(SendNotificationEmailHandler::new(
+            reference(),
+            email(),
+            templates(),
+        )),
     ]
 }

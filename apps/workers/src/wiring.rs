@@ -2,12 +2,18 @@
 
 use aftercommit::{Aftercommit, StartupError};
 
-use crate::{HandlerPorts, topics};
+use crate::{HandlerPorts, Rails, topics};
 
 /// Adds the reference product's topics to `application`.
 pub fn register(application: Aftercommit) -> Aftercommit {
     application.topics(async |kit| {
-        let ports = HandlerPorts::new(kit.reference_ports().await?, kit.email_sender()?)
+        let rails = Rails {
+            events: kit.events_publisher(),
+            queue: kit.queue_publisher(),
+            envelopes: kit.envelopes().clone(),
+        };
+        let (reference, email) = (kit.reference_ports().await?, kit.email_sender()?);
+        let ports = HandlerPorts::new(reference, email, kit.webhook_sender()?, rails)
             .map_err(|error| StartupError::Application(error.to_string()))?;
         Ok(topics(ports))
     })

@@ -110,7 +110,7 @@ fn only_the_roles_and_topics_of_the_command_line_run_whatever_the_environment_sa
     assert_eq!(relay.started["roles"], "relay");
 
     let topics = start(&["--topics", "magic-link-email"], &settings);
-    assert_eq!(topics.loops, ["rescuer", "topic magic-link-email"]);
+    assert_eq!(topics.loops, ["orders", "rescuer", "topic magic-link-email"]);
     assert!(
         topics.screen.contains("\n  roles           topics, maintenance\n"),
         "{}",
@@ -127,7 +127,7 @@ fn only_the_roles_and_topics_of_the_command_line_run_whatever_the_environment_sa
 #[test]
 fn what_the_environment_says_holds_otherwise() {
     let shown = start(&[], &[(ROLES, "topics"), (TOPICS, "invitation-email")]);
-    assert_eq!(shown.loops, ["topic invitation-email"]);
+    assert_eq!(shown.loops, ["orders", "topic invitation-email"]);
 }
 
 #[test]

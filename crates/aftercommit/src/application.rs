@@ -36,7 +36,7 @@ type Make<T> = Box<dyn FnOnce(Kit) -> BoxFuture<'static, Result<T, StartupError>
 pub struct Aftercommit {
     source: Arc<str>,
     catalogue: EventCatalogue,
-    routes: Routes,
+    routes: Box<dyn FnOnce(&Settings) -> Routes + Send>,
     topics: Vec<Make<Vec<Topic>>>,
     schedules: Vec<Result<Schedule, InvalidSchedule>>,
     routers: Vec<Make<Router>>,
@@ -51,7 +51,7 @@ impl Aftercommit {
         Self {
             source: "/aftercommit".into(),
             catalogue: EventCatalogue::new(),
-            routes: Routes::new(),
+            routes: Box::new(|_| Routes::new()),
             topics: Vec::new(),
             schedules: Vec::new(),
             routers: Vec::new(),
@@ -74,9 +74,22 @@ impl Aftercommit {
     }
 
     /// What follows from them.
-    pub fn routes(mut self, routes: Routes) -> Self {
-        self.routes = routes;
+    pub fn routes(self, routes: Routes) -> Self {
+        self.routes_of(|_| routes)
+    }
+
+    /// What follows from them, where it depends on the configuration: how long a debounced task waits, for example.
+    pub fn routes_of(mut self, routes: impl FnOnce(&Settings) -> Routes + Send + 'static) -> Self {
+        self.routes = Box::new(routes);
         self
+    }
+
+    /// The events and the routes of the reference product, at the configured pace.
+    #[cfg(feature = "reference")]
+    pub fn reference_product(self) -> Self {
+        use aftercommit_domain::reference;
+        self.events(reference::catalogue())
+            .routes_of(|settings| reference::routes_at(providers::product_pace(settings)))
     }
 
     /// A topic whose handlers need nothing of the kit.
@@ -281,7 +294,8 @@ impl Aftercommit {
         if kit.inner.providers.is_alone() {
             options.scheduler.grace = Duration::ZERO;
         }
-        let engine = Engine::new(kit.engine_ports(), options, &self.catalogue, self.routes, topics)?;
+        let routes = (self.routes)(kit.settings());
+        let engine = Engine::new(kit.engine_ports(), options, &self.catalogue, routes, topics)?;
         if let Some(broker) = &kit.inner.providers.broker
             && purpose == Purpose::Run
         {
@@ -296,6 +310,7 @@ impl Aftercommit {
             routes: Arc::clone(engine.routes()),
             tasks: engine.task_inputs(),
             descriptors: Arc::new(engine.task_descriptors()),
+            max_attempts: Arc::new(engine.max_attempts()),
         };
         Ok(Opened {
             kit,

@@ -1,5 +1,7 @@
 //! From the configuration to the engine's options.
 
+use std::time::Duration;
+
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::tasks::Patience;
 use aftercommit_platform_config::Settings;
@@ -9,6 +11,9 @@ use aftercommit_runtime::relay::RelayOptions;
 use aftercommit_runtime::scheduler::SchedulerOptions;
 use aftercommit_runtime::worker::TopicOverrides;
 use aftercommit_runtime::{EngineOptions, Roles};
+
+/// How often a process asks what was paused and cancelled, so that it keeps to it within a second.
+const LOOK_FOR_ORDERS: Duration = Duration::from_millis(500);
 
 /// What an engine of these roles does, with the settings of the topics it knows.
 pub(crate) fn engine_options(settings: &Settings, roles: Roles, known: &[TopicName]) -> EngineOptions {
@@ -45,6 +50,7 @@ pub(crate) fn engine_options(settings: &Settings, roles: Roles, known: &[TopicNa
         prefetch_factor: settings.worker.prefetch_factor,
         timeout: settings.worker.timeout,
         lease: settings.worker.lease,
+        look_for_orders: LOOK_FOR_ORDERS,
         unknown: Patience {
             whole: settings.worker.unknown_patience,
         },

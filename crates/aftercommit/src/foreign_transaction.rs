@@ -2,7 +2,7 @@
 
 use aftercommit_domain::contract::{Cause, Tenant};
 use aftercommit_domain::events::OutboxWriter;
-use aftercommit_domain::tasks::Inbox;
+use aftercommit_domain::tasks::{Inbox, TaskWindows};
 
 use crate::kit::Kit;
 
@@ -18,17 +18,26 @@ pub trait OutboxTransaction {
     where
         Self: 't;
 
+    /// What changes waiting tasks in it.
+    type Windows<'t>: TaskWindows
+    where
+        Self: 't;
+
     /// A writer of `tenant`, because of `cause`. [`Kit::create_outbox_writer`] calls it.
     fn outbox_writer(&mut self, kit: &Kit, tenant: &Tenant, cause: &Cause) -> Self::Writer<'_>;
 
     /// The inbox of `tenant`. [`Kit::create_inbox`] calls it.
     fn inbox(&mut self, kit: &Kit, tenant: &Tenant) -> Self::Inbox<'_>;
+
+    /// The waiting tasks of `tenant`. [`Kit::create_task_windows`] calls it.
+    fn windows(&mut self, kit: &Kit, tenant: &Tenant) -> Self::Windows<'_>;
 }
 
 #[cfg(feature = "sqlite")]
 impl OutboxTransaction for crate::sqlite::SqliteTransaction {
     type Writer<'t> = crate::sqlite::SqliteOutboxWriter<'t>;
     type Inbox<'t> = crate::sqlite::SqliteInbox<'t>;
+    type Windows<'t> = crate::sqlite::SqliteTaskWindows<'t>;
 
     fn outbox_writer(&mut self, kit: &Kit, tenant: &Tenant, cause: &Cause) -> Self::Writer<'_> {
         crate::sqlite::create_outbox_writer(self, kit.envelopes().clone(), tenant.clone(), cause.clone())
@@ -37,6 +46,10 @@ impl OutboxTransaction for crate::sqlite::SqliteTransaction {
     fn inbox(&mut self, kit: &Kit, tenant: &Tenant) -> Self::Inbox<'_> {
         crate::sqlite::create_inbox(self, tenant.clone(), kit.envelopes().now())
     }
+
+    fn windows(&mut self, kit: &Kit, tenant: &Tenant) -> Self::Windows<'_> {
+        crate::sqlite::create_task_windows(self, tenant.clone(), kit.envelopes().now())
+    }
 }
 
 #[cfg(feature = "postgres")]
@@ -44,7 +57,8 @@ mod postgres {
     use super::{Cause, Kit, OutboxTransaction, Tenant};
     use crate::postgres::sqlx::{PgConnection, Postgres, Transaction};
     use crate::postgres::{
-        PostgresInbox, PostgresOutboxWriter, PostgresTransaction, create_inbox, create_outbox_writer,
+        PostgresInbox, PostgresOutboxWriter, PostgresTaskWindows, PostgresTransaction, create_inbox,
+        create_outbox_writer, create_task_windows,
     };
 
     fn writer<'t>(
@@ -60,6 +74,7 @@ mod postgres {
     impl OutboxTransaction for PostgresTransaction {
         type Writer<'t> = PostgresOutboxWriter<'t>;
         type Inbox<'t> = PostgresInbox<'t>;
+        type Windows<'t> = PostgresTaskWindows<'t>;
 
         fn outbox_writer(&mut self, kit: &Kit, tenant: &Tenant, cause: &Cause) -> Self::Writer<'_> {
             writer(self, kit, tenant, cause)
@@ -67,6 +82,10 @@ mod postgres {
 
         fn inbox(&mut self, _kit: &Kit, tenant: &Tenant) -> Self::Inbox<'_> {
             create_inbox(self, tenant.clone())
+        }
+
+        fn windows(&mut self, _kit: &Kit, tenant: &Tenant) -> Self::Windows<'_> {
+            create_task_windows(self, tenant.clone())
         }
     }
 
@@ -80,6 +99,10 @@ mod postgres {
             = PostgresInbox<'t>
         where
             'c: 't;
+        type Windows<'t>
+            = PostgresTaskWindows<'t>
+        where
+            'c: 't;
 
         fn outbox_writer(&mut self, kit: &Kit, tenant: &Tenant, cause: &Cause) -> Self::Writer<'_> {
             writer(self, kit, tenant, cause)
@@ -87,6 +110,10 @@ mod postgres {
 
         fn inbox(&mut self, _kit: &Kit, tenant: &Tenant) -> Self::Inbox<'_> {
             create_inbox(self, tenant.clone())
+        }
+
+        fn windows(&mut self, _kit: &Kit, tenant: &Tenant) -> Self::Windows<'_> {
+            create_task_windows(self, tenant.clone())
         }
     }
 
@@ -94,6 +121,7 @@ mod postgres {
     impl OutboxTransaction for PgConnection {
         type Writer<'t> = PostgresOutboxWriter<'t>;
         type Inbox<'t> = PostgresInbox<'t>;
+        type Windows<'t> = PostgresTaskWindows<'t>;
 
         fn outbox_writer(&mut self, kit: &Kit, tenant: &Tenant, cause: &Cause) -> Self::Writer<'_> {
             writer(self, kit, tenant, cause)
@@ -101,6 +129,10 @@ mod postgres {
 
         fn inbox(&mut self, _kit: &Kit, tenant: &Tenant) -> Self::Inbox<'_> {
             create_inbox(self, tenant.clone())
+        }
+
+        fn windows(&mut self, _kit: &Kit, tenant: &Tenant) -> Self::Windows<'_> {
+            create_task_windows(self, tenant.clone())
         }
     }
 }

@@ -94,12 +94,16 @@ impl fmt::Display for Backlog {
                 available,
                 scheduled,
                 running,
+                paused,
                 consumers: _,
             } = topic;
             write!(
                 f,
                 "; {topic}: {available} waiting, {running} running, {scheduled} waiting for their time"
             )?;
+            if *paused > 0 {
+                write!(f, ", {paused} paused")?;
+            }
         }
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! The kit: what an application's own code uses of a running process.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use aftercommit_domain::bulk::BulkRuns;
-use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant, TopicName};
+use aftercommit_domain::contract::{Cause, EnvelopeFactory, TaskName, Tenant, TopicName};
 use aftercommit_domain::events::{
     DOMAIN_EVENTS_TOPIC, EventCatalogue, EventLog, EventsPublisher, Outbox, RouteEffect, Routes,
     create_events_publisher,
@@ -14,7 +14,8 @@ use aftercommit_domain::ids::Ids;
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
-    Broker, DeadLetterOperations, DeadLetters, QueuePublisher, Schedules, TaskDescriptor, TaskInspector,
+    Broker, DeadLetterOperations, DeadLetters, QueuePublisher, Schedules, TaskCancellations, TaskDescriptor,
+    TaskInspector, TaskPauses,
 };
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::{StoreError, UnitOfWork, UnitOfWorkFactory};
@@ -157,6 +158,16 @@ impl Kit {
         transaction.inbox(self, tenant)
     }
 
+    /// What waits under coalescing keys, in an open transaction as [`create_outbox_writer`](Self::create_outbox_writer) takes
+    /// one: to cancel or move it together with the state it is about.
+    pub fn create_task_windows<'t, T: OutboxTransaction>(
+        &self,
+        transaction: &'t mut T,
+        tenant: &Tenant,
+    ) -> T::Windows<'t> {
+        transaction.windows(self, tenant)
+    }
+
     /// The broker behind the queue; `None` when the queue is in the database.
     pub fn broker(&self) -> Option<Arc<dyn Broker>> {
         self.inner.providers.broker.clone()
@@ -169,6 +180,15 @@ impl Kit {
     #[cfg(feature = "smtp")]
     pub fn email_sender(&self) -> Result<Arc<dyn aftercommit_domain::effects::EmailSender>, StartupError> {
         crate::providers::email_sender(self.settings(), self.clock())
+    }
+
+    /// What sends webhooks: over HTTP, to the public internet unless the settings say otherwise.
+    ///
+    /// # Errors
+    /// None yet: a machine without certificate authorities is told of in the log.
+    #[cfg(feature = "webhooks")]
+    pub fn webhook_sender(&self) -> Result<Arc<dyn aftercommit_domain::effects::WebhookSender>, StartupError> {
+        crate::providers::webhooks::sender(self.settings(), self.clock())
     }
 
     /// The reference product's stores, brought to this version.
@@ -194,6 +214,8 @@ impl Kit {
             inbox: Arc::clone(&providers.inbox),
             dead_letters: Arc::clone(&providers.dead_letters),
             dead_letter_operations: Arc::clone(&providers.dead_letter_operations),
+            cancellations: Arc::clone(&providers.cancellations),
+            pauses: Arc::clone(&providers.pauses),
             bulk_runs: Arc::clone(&providers.bulk_runs),
             schedules: Arc::clone(&providers.schedules),
             envelopes: self.envelopes().clone(),
@@ -233,6 +255,8 @@ pub struct Operations {
     pub(crate) routes: Arc<Routes>,
     pub(crate) tasks: TaskInputs,
     pub(crate) descriptors: Arc<Vec<TaskDescriptor>>,
+    /// After how many attempts each task is given up here.
+    pub(crate) max_attempts: Arc<HashMap<(TopicName, TaskName), u32>>,
 }
 
 impl Operations {
@@ -271,6 +295,14 @@ impl Operations {
 
     pub(crate) fn dead_letter_operations(&self) -> &dyn DeadLetterOperations {
         &*self.kit.inner.providers.dead_letter_operations
+    }
+
+    pub(crate) fn cancellations(&self) -> &dyn TaskCancellations {
+        &*self.kit.inner.providers.cancellations
+    }
+
+    pub(crate) fn pauses(&self) -> &dyn TaskPauses {
+        &*self.kit.inner.providers.pauses
     }
 
     pub(crate) fn bulk_runs(&self) -> &dyn BulkRuns {

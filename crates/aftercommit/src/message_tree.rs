@@ -119,12 +119,16 @@ pub enum NodeState {
     Running,
     /// Failed and waits for its next attempt.
     Retryable,
+    /// Held by a pause.
+    Paused,
     /// Done.
     Completed,
     /// Ended without doing anything, with its reason.
     Skipped,
     /// Must not run any more.
     Cancelled,
+    /// One task with another, whose id is its reason: a publish that was coalesced.
+    Coalesced,
     /// Given up; a dead letter.
     Dead,
 }
@@ -139,6 +143,7 @@ impl NodeState {
             | Self::Completed
             | Self::Skipped
             | Self::Cancelled
+            | Self::Coalesced
             | Self::Dead => true,
             Self::InOutbox
             | Self::Published
@@ -147,7 +152,8 @@ impl NodeState {
             | Self::Scheduled
             | Self::Available
             | Self::Running
-            | Self::Retryable => false,
+            | Self::Retryable
+            | Self::Paused => false,
         }
     }
 }

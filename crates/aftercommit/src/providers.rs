@@ -8,6 +8,8 @@ pub(crate) mod failpoints;
 pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "webhooks")]
+pub(crate) mod webhooks;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
     Broker, DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
-    Schedules, TaskInspector,
+    Schedules, TaskCancellations, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
@@ -30,8 +32,12 @@ use aftercommit_platform_sealer_aead::{AeadSealer, SealingKeys};
 use aftercommit_runtime::system::{SystemClock, SystemRandomness, UuidV7Ids};
 use secrecy::ExposeSecret;
 
+#[cfg(any(feature = "reference", feature = "webhooks"))]
+use aftercommit_domain::effects::WebhookNetwork;
 #[cfg(feature = "reference")]
-use aftercommit_domain::reference::{ProductSettings, ReferencePorts, ReferenceReader, ReferenceUnitOfWorkFactory};
+use aftercommit_domain::reference::{
+    ProductPace, ProductSettings, ReferencePorts, ReferenceReader, ReferenceUnitOfWorkFactory,
+};
 #[cfg(feature = "smtp")]
 use {
     aftercommit_domain::effects::EmailSender, aftercommit_platform_config::SmtpSecurity,
@@ -62,6 +68,8 @@ pub(crate) struct Providers {
     pub(crate) event_feed: Option<Arc<dyn EventFeed>>,
     pub(crate) dead_letters: Arc<dyn DeadLetters>,
     pub(crate) dead_letter_operations: Arc<dyn DeadLetterOperations>,
+    pub(crate) cancellations: Arc<dyn TaskCancellations>,
+    pub(crate) pauses: Arc<dyn TaskPauses>,
     pub(crate) bulk_runs: Arc<dyn BulkRuns>,
     pub(crate) schedules: Arc<dyn Schedules>,
     pub(crate) inspector: Arc<dyn TaskInspector>,
@@ -271,6 +279,16 @@ fn smtp_sender(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Option<emai
     Ok(Some(sender))
 }
 
+/// Where webhooks may be sent.
+#[cfg(any(feature = "reference", feature = "webhooks"))]
+fn webhook_network(settings: &Settings) -> WebhookNetwork {
+    if settings.webhooks.allow_private_addresses {
+        WebhookNetwork::Any
+    } else {
+        WebhookNetwork::Public
+    }
+}
+
 /// The reference product's stores in the opened database.
 #[cfg(feature = "reference")]
 pub(crate) async fn reference_ports(kit: &crate::Kit) -> Result<ReferencePorts, StartupError> {
@@ -301,7 +319,22 @@ pub(crate) async fn reference_ports(kit: &crate::Kit) -> Result<ReferencePorts, 
         settings: Arc::new(ProductSettings {
             invitation_ttl: kit.settings().reference.invitation_ttl,
             sign_in_link_ttl: kit.settings().reference.sign_in_link_ttl,
+            webhook_network: webhook_network(kit.settings()),
+            included_records: kit.settings().reference.included_records,
+            pace: product_pace(kit.settings()),
             ..ProductSettings::at(kit.public_url())
         }),
     })
+}
+
+/// What the reference product waits for, as it is configured.
+#[cfg(feature = "reference")]
+pub(crate) const fn product_pace(settings: &Settings) -> ProductPace {
+    let reference = &settings.reference;
+    ProductPace {
+        record_quiet: reference.record_quiet,
+        record_max_wait: reference.record_max_wait,
+        search_refresh: reference.search_refresh,
+        overage_report: reference.overage_report,
+    }
 }

@@ -11,7 +11,7 @@ use crate::contract::{CorrelationId, EventEnvelope, TaskEnvelope, TopicName};
 use crate::events::{LoggedEvent, OutboxMessage};
 use crate::failure::{Classified, ErrorClass};
 use crate::ids::MessageId;
-use crate::tasks::{TaskDetails, TaskState, TaskSummary};
+use crate::tasks::{TaskDetails, TaskPlace, TaskState, TaskSummary};
 use crate::time::Timestamp;
 
 pub use tree::{Branch, Tree, TreeLimits};
@@ -31,6 +31,10 @@ pub trait Lineage: Send + Sync {
     /// At most `limit` messages of `correlation`, oldest first, and whether there are or may be more. All as they were at one
     /// moment, so that of a task that is seen to have ended, what it led to is seen, too.
     async fn of(&self, correlation: &CorrelationId, limit: u32) -> Result<Relatives, LineageError>;
+
+    /// Of these publishes, those that were coalesced into another task, with that one: the one that stood for it, or the one
+    /// that took its place, which another may have taken from that since. Known as long as a publish that comes again is.
+    async fn coalesced(&self, ids: &[MessageId]) -> Result<Vec<(MessageId, MessageId)>, LineageError>;
 }
 
 /// How many rows of the outbox, and how many unfinished tasks, are looked through for those of a correlation.
@@ -230,6 +234,7 @@ fn waiting(task: TaskEnvelope) -> TaskDetails {
         correlation_id: task.cause.correlation.as_ref().map(ToString::to_string),
         causation_id: task.cause.causation,
         payload: None,
+        place: TaskPlace::default(),
     }
 }
 

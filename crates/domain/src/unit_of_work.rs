@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::contract::{Cause, Tenant};
 use crate::events::OutboxWriter;
 use crate::failure::{Classified, ErrorClass};
-use crate::tasks::{Inbox, ScheduleWriter};
+use crate::tasks::{Inbox, ScheduleWriter, TaskWindows};
 
 /// One open transaction of one tenant.
 ///
@@ -21,6 +21,8 @@ pub trait UnitOfWork: Send {
 
     /// Makes, changes and removes schedules of its tenant with this transaction.
     fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_>;
+    /// What waits under coalescing keys, to be cancelled or moved with this transaction.
+    fn windows(&mut self) -> Box<dyn TaskWindows + '_>;
 
     /// Whose it is.
     fn tenant(&self) -> &Tenant;
@@ -126,6 +128,19 @@ pub enum CommitError {
         /// What was seen.
         reason: String,
     },
+}
+
+/// For a store whose caller has nothing else to say about a commit. [`CommitError::Unknown`] becomes unavailable: what was
+/// asked may have been done.
+impl From<CommitError> for StoreError {
+    fn from(error: CommitError) -> Self {
+        let (operation, reason) = ("commit", error.to_string());
+        match error {
+            CommitError::RolledBack { .. } | CommitError::Unknown { .. } => Self::Unavailable { operation, reason },
+            CommitError::Conflict { .. } => Self::Conflict { operation, reason },
+            CommitError::Refused { .. } => Self::Refused { operation, reason },
+        }
+    }
 }
 
 impl Classified for CommitError {

@@ -42,6 +42,7 @@ mod table;
 mod topic_name;
 mod topics;
 mod unsupported;
+mod webhooks;
 mod worker;
 
 pub use admin::AdminSettings;
@@ -68,4 +69,5 @@ pub use settings::Settings;
 pub use shutdown::ShutdownSettings;
 pub use sqlite::{SqliteSettings, Synchronous};
 pub use topics::{TopicSettings, TopicsSettings};
+pub use webhooks::WebhookSettings;
 pub use worker::WorkerSettings;

@@ -3,8 +3,8 @@
 use crate::{
     AdminSettings, AmqpServer, AmqpSettings, ConfigErrors, DataDir, Database, EffectiveValue, HistorySettings,
     LogSettings, MailSettings, ReferenceSettings, RelaySettings, Rendering, SealingSettings, ShutdownSettings,
-    SqliteSettings, TopicsSettings, WorkerSettings, database::DatabaseUrl, effective, http, layers::Layers,
-    reading::Reading, unsupported,
+    SqliteSettings, TopicsSettings, WebhookSettings, WorkerSettings, database::DatabaseUrl, effective, http,
+    layers::Layers, reading::Reading, unsupported,
 };
 use std::{net::SocketAddr, path::Path};
 
@@ -19,6 +19,8 @@ pub struct Settings {
     pub amqp: Option<AmqpSettings>,
     /// Outgoing e-mail.
     pub mail: MailSettings,
+    /// Outgoing webhooks.
+    pub webhooks: WebhookSettings,
     /// The address of the HTTP server. Defaults to 127.0.0.1:9090.
     pub http_addr: SocketAddr,
     /// Where people reach the product; unset by default: `http://` and `http_addr`.
@@ -73,6 +75,7 @@ impl Settings {
         let amqp_server = AmqpServer::read(&mut reading, database_url.as_ref());
         let mut settings = Self {
             mail: MailSettings::read(&mut reading, &data_dir),
+            webhooks: WebhookSettings::read(&mut reading),
             http_addr: http::read(&mut reading),
             public_url: http::read_public_url(&mut reading),
             relay: RelaySettings::read(&mut reading),
@@ -98,6 +101,7 @@ impl Settings {
             .warnings
             .extend(settings.amqp.as_ref().and_then(AmqpSettings::warning));
         settings.warnings.extend(settings.mail.warning());
+        settings.warnings.extend(settings.webhooks.warning());
         settings.effective = reading.finish()?;
         Ok(settings)
     }

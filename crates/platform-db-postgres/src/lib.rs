@@ -32,6 +32,7 @@ mod transaction;
 pub mod trouble;
 mod unit_of_work;
 mod wake;
+mod windows;
 
 pub use bell::{Bell, Ring, Told};
 pub use bulk_runs::PostgresBulkRuns;
@@ -56,3 +57,4 @@ pub use statement::Statements;
 pub use transaction::PostgresTransaction;
 pub use unit_of_work::{PostgresUnitOfWork, PostgresUnitOfWorkFactory};
 pub use wake::Wake;
+pub use windows::{PostgresTaskWindows, create_task_windows};

@@ -1,5 +1,7 @@
 //! What PostgreSQL's errors mean, decided in this one place.
 
+use aftercommit_domain::unit_of_work::StoreError;
+
 /// What can be done about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
@@ -11,6 +13,17 @@ pub enum Trouble {
     Refused,
     /// A unique row exists already.
     Duplicate,
+}
+
+/// What an error means to whoever asked the store for `operation`.
+pub fn store_error(operation: &'static str, error: &sqlx::Error) -> StoreError {
+    let reason = told(error);
+    match trouble(error) {
+        Trouble::Away => StoreError::Unavailable { operation, reason },
+        Trouble::Conflict => StoreError::Conflict { operation, reason },
+        Trouble::Refused => StoreError::Refused { operation, reason },
+        Trouble::Duplicate => StoreError::Duplicate { what: operation },
+    }
 }
 
 /// Sorts an error.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant};
 use aftercommit_domain::events::{OutboxError, OutboxMessage, OutboxWriter};
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::{Inbox, ScheduleWriter};
+use aftercommit_domain::tasks::{Inbox, ScheduleWriter, TaskWindows};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 
@@ -15,6 +15,7 @@ use crate::inbox::create_inbox;
 use crate::outbox::rows::{NewRows, Scope};
 use crate::schedules::create_schedule_writer;
 use crate::transaction::PostgresTransaction;
+use crate::windows::create_task_windows;
 
 /// Messages that wait in memory for the commit; more are written before it.
 const MOST_ROWS: usize = 1000;
@@ -113,6 +114,11 @@ impl UnitOfWork for PostgresUnitOfWork {
     fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_> {
         let tenant = self.tenant.clone();
         Box::new(create_schedule_writer(&mut self.transaction, tenant))
+    }
+
+    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
+        let tenant = self.tenant.clone();
+        Box::new(create_task_windows(&mut self.transaction, tenant))
     }
 
     fn tenant(&self) -> &Tenant {

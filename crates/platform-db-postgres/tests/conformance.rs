@@ -14,7 +14,7 @@ use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, Schedules,
-    TaskInspector,
+    TaskCancellations, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_platform_db_postgres::ReplayInto;
@@ -88,6 +88,14 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
 
     fn schedules(&self) -> Option<Arc<dyn Schedules>> {
         Some(Arc::new(self.rig.database.schedules()))
+    }
+
+    fn cancellations(&self) -> Arc<dyn TaskCancellations> {
+        Arc::new(self.queue.clone())
+    }
+
+    fn pauses(&self) -> Arc<dyn TaskPauses> {
+        Arc::new(self.queue.clone())
     }
 
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {

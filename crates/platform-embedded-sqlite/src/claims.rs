@@ -62,6 +62,10 @@ enum Stage {
     Settling(Place),
     /// Its end could not be written.
     Unsettled(Place),
+    /// An open transaction changes it: it is handed to nobody.
+    Withheld,
+    /// It was, and a claim that read its row before may still be on its way. Forgotten at the next one.
+    WasWithheld,
 }
 
 /// A task whose lease ran out.
@@ -134,26 +138,33 @@ impl Topics {
 }
 
 impl Topic {
-    /// The tasks someone has, as a JSON list.
+    /// The tasks someone has, as a JSON list. Under the turn to claim.
     pub(crate) fn held(&self) -> String {
-        json_list(lock(&self.held).keys().copied())
+        let mut held = lock(&self.held);
+        held.retain(|_, held| held.stage != Stage::WasWithheld);
+        json_list(held.keys().copied())
     }
 
     /// The tasks in someone's hands.
     pub(crate) fn running(&self) -> Vec<i64> {
         lock(&self.held)
             .iter()
-            .filter(|(_, held)| held.stage != Stage::Buffered)
+            .filter(|(_, held)| held.stage.is_running())
             .map(|(seq, _)| *seq)
             .collect()
     }
 
     /// Notes claimed tasks. A suspect is taken only while no other is being run; answers whether it was.
     pub(crate) fn take(&self, seq: i64, token: i64, consumer: u64, is_suspect: bool, topics: &Topics) -> bool {
+        let mut held = lock(&self.held);
+        if held.contains_key(&seq) {
+            // An open transaction changes it, or has since its row was read.
+            return false;
+        }
         if is_suspect && topics.has_suspect.swap(true, Ordering::SeqCst) {
             return false;
         }
-        lock(&self.held).insert(
+        held.insert(
             seq,
             Held {
                 token,
@@ -180,7 +191,7 @@ impl Topic {
     /// Whether someone has this task in hand.
     pub(crate) fn is_running(&self, seq: i64) -> bool {
         let held = lock(&self.held);
-        held.get(&seq).is_some_and(|held| held.stage != Stage::Buffered)
+        held.get(&seq).is_some_and(|held| held.stage.is_running())
     }
 
     /// Where the run of a task is written down. `None` when the lease was lost.
@@ -188,7 +199,9 @@ impl Topic {
         match lock(&self.held).get(&seq) {
             Some(held) if held.token == token => match held.stage {
                 Stage::Running(place) => Some(place),
-                Stage::Buffered | Stage::Settling(_) | Stage::Unsettled(_) => None,
+                Stage::Buffered | Stage::Settling(_) | Stage::Unsettled(_) | Stage::Withheld | Stage::WasWithheld => {
+                    None
+                }
             },
             Some(_) | None => None,
         }
@@ -203,7 +216,9 @@ impl Topic {
                     held.stage = Stage::Settling(place);
                     true
                 }
-                Stage::Buffered | Stage::Settling(_) | Stage::Unsettled(_) => false,
+                Stage::Buffered | Stage::Settling(_) | Stage::Unsettled(_) | Stage::Withheld | Stage::WasWithheld => {
+                    false
+                }
             },
             Some(_) | None => false,
         }
@@ -225,7 +240,7 @@ impl Topic {
                 let gone = lease.remove();
                 had_suspect |= gone.is_suspect;
                 match gone.stage {
-                    Stage::Buffered => {}
+                    Stage::Buffered | Stage::Withheld | Stage::WasWithheld => {}
                     Stage::Running(place) | Stage::Settling(place) | Stage::Unsettled(place) => places.push(place),
                 }
             }
@@ -286,10 +301,57 @@ impl Topic {
                     true
                 }
                 Stage::Buffered => true,
-                Stage::Settling(_) => false,
+                Stage::Settling(_) | Stage::Withheld | Stage::WasWithheld => false,
             },
             Some(_) | None => false,
         }
+    }
+
+    /// Keeps a waiting task from being handed out while a transaction changes it. `false` when somebody has it.
+    pub(crate) fn withhold(&self, seq: i64, topics: &Topics) -> bool {
+        let was_suspect = {
+            let mut held = lock(&self.held);
+            let before = held.get(&seq);
+            if before.is_some_and(|held| held.stage.is_running()) {
+                return false;
+            }
+            let was_suspect = before.is_some_and(|held| held.is_suspect);
+            // With a token that nobody has: whoever had claimed it ahead finds that it is gone.
+            let withheld = Held {
+                token: i64::MIN,
+                consumer: u64::MAX,
+                stage: Stage::Withheld,
+                expires_at: None,
+                is_suspect: false,
+            };
+            held.insert(seq, withheld);
+            was_suspect
+        };
+        if was_suspect {
+            topics.suspect_is_over();
+        }
+        true
+    }
+
+    /// The transaction that changed this task is over.
+    pub(crate) fn withhold_no_more(&self, seq: i64) {
+        {
+            let nobody_claims = self.claiming.try_lock();
+            let mut held = lock(&self.held);
+            if nobody_claims.is_ok() {
+                held.remove(&seq);
+            } else if let Some(held) = held.get_mut(&seq) {
+                held.stage = Stage::WasWithheld;
+            }
+        }
+        self.wake.bump();
+    }
+}
+
+impl Stage {
+    /// Whether it is in someone's hands.
+    const fn is_running(self) -> bool {
+        matches!(self, Self::Running(_) | Self::Settling(_) | Self::Unsettled(_))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use aftercommit_domain::time::Timestamp;
+use aftercommit_domain::unit_of_work::StoreError;
 use chrono::DateTime;
 use sqlx::error::DatabaseError as _;
 use sqlx::sqlite::SqliteError;
@@ -75,6 +76,16 @@ pub(crate) fn trouble(error: &sqlx::Error) -> Trouble {
         | sqlx::Error::RowNotFound => Trouble::Refused,
         // The connection, its thread or the pool.
         _ => Trouble::Away,
+    }
+}
+
+/// What an error means to whoever asked the store for `operation`.
+pub(crate) fn store_error(operation: &'static str, error: &sqlx::Error) -> StoreError {
+    let reason = error.to_string();
+    match trouble(error) {
+        Trouble::Away => StoreError::Unavailable { operation, reason },
+        Trouble::Refused => StoreError::Refused { operation, reason },
+        Trouble::Duplicate => StoreError::Duplicate { what: operation },
     }
 }
 

@@ -206,7 +206,13 @@ impl SqliteDatabase {
 
 impl Inner {
     pub(crate) async fn begin(&self) -> Result<SqliteTransaction, StoreError> {
-        SqliteTransaction::begin(&self.connection, &self.relay, self.options.acquire_timeout).await
+        SqliteTransaction::begin(
+            &self.connection,
+            &self.relay,
+            &self.topics,
+            self.options.acquire_timeout,
+        )
+        .await
     }
 
     /// Reads within the operation timeout.

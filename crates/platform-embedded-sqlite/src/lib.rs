@@ -15,6 +15,7 @@
 mod failpoint;
 
 mod bulk_runs;
+mod cancellations;
 mod claims;
 mod columns;
 mod connection;
@@ -32,6 +33,7 @@ mod migrations;
 mod open_error;
 mod options;
 mod outbox;
+mod pauses;
 mod queue;
 #[cfg(feature = "reference")]
 mod reference;
@@ -41,6 +43,7 @@ mod task_inspector;
 mod transaction;
 mod unit_of_work;
 mod wake;
+mod windows;
 mod writer;
 
 pub use bulk_runs::SqliteBulkRuns;
@@ -57,3 +60,4 @@ pub use reference::SqliteReference;
 pub use schedules::SqliteSchedules;
 pub use transaction::SqliteTransaction;
 pub use unit_of_work::{SqliteUnitOfWork, SqliteUnitOfWorkFactory};
+pub use windows::{SqliteTaskWindows, create_task_windows};

@@ -116,6 +116,25 @@ impl Lineage for SqliteQueue {
         relatives.is_cut |= may_miss;
         Ok(relatives)
     }
+
+    async fn coalesced(&self, ids: &[MessageId]) -> Result<Vec<(MessageId, MessageId)>, LineageError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let list = hex_list(ids);
+        let read = sqlx::query_as::<_, (Uuid, Uuid)>(
+            "SELECT id, task FROM aftercommit_coalesced \
+             WHERE id IN (SELECT unhex(value) FROM json_each(?1)) AND task <> id",
+        )
+        .bind(list)
+        .fetch_all(&self.database.readers);
+        let rows = self.database.bounded(read).await;
+        let rows = rows.map_err(|error| LineageError::Unavailable {
+            operation: "coalesced",
+            reason: error.to_string(),
+        })?;
+        Ok(rows.into_iter().map(|(id, task)| (id.into(), task.into())).collect())
+    }
 }
 
 impl SqliteQueue {

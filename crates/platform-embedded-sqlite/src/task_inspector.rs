@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use aftercommit_domain::contract::{Json, OrganizationId, ProjectId, TaskEnvelope, TopicName};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
-    InspectionError, TaskDetails, TaskFilter, TaskInspector, TaskState, TaskSummary, TopicDepth,
+    InspectionError, TaskDetails, TaskFilter, TaskInspector, TaskPlace, TaskState, TaskSummary, TaskWindow, TopicDepth,
 };
 use async_trait::async_trait;
 use sqlx::{FromRow, SqliteConnection};
@@ -38,6 +38,7 @@ pub(crate) struct TaskRow {
 const UNFINISHED: &str = "SELECT * FROM (\
     SELECT id, topic, task, organization_id, project_id, \
       CASE WHEN seq IN (SELECT value FROM json_each(?5)) THEN 'running' \
+           WHEN state = 3 THEN 'paused' \
            WHEN state = 2 OR due_at <= ?6 THEN 'available' \
            WHEN failure_code IS NULL THEN 'scheduled' ELSE 'retryable' END AS state, \
       attempts + (seq IN (SELECT value FROM json_each(?5))) AS attempts, enqueued_at, due_at, \
@@ -99,7 +100,7 @@ impl TaskInspector for SqliteQueue {
             let mut connection = self.database.readers.acquire().await?;
             find_row(&mut connection, id.uuid(), &running, now).await
         };
-        let Some((row, body)) = self
+        let Some((row, kept)) = self
             .database
             .bounded(read)
             .await
@@ -107,10 +108,12 @@ impl TaskInspector for SqliteQueue {
         else {
             return Ok(None);
         };
-        Ok(Some(TaskDetails {
-            payload: body.and_then(|body| self.payload(&body)),
-            ..row.into_details()?
-        }))
+        let mut details = row.into_details()?;
+        if let Some(Kept { body, place }) = kept {
+            details.payload = self.payload(&body);
+            details.place = place;
+        }
+        Ok(Some(details))
     }
 
     async fn depths(&self) -> Result<Vec<TopicDepth>, InspectionError> {
@@ -126,29 +129,31 @@ impl TaskInspector for SqliteQueue {
             })
             .collect();
         let query = sqlx::query_as(
-            "SELECT topic, sum(ready), sum(later) FROM (\
-               SELECT topic, count(*) AS ready, 0 AS later FROM aftercommit_tasks \
+            "SELECT topic, sum(ready), sum(later), sum(aside) FROM (\
+               SELECT topic, count(*) AS ready, 0 AS later, 0 AS aside FROM aftercommit_tasks \
                  WHERE state = 0 AND due_at <= ?1 GROUP BY topic \
-               UNION ALL SELECT topic, 0, count(*) FROM aftercommit_tasks \
+               UNION ALL SELECT topic, 0, count(*), 0 FROM aftercommit_tasks \
                  WHERE state = 0 AND due_at > ?1 GROUP BY topic \
-               UNION ALL SELECT topic, count(*), 0 FROM aftercommit_tasks WHERE state = 2 GROUP BY topic) \
+               UNION ALL SELECT topic, count(*), 0, 0 FROM aftercommit_tasks WHERE state = 2 GROUP BY topic \
+               UNION ALL SELECT topic, 0, 0, count(*) FROM aftercommit_tasks WHERE state = 3 GROUP BY topic) \
              GROUP BY topic ORDER BY topic",
         )
         .bind(now);
         let read = query.fetch_all(&self.database.readers);
-        let rows: Vec<(String, i64, i64)> = self
+        let rows: Vec<(String, i64, i64, i64)> = self
             .database
             .bounded(read)
             .await
             .map_err(|error| unavailable("count", &error))?;
         rows.into_iter()
-            .map(|(topic, ready, later)| {
+            .map(|(topic, ready, later, aside)| {
                 let running = running.get(&topic).copied().unwrap_or(0);
                 Ok(TopicDepth {
                     topic: TopicName::new(topic).map_err(|error| unavailable("count", &error))?,
                     available: count(ready).saturating_sub(running),
                     scheduled: count(later),
                     running,
+                    paused: count(aside),
                     consumers: None,
                 })
             })
@@ -168,12 +173,39 @@ impl SqliteQueue {
     }
 }
 
+/// What is kept of an unfinished task besides what a list shows.
+struct Kept {
+    body: Vec<u8>,
+    place: TaskPlace,
+}
+
+#[derive(FromRow)]
+struct KeptRow {
+    body: Vec<u8>,
+    window_scope: Option<String>,
+    is_open: bool,
+    oldest: Option<Uuid>,
+}
+
+impl KeptRow {
+    fn of(self, id: Uuid) -> Kept {
+        let window = self.window_scope.as_deref();
+        Kept {
+            place: TaskPlace {
+                behind: self.oldest.filter(|oldest| *oldest != id).map(MessageId::from),
+                window: window.map(|scope| TaskWindow::of_scope(scope, self.is_open)),
+            },
+            body: self.body,
+        }
+    }
+}
+
 async fn find_row(
     connection: &mut SqliteConnection,
     id: Uuid,
     running: &str,
     now: i64,
-) -> Result<Option<(TaskRow, Option<Vec<u8>>)>, sqlx::Error> {
+) -> Result<Option<(TaskRow, Option<Kept>)>, sqlx::Error> {
     let unfinished: Option<TaskRow> = sqlx::query_as(UNFINISHED)
         .bind(None::<&str>)
         .bind(None::<&str>)
@@ -185,11 +217,16 @@ async fn find_row(
         .fetch_optional(&mut *connection)
         .await?;
     if let Some(row) = unfinished {
-        let body = sqlx::query_scalar("SELECT body FROM aftercommit_tasks WHERE id = ?1")
-            .bind(id)
-            .fetch_optional(connection)
-            .await?;
-        return Ok(Some((row, body)));
+        let kept: Option<KeptRow> = sqlx::query_as(
+            "SELECT t.body, t.window_scope, t.window_opened_at IS NOT NULL AS is_open, \
+               (SELECT o.id FROM aftercommit_tasks o WHERE o.topic = t.topic AND o.order_scope = t.order_scope \
+                ORDER BY o.seq LIMIT 1) AS oldest \
+             FROM aftercommit_tasks t WHERE t.id = ?1",
+        )
+        .bind(id)
+        .fetch_optional(connection)
+        .await?;
+        return Ok(Some((row, kept.map(|kept| kept.of(id)))));
     }
     let ended: Option<TaskRow> = sqlx::query_as(
         "SELECT id, topic, task, organization_id, project_id, state, attempts, enqueued_at, NULL AS due_at, \
@@ -219,6 +256,7 @@ impl TaskRow {
             correlation_id,
             causation_id,
             payload: None,
+            place: TaskPlace::default(),
         })
     }
 
@@ -244,11 +282,12 @@ impl TaskRow {
     }
 }
 
-const STATES: [(TaskState, &str); 8] = [
+const STATES: [(TaskState, &str); 9] = [
     (TaskState::Scheduled, "scheduled"),
     (TaskState::Available, "available"),
     (TaskState::Running, "running"),
     (TaskState::Retryable, "retryable"),
+    (TaskState::Paused, "paused"),
     (TaskState::Completed, "completed"),
     (TaskState::Skipped, "skipped"),
     (TaskState::Cancelled, "cancelled"),
@@ -262,7 +301,7 @@ fn state_name(state: TaskState) -> &'static str {
         .map_or("", |(_, name)| name)
 }
 
-fn state_named(name: &str) -> Option<TaskState> {
+pub(crate) fn state_named(name: &str) -> Option<TaskState> {
     STATES.iter().find(|(_, named)| *named == name).map(|(state, _)| *state)
 }
 

@@ -5,12 +5,14 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::unit_of_work::{CommitError, StoreError};
 use sqlx::sqlite::SqliteTransactionManager;
 use sqlx::{SqlSafeStr as _, SqliteConnection};
 use sqlx_core::transaction::TransactionManager as _;
 use tokio::time::{Instant, timeout};
 
+use crate::claims::{Topic, Topics};
 use crate::columns::{Trouble, is_connection_lost, is_disk_trouble, trouble};
 use crate::connection::{WriterConnection, WriterTurn};
 use crate::wake::Wake;
@@ -27,8 +29,11 @@ pub struct SqliteTransaction {
     turn: WriterTurn,
     writer: Arc<WriterConnection>,
     relay: Arc<Wake>,
+    topics: Arc<Topics>,
     /// Whether the relay has something to do once this is committed.
     has_messages: bool,
+    /// Waiting tasks that it changes.
+    withheld: Vec<(Arc<Topic>, i64)>,
     since: Instant,
     is_over: bool,
 }
@@ -39,6 +44,7 @@ impl SqliteTransaction {
     pub(crate) async fn begin(
         writer: &Arc<WriterConnection>,
         relay: &Arc<Wake>,
+        topics: &Arc<Topics>,
         patience: Duration,
     ) -> Result<Self, StoreError> {
         let mut transaction = Self {
@@ -46,7 +52,9 @@ impl SqliteTransaction {
             since: Instant::now(),
             writer: Arc::clone(writer),
             relay: Arc::clone(relay),
+            topics: Arc::clone(topics),
             has_messages: false,
+            withheld: Vec::new(),
             is_over: false,
         };
         let begun = timeout(writer.operation_timeout, transaction.begin_on_its_turn()).await;
@@ -78,6 +86,24 @@ impl SqliteTransaction {
     /// Notes that the relay has something to do once this is committed.
     pub(crate) fn wake_relay_after_commit(&mut self) {
         self.has_messages = true;
+    }
+
+    /// Who has which task.
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.topics
+    }
+
+    /// Keeps a waiting task from being handed out until this is over. `false` when somebody has it.
+    pub(crate) fn withhold(&mut self, topic: &TopicName, seq: i64) -> bool {
+        if self.withheld.iter().any(|(_, withheld)| *withheld == seq) {
+            return true;
+        }
+        let topic = self.topics.topic(topic);
+        if !topic.withhold(seq, &self.topics) {
+            return false;
+        }
+        self.withheld.push((topic, seq));
+        true
     }
 
     /// Makes everything durable and wakes the relay.
@@ -138,6 +164,9 @@ impl Drop for SqliteTransaction {
                 ?open_for,
                 "a transaction was open for long; everything else that writes waited for it"
             );
+        }
+        for (topic, seq) in self.withheld.drain(..) {
+            topic.withhold_no_more(seq);
         }
         if self.has_messages {
             self.relay.bump();

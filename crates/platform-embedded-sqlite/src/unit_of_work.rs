@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant};
 use aftercommit_domain::events::OutboxWriter;
-use aftercommit_domain::tasks::{Inbox, ScheduleWriter};
+use aftercommit_domain::tasks::{Inbox, ScheduleWriter, TaskWindows};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 
@@ -14,6 +14,7 @@ use crate::inbox::create_inbox;
 use crate::outbox::create_outbox_writer;
 use crate::schedules::create_schedule_writer;
 use crate::transaction::SqliteTransaction;
+use crate::windows::create_task_windows;
 
 /// Begins units of work in a database.
 #[derive(Clone)]
@@ -86,6 +87,11 @@ impl UnitOfWork for SqliteUnitOfWork {
     fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_> {
         let (tenant, now) = (self.tenant.clone(), self.envelopes.now());
         Box::new(create_schedule_writer(&mut self.transaction, tenant, now))
+    }
+
+    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
+        let (tenant, now) = (self.tenant.clone(), self.envelopes.now());
+        Box::new(create_task_windows(&mut self.transaction, tenant, now))
     }
 
     fn tenant(&self) -> &Tenant {

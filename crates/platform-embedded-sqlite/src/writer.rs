@@ -62,6 +62,16 @@ impl fmt::Display for WriteError {
     }
 }
 
+impl WriteError {
+    /// What it means to whoever asked the store for `operation`.
+    pub(crate) fn into_store_error(self, operation: &'static str) -> StoreError {
+        match self {
+            Self::Unavailable(reason) | Self::Unknown(reason) => StoreError::Unavailable { operation, reason },
+            Self::Refused(reason) => StoreError::Refused { operation, reason },
+        }
+    }
+}
+
 impl From<sqlx::Error> for WriteError {
     fn from(error: sqlx::Error) -> Self {
         match trouble(&error) {

@@ -12,7 +12,7 @@ use aftercommit_domain::ids::Ids as _;
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, Schedules,
-    TaskInspector,
+    TaskCancellations, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::time::Clock as _;
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
@@ -101,6 +101,14 @@ impl Provider for Sqlite {
         Some(Arc::new(self.database.schedules()))
     }
 
+    fn cancellations(&self) -> Arc<dyn TaskCancellations> {
+        Arc::new(self.database.queue())
+    }
+
+    fn pauses(&self) -> Arc<dyn TaskPauses> {
+        Arc::new(self.database.queue())
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.database.queue())
     }
@@ -139,6 +147,7 @@ aftercommit_testkit::unit_of_work_conformance!(Sqlite);
 aftercommit_testkit::inbox_conformance!(Sqlite);
 aftercommit_testkit::queue_conformance!(Sqlite);
 aftercommit_testkit::coalescing_conformance!(Sqlite);
+aftercommit_testkit::orders_conformance!(Sqlite);
 aftercommit_testkit::event_log_conformance!(Sqlite);
 aftercommit_testkit::dead_letters_conformance!(Sqlite);
 aftercommit_testkit::bulk_runs_conformance!(Sqlite);

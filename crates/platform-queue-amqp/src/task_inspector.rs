@@ -40,6 +40,7 @@ impl TaskInspector for AmqpQueue {
                 available: 0,
                 scheduled: 0,
                 running: 0,
+                paused: 0,
                 consumers: None,
             });
             depth.available += available;
@@ -47,7 +48,10 @@ impl TaskInspector for AmqpQueue {
             depth.consumers = Some(consumers);
         }
         // A topic of which nothing is there and that nobody takes from is no news.
-        depths.retain(|_, depth| depth.available + depth.scheduled + depth.running > 0 || depth.consumers != Some(0));
+        depths.retain(|_, depth| {
+            let tasks = depth.available + depth.scheduled + depth.running + depth.paused;
+            tasks > 0 || depth.consumers != Some(0)
+        });
         Ok(depths.into_values().collect())
     }
 }

@@ -13,7 +13,7 @@ use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, Schedules,
-    TaskInspector,
+    TaskCancellations, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_testkit::TestServices;
@@ -87,6 +87,14 @@ impl<const PARTITIONED: bool> Provider for RabbitMq<PARTITIONED> {
         Some(Arc::new(self.0.store.clone()))
     }
 
+    fn cancellations(&self) -> Arc<dyn TaskCancellations> {
+        Arc::new(self.0.store.clone())
+    }
+
+    fn pauses(&self) -> Arc<dyn TaskPauses> {
+        Arc::new(self.0.store.clone())
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.0.queue.clone())
     }
@@ -116,6 +124,7 @@ mod ordered_by_the_database {
 
     aftercommit_testkit::queue_conformance!(RabbitMq<false>);
     aftercommit_testkit::coalescing_conformance!(RabbitMq<false>);
+    aftercommit_testkit::orders_conformance!(RabbitMq<false>);
     aftercommit_testkit::dead_letters_conformance!(RabbitMq<false>);
     aftercommit_testkit::schedules_conformance!(RabbitMq<false>);
     aftercommit_testkit::task_inspector_conformance!(RabbitMq<false>);
@@ -127,6 +136,7 @@ mod ordered_by_the_broker {
 
     aftercommit_testkit::queue_conformance!(RabbitMq<true>);
     aftercommit_testkit::coalescing_conformance!(RabbitMq<true>);
+    aftercommit_testkit::orders_conformance!(RabbitMq<true>);
     aftercommit_testkit::dead_letters_conformance!(RabbitMq<true>);
     aftercommit_testkit::task_inspector_conformance!(RabbitMq<true>);
     aftercommit_testkit::lineage_conformance!(RabbitMq<true>);

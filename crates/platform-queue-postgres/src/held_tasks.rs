@@ -15,7 +15,7 @@ use crate::queue::settlement::without_nul;
 use crate::statement::{Trouble, TroubleKind};
 
 const HOLD: &str =
-    "SELECT aftercommit.tasks_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
+    "SELECT aftercommit.tasks_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
 const HELD_KEYS: &str = "SELECT held, has_any FROM aftercommit.tasks_held_keys($1, $2)";
 
 #[async_trait]
@@ -79,6 +79,7 @@ struct Pasts {
     lost_runs: Vec<i32>,
     codes: Vec<Option<String>>,
     reasons: Vec<Option<String>>,
+    aside: Vec<bool>,
 }
 
 /// The tasks as new rows, and their pasts.
@@ -92,6 +93,7 @@ fn parted(held: Vec<HeldTask>) -> (Vec<NewTask>, Pasts) {
         wait,
         failure,
         lost_runs,
+        is_aside,
     } in held
     {
         let ordering = task.ordering();
@@ -99,6 +101,7 @@ fn parted(held: Vec<HeldTask>) -> (Vec<NewTask>, Pasts) {
         pasts.waits.push(wait.min(LONGEST_DELAY));
         pasts.attempts.push(small(attempts));
         pasts.lost_runs.push(small(lost_runs));
+        pasts.aside.push(is_aside);
         let failure = failure.as_ref().map(without_nul);
         pasts
             .codes
@@ -119,6 +122,7 @@ impl Pasts {
             .bind(self.lost_runs)
             .bind(self.codes)
             .bind(self.reasons)
+            .bind(self.aside)
             .fetch_all(connection)
             .await?;
         Ok(())

@@ -9,6 +9,7 @@
 #[macro_use]
 mod failpoint;
 
+mod cancellations;
 mod columns;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;
@@ -18,6 +19,7 @@ mod history;
 mod leases;
 mod lineage;
 mod options;
+mod pauses;
 mod queue;
 mod statement;
 mod suspects;

@@ -67,6 +67,8 @@ const ENDED: &str = "SELECT id, topic, task, organization_id, project_id, outcom
 const IS_CUT: &str = "SELECT (SELECT count(*) FROM (SELECT FROM aftercommit.outbox LIMIT $1 + 1) AS newest) > $1 \
     OR (SELECT count(*) FROM (SELECT FROM aftercommit.tasks LIMIT $1 + 1) AS newest) > $1";
 
+const COALESCED: &str = "SELECT id, task FROM aftercommit.coalesced WHERE id = ANY ($1) AND task <> id";
+
 #[derive(FromRow)]
 struct TracedRow {
     #[sqlx(flatten)]
@@ -110,6 +112,23 @@ impl Lineage for PostgresQueue {
         let mut relatives = Relatives::of(messages, limit);
         relatives.is_cut |= may_miss;
         Ok(relatives)
+    }
+
+    async fn coalesced(&self, ids: &[MessageId]) -> Result<Vec<(MessageId, MessageId)>, LineageError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+        let rows: Result<Vec<(Uuid, Uuid)>, _> = self
+            .inner
+            .console
+            .run(move |connection| Box::pin(sqlx::query_as(COALESCED).bind(ids).fetch_all(connection)))
+            .await;
+        let rows = rows.map_err(|error| LineageError::Unavailable {
+            operation: "coalesced",
+            reason: error.to_string(),
+        })?;
+        Ok(rows.into_iter().map(|(id, task)| (id.into(), task.into())).collect())
     }
 }
 

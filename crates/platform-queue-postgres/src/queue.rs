@@ -29,8 +29,10 @@ use crate::hearing::Hearing;
 use crate::leases::Leases;
 use crate::options::PostgresQueueOptions;
 use crate::queue::announcement::Announcer;
+use crate::queue::coalescing::{CoalesceJob, CoalescingLane};
 use crate::queue::insertion::{Insertion, PublishJob};
 use crate::queue::lanes::lanes;
+use crate::queue::publisher::CANDIDATES_PER_JOB;
 use crate::queue::settlement::{LostRuns, SettleJob, Settling};
 use crate::statement::Statements;
 use crate::topics::Topics;
@@ -38,14 +40,16 @@ use crate::watch::Watch;
 
 /// Batches of new tasks that are written at the same time.
 const PUBLISH_LANES: usize = 2;
+/// Batches of publishes that are coalesced at the same time.
+const COALESCE_LANES: usize = 2;
 /// Batches of settled tasks that are written at the same time.
 const SETTLE_LANES: usize = 2;
 /// The longest closing waits for what is still being written.
 const CLOSE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The queue of a database. Implements `QueuePublisher`, `QueueConsumer`, `QueueMaintenance`, `TaskInspector` and, for the
-/// outbox of that database, `OutboxTransfer`; for a broker's queue beside it, `HeldTasks` and `TaskHistory`. Clones share
-/// it.
+/// outbox of that database, `OutboxTransfer`; for what people order, `TaskCancellations` and `TaskPauses`; for a broker's queue
+/// beside it, `HeldTasks` and `TaskHistory`. Clones share it.
 #[derive(Clone)]
 pub struct PostgresQueue {
     pub(crate) inner: Arc<Inner>,
@@ -61,6 +65,7 @@ pub(crate) struct Inner {
     pub(crate) leases: Arc<Leases>,
     pub(crate) announcer: Announcer,
     pub(crate) publishes: mpsc::Sender<PublishJob>,
+    pub(crate) coalesces: mpsc::Sender<CoalesceJob>,
     pub(crate) settles: mpsc::Sender<SettleJob>,
     /// The number of this process, the same for all its consumers.
     pub(crate) process: i64,
@@ -116,6 +121,15 @@ impl PostgresQueue {
             };
             tracker.spawn(insertion.run(gathering.clone()));
         }
+        let (coalesces, gathering) = lanes::<CoalesceJob>(lanes_closing.clone());
+        let gathering = gathering.of_rows(CANDIDATES_PER_JOB);
+        for _ in 0..COALESCE_LANES {
+            let lane = CoalescingLane {
+                statements: engine.clone(),
+                announcer: announcer.clone(),
+            };
+            tracker.spawn(lane.run(gathering.clone()));
+        }
         let (settles, gathering) = lanes::<SettleJob>(lanes_closing.clone());
         for _ in 0..SETTLE_LANES {
             let settling = Settling {
@@ -136,6 +150,7 @@ impl PostgresQueue {
                 leases: leases_of_process,
                 announcer,
                 publishes,
+                coalesces,
                 settles,
                 process: database.next_token(),
                 tracker,

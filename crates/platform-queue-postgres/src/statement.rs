@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use aftercommit_domain::unit_of_work::StoreError;
 use aftercommit_platform_db_postgres::{Loan, PostgresOptions, in_one_transaction, trouble};
 use futures::future::BoxFuture;
 use sqlx::{PgConnection, PgPool};
@@ -111,6 +112,18 @@ impl Trouble {
         }
     }
 
+    /// What it means to whoever asked the store for `operation`.
+    pub(crate) fn into_store_error(self, operation: &'static str) -> StoreError {
+        let reason = self.reason;
+        match self.kind {
+            TroubleKind::Away | TroubleKind::Unknown => StoreError::Unavailable { operation, reason },
+            TroubleKind::Conflict => StoreError::Conflict { operation, reason },
+            TroubleKind::Refused | TroubleKind::LeaseLost | TroubleKind::RowsLost => {
+                StoreError::Refused { operation, reason }
+            }
+        }
+    }
+
     /// Whether the same may be done when it is tried again.
     pub(crate) fn may_pass(&self) -> bool {
         match self.kind {
@@ -141,8 +154,9 @@ fn kind(error: &sqlx::Error) -> TroubleKind {
         }
     }
     match trouble::trouble(error) {
-        trouble::Trouble::Conflict => TroubleKind::Conflict,
-        trouble::Trouble::Refused | trouble::Trouble::Duplicate => TroubleKind::Refused,
+        // A row that somebody else has added at the same moment is there the next time.
+        trouble::Trouble::Conflict | trouble::Trouble::Duplicate => TroubleKind::Conflict,
+        trouble::Trouble::Refused => TroubleKind::Refused,
         trouble::Trouble::Away => match error {
             sqlx::Error::Database(_) => TroubleKind::Away,
             _ => TroubleKind::Unknown,

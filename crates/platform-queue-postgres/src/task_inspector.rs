@@ -6,7 +6,7 @@ use std::fmt::Display;
 use aftercommit_domain::contract::{Json, OrganizationId, ProjectId, TaskEnvelope, TopicName};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
-    InspectionError, TaskDetails, TaskFilter, TaskInspector, TaskState, TaskSummary, TopicDepth,
+    InspectionError, TaskDetails, TaskFilter, TaskInspector, TaskPlace, TaskState, TaskSummary, TaskWindow, TopicDepth,
 };
 use aftercommit_domain::time::Timestamp;
 use async_trait::async_trait;
@@ -43,6 +43,7 @@ pub(crate) struct TaskRow {
 const UNFINISHED: &str = "SELECT * FROM (\
     SELECT id, topic, task, organization_id, project_id, \
       CASE WHEN state = 1 THEN 'running' \
+           WHEN state = 3 THEN 'paused' WHEN state = 4 THEN 'cancelled' \
            WHEN state = 2 OR due_at <= aftercommit.clock() THEN 'available' \
            WHEN failure_code IS NULL THEN 'scheduled' ELSE 'retryable' END AS state, \
       attempts + (state = 1)::integer AS attempts, enqueued_at, due_at, \
@@ -69,11 +70,15 @@ const DEAD: &str = "SELECT id, topic, task, organization_id, project_id, 'dead' 
 
 const FIND_UNFINISHED: &str = "SELECT id, topic, task, organization_id, project_id, \
       CASE WHEN state = 1 THEN 'running' \
+           WHEN state = 3 THEN 'paused' WHEN state = 4 THEN 'cancelled' \
            WHEN state = 2 OR due_at <= aftercommit.clock() THEN 'available' \
            WHEN failure_code IS NULL THEN 'scheduled' ELSE 'retryable' END AS state, \
       attempts + (state = 1)::integer AS attempts, enqueued_at, due_at, \
-      NULL::timestamptz AS finished_at, failure AS reason, failure_code AS code, correlation_id, causation_id, body \
-    FROM aftercommit.tasks WHERE id = $1";
+      NULL::timestamptz AS finished_at, failure AS reason, failure_code AS code, correlation_id, causation_id, body, \
+      window_scope, window_opened_at IS NOT NULL AS is_open, \
+      (SELECT oldest.id FROM aftercommit.tasks AS oldest WHERE oldest.order_key = task.order_key \
+        ORDER BY oldest.seq LIMIT 1) AS oldest \
+    FROM aftercommit.tasks AS task WHERE id = $1";
 
 const FIND_ENDED: &str = "SELECT id, topic, task, organization_id, project_id, 'dead' AS state, attempts, enqueued_at, \
       NULL::timestamptz AS due_at, died_at AS finished_at, failure ->> 'message' AS reason, code, correlation_id, \
@@ -86,18 +91,19 @@ const FIND_ENDED: &str = "SELECT id, topic, task, organization_id, project_id, '
     LIMIT 1";
 
 /// Each kind from its own index; none reads a body. A consumer that ended counts until its lease is over.
-const DEPTHS: &str = "SELECT topic, sum(available)::bigint, sum(scheduled)::bigint, sum(running)::bigint, \
+const DEPTHS: &str = "SELECT topic, sum(available)::bigint, sum(scheduled)::bigint, sum(running)::bigint, sum(aside)::bigint, \
       (SELECT count(*) FROM aftercommit.consumers AS consumer \
         WHERE consumer.topic = part.topic AND consumer.lease_until > aftercommit.clock()) FROM (\
-      SELECT topic, count(*) AS available, 0 AS scheduled, 0 AS running FROM aftercommit.tasks \
+      SELECT topic, count(*) AS available, 0 AS scheduled, 0 AS running, 0 AS aside FROM aftercommit.tasks \
         WHERE state = 0 AND lost_runs < 2 AND due_at <= aftercommit.clock() GROUP BY topic \
-      UNION ALL SELECT topic, 0, count(*), 0 FROM aftercommit.tasks \
+      UNION ALL SELECT topic, 0, count(*), 0, 0 FROM aftercommit.tasks \
         WHERE state = 0 AND lost_runs < 2 AND due_at > aftercommit.clock() GROUP BY topic \
       UNION ALL SELECT topic, count(*) FILTER (WHERE due_at <= aftercommit.clock()), \
-        count(*) FILTER (WHERE due_at > aftercommit.clock()), 0 FROM aftercommit.tasks \
+        count(*) FILTER (WHERE due_at > aftercommit.clock()), 0, 0 FROM aftercommit.tasks \
         WHERE state = 0 AND lost_runs >= 2 GROUP BY topic \
-      UNION ALL SELECT topic, count(*), 0, 0 FROM aftercommit.tasks WHERE state = 2 GROUP BY topic \
-      UNION ALL SELECT topic, 0, 0, count(*) FROM aftercommit.tasks WHERE state = 1 GROUP BY topic\
+      UNION ALL SELECT topic, count(*), 0, 0, 0 FROM aftercommit.tasks WHERE state = 2 GROUP BY topic \
+      UNION ALL SELECT topic, 0, 0, count(*), 0 FROM aftercommit.tasks WHERE state = 1 GROUP BY topic \
+      UNION ALL SELECT topic, 0, 0, 0, count(*) FROM aftercommit.tasks WHERE state = 3 GROUP BY topic\
     ) AS part GROUP BY topic ORDER BY topic";
 
 #[async_trait]
@@ -125,34 +131,43 @@ impl TaskInspector for PostgresQueue {
             .run(move |connection| Box::pin(find(connection, id.uuid())))
             .await
             .map_err(|error| unavailable("find", &error))?;
-        let Some((row, body)) = found else {
+        let Some((row, kept)) = found else {
             return Ok(None);
         };
-        Ok(Some(TaskDetails {
-            payload: body.and_then(|body| self.payload(&body)),
-            ..row.into_details()?
-        }))
+        let mut details = row.into_details()?;
+        if let Some(Kept { body, place }) = kept {
+            details.payload = self.payload(&body);
+            details.place = place;
+        }
+        Ok(Some(details))
     }
 
     async fn depths(&self) -> Result<Vec<TopicDepth>, InspectionError> {
-        let rows: Vec<(String, i64, i64, i64, i64)> = self
+        let rows: Vec<(String, i64, i64, i64, i64, i64)> = self
             .inner
             .console
             .run(|connection| Box::pin(async move { sqlx::query_as(DEPTHS).fetch_all(connection).await }))
             .await
             .map_err(|error| unavailable("count", &error))?;
         rows.into_iter()
-            .map(|(topic, available, scheduled, running, consumers)| {
+            .map(|(topic, available, scheduled, running, paused, consumers)| {
                 Ok(TopicDepth {
                     topic: TopicName::new(topic).map_err(|error| unavailable("count", &error))?,
                     available: count(available),
                     scheduled: count(scheduled),
                     running: count(running),
+                    paused: count(paused),
                     consumers: Some(count(consumers)),
                 })
             })
             .collect()
     }
+}
+
+/// What is kept of an unfinished task besides what a list shows.
+struct Kept {
+    body: Vec<u8>,
+    place: TaskPlace,
 }
 
 impl PostgresQueue {
@@ -178,19 +193,30 @@ async fn list(connection: &mut PgConnection, filter: TaskFilter, limit: u32) -> 
     Ok(rows)
 }
 
-async fn find(connection: &mut PgConnection, id: Uuid) -> Result<Option<(TaskRow, Option<Vec<u8>>)>, sqlx::Error> {
+async fn find(connection: &mut PgConnection, id: Uuid) -> Result<Option<(TaskRow, Option<Kept>)>, sqlx::Error> {
     #[derive(FromRow)]
     struct Unfinished {
         #[sqlx(flatten)]
         row: TaskRow,
         body: Vec<u8>,
+        window_scope: Option<String>,
+        is_open: bool,
+        oldest: Option<Uuid>,
     }
     let unfinished: Option<Unfinished> = sqlx::query_as(FIND_UNFINISHED)
         .bind(id)
         .fetch_optional(&mut *connection)
         .await?;
-    if let Some(Unfinished { row, body }) = unfinished {
-        return Ok(Some((row, Some(body))));
+    if let Some(found) = unfinished {
+        let window = found.window_scope.as_deref();
+        let kept = Kept {
+            place: TaskPlace {
+                behind: found.oldest.filter(|oldest| *oldest != id).map(MessageId::from),
+                window: window.map(|scope| TaskWindow::of_scope(scope, found.is_open)),
+            },
+            body: found.body,
+        };
+        return Ok(Some((found.row, Some(kept))));
     }
     let ended: Option<TaskRow> = sqlx::query_as(FIND_ENDED).bind(id).fetch_optional(connection).await?;
     Ok(ended.map(|row| (row, None)))
@@ -207,6 +233,7 @@ impl TaskRow {
             correlation_id,
             causation_id,
             payload: None,
+            place: TaskPlace::default(),
         })
     }
 
@@ -232,11 +259,12 @@ impl TaskRow {
     }
 }
 
-const STATES: [(TaskState, &str); 8] = [
+const STATES: [(TaskState, &str); 9] = [
     (TaskState::Scheduled, "scheduled"),
     (TaskState::Available, "available"),
     (TaskState::Running, "running"),
     (TaskState::Retryable, "retryable"),
+    (TaskState::Paused, "paused"),
     (TaskState::Completed, "completed"),
     (TaskState::Skipped, "skipped"),
     (TaskState::Cancelled, "cancelled"),
@@ -250,7 +278,7 @@ fn state_name(state: TaskState) -> &'static str {
         .map_or("", |(_, name)| name)
 }
 
-fn state_named(name: &str) -> Option<TaskState> {
+pub(crate) fn state_named(name: &str) -> Option<TaskState> {
     STATES.iter().find(|(_, named)| *named == name).map(|(state, _)| *state)
 }
 

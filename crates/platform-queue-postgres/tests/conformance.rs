@@ -13,7 +13,7 @@ use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
-    TaskHistory, TaskInspector,
+    TaskCancellations, TaskHistory, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_platform_db_postgres::{PostgresOptions, ReplayInto};
@@ -99,6 +99,14 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
         Some(Arc::new(self.0.process.database.bulk_runs()))
     }
 
+    fn cancellations(&self) -> Arc<dyn TaskCancellations> {
+        Arc::new(self.0.process.queue.clone())
+    }
+
+    fn pauses(&self) -> Arc<dyn TaskPauses> {
+        Arc::new(self.0.process.queue.clone())
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.0.process.queue.clone())
     }
@@ -136,6 +144,7 @@ mod direct {
     aftercommit_testkit::inbox_conformance!(Postgres<false>);
     aftercommit_testkit::queue_conformance!(Postgres<false>);
     aftercommit_testkit::coalescing_conformance!(Postgres<false>);
+    aftercommit_testkit::orders_conformance!(Postgres<false>);
     aftercommit_testkit::event_log_conformance!(Postgres<false>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<false>);
     aftercommit_testkit::task_inspector_conformance!(Postgres<false>);
@@ -151,6 +160,7 @@ mod through_pgbouncer {
 
     aftercommit_testkit::queue_conformance!(Postgres<true>);
     aftercommit_testkit::coalescing_conformance!(Postgres<true>);
+    aftercommit_testkit::orders_conformance!(Postgres<true>);
     aftercommit_testkit::dead_letters_conformance!(Postgres<true>);
     aftercommit_testkit::task_inspector_conformance!(Postgres<true>);
     aftercommit_testkit::lineage_conformance!(Postgres<true>);

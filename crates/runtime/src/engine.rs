@@ -1,10 +1,10 @@
 //! Puts the loops of a process together, starts them and stops them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::contract::{Codec, TopicName, WorkerName};
+use aftercommit_domain::contract::{Codec, TaskName, TopicName, WorkerName};
 use aftercommit_domain::events::{DISPATCH_TASK, DOMAIN_EVENTS_TOPIC, EventCatalogue, Routes, create_events_publisher};
 use aftercommit_domain::failure::Failure;
 use aftercommit_domain::tasks::TaskDescriptor;
@@ -15,6 +15,7 @@ use crate::health::{Health, LoopHealth};
 use crate::lifecycle::{Backoff, Round, Shutdown, ShutdownGrace, Spawner, StopOutcome, keep_going};
 use crate::maintenance::{Rescuer, RescuerOptions, RescuerPorts};
 use crate::options::{EngineOptions, EnginePorts};
+use crate::orders::{OrderLoop, OrderLoopPorts, Orders};
 use crate::relay::{Relay, RelayOptions, RelayPorts};
 use crate::scheduler::{Scheduler, SchedulerOptions};
 use crate::worker::{Isolation, Registry, TaskInputs, Topic, TopicDefaults, TopicLoop, TopicLoopPorts};
@@ -112,6 +113,11 @@ impl Engine {
         self.registry.descriptors()
     }
 
+    /// After how many attempts each task is given up here.
+    pub fn max_attempts(&self) -> HashMap<(TopicName, TaskName), u32> {
+        self.registry.max_attempts()
+    }
+
     /// Reads tasks that a person wrote as JSON.
     pub fn task_inputs(&self) -> TaskInputs {
         self.registry.task_inputs()
@@ -170,6 +176,10 @@ impl Engine {
         if self.options.roles.dispatcher {
             topics.extend(self.dispatcher.topics);
         }
+        let orders = Orders::new(Arc::clone(&self.ports.cancellations));
+        if !topics.is_empty() {
+            starter.orders(&self.ports, &orders, self.options.look_for_orders);
+        }
         let isolation = Arc::new(Isolation::default());
         for topic in topics {
             let ports = TopicLoopPorts {
@@ -182,6 +192,7 @@ impl Engine {
                 lease: self.options.lease,
                 patience: self.options.unknown,
                 isolation: Arc::clone(&isolation),
+                orders: Arc::clone(&orders),
             };
             starter.topic(TopicLoop::new(topic, ports));
         }
@@ -253,6 +264,7 @@ impl Starter<'_> {
             event_log: Arc::clone(&ports.event_log),
             inbox: Arc::clone(&ports.inbox),
             dead_letters: Arc::clone(&ports.dead_letter_operations),
+            cancellations: Arc::clone(&ports.cancellations),
             bulk_runs: Arc::clone(&ports.bulk_runs),
             schedules: Arc::clone(&ports.schedules),
             clock: Arc::clone(&ports.clock),
@@ -261,6 +273,19 @@ impl Starter<'_> {
         self.spawn("rescuer".into(), move |health, stop| {
             let rescuer = Arc::clone(&rescuer);
             async move { rescuer.round(&health, &stop).await }
+        });
+    }
+
+    fn orders(&self, ports: &EnginePorts, orders: &Arc<Orders>, every: Duration) {
+        let order_loop = Arc::new(OrderLoop::new(OrderLoopPorts {
+            cancellations: Arc::clone(&ports.cancellations),
+            pauses: Arc::clone(&ports.pauses),
+            orders: Arc::clone(orders),
+            every,
+        }));
+        self.spawn("orders".into(), move |health, stop| {
+            let order_loop = Arc::clone(&order_loop);
+            async move { order_loop.round(&health, &stop).await }
         });
     }
 

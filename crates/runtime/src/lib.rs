@@ -23,6 +23,7 @@ pub mod worker;
 
 mod engine;
 mod options;
+mod orders;
 
 pub use engine::{Engine, RunningEngine, StartError};
 pub use health::{Health, LoopHealth, LoopReport, LoopStatus};

@@ -10,7 +10,7 @@ use aftercommit_domain::events::{EventFeed, EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, InboxMaintenance, Patience, QueueConsumer, QueueMaintenance, QueuePublisher,
-    Schedules,
+    Schedules, TaskCancellations, TaskPauses,
 };
 use aftercommit_domain::time::Clock;
 
@@ -43,6 +43,10 @@ pub struct EnginePorts {
     pub dead_letters: Arc<dyn DeadLetters>,
     /// What operators do with them.
     pub dead_letter_operations: Arc<dyn DeadLetterOperations>,
+    /// Which tasks are not to be run any more.
+    pub cancellations: Arc<dyn TaskCancellations>,
+    /// What is paused.
+    pub pauses: Arc<dyn TaskPauses>,
     /// What operators ordered for many.
     pub bulk_runs: Arc<dyn BulkRuns>,
     /// What is published again and again.
@@ -74,6 +78,8 @@ pub struct EngineOptions {
     pub timeout: Duration,
     /// How long a task stays a worker's without a sign of life. Defaults to 30 s.
     pub lease: Duration,
+    /// How often a process asks what was paused and cancelled. Defaults to 500 ms.
+    pub look_for_orders: Duration,
     /// How long an event or a task waits that this build does not know, or not in its version. Defaults to 5 min.
     pub unknown: Patience,
     /// What configuration changes about topics.
@@ -93,6 +99,7 @@ impl Default for EngineOptions {
             prefetch_factor: 4,
             timeout: Duration::from_mins(1),
             lease: Duration::from_secs(30),
+            look_for_orders: Duration::from_millis(500),
             unknown: Patience::default(),
             topics: BTreeMap::new(),
             grace: ShutdownGrace::default(),

@@ -165,6 +165,8 @@ impl World {
             inbox: everything(),
             dead_letters: everything(),
             dead_letter_operations: everything(),
+            cancellations: everything(),
+            pauses: everything(),
             bulk_runs: everything(),
             schedules: everything(),
             envelopes,

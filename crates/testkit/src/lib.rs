@@ -2,10 +2,11 @@
 //!
 //! - [`conformance`]: one scenario for each sentence of the ports' contracts; any provider runs them all.
 //! - [`memory`]: the provider without a store, which the others are compared with.
-//! - [`fakes`]: time, ids, randomness, sealing and e-mail that a test holds in its hands.
+//! - [`fakes`]: time, ids, randomness, sealing, e-mail and webhooks that a test holds in its hands.
 //! - `postgres_server` (feature `postgres-server`): a throw-away PostgreSQL, and a fresh database for each test.
 //! - `rabbitmq_server` (feature `rabbitmq-server`): a throw-away RabbitMQ.
 //! - `proxy` (feature `proxy`): stands between a client and a server, and delays, cuts and holds what passes.
+//! - [`webhook_receiver`]: a receiver of webhooks that keeps what it takes and misbehaves as told.
 //! - [`faults`]: a wrapper round any provider that fails, hangs and loses replies as a test says.
 //! - [`TaskContextBuilder`]: runs one handler as a worker would.
 //! - `TestApplication` (feature `application`, on by default): runs a whole application in memory, until it has nothing left
@@ -32,13 +33,14 @@ pub mod smtp_server;
 mod task_context;
 #[cfg(all(unix, any(feature = "postgres-server", feature = "rabbitmq-server")))]
 mod throw_away;
+pub mod webhook_receiver;
 
 #[cfg(feature = "application")]
 pub use application::{StillBusy, TestApplication, TestKit};
 pub use cancellation::dropped_after;
 pub use fakes::{
-    ManualClock, RecordingEmailSender, SeededIds, SeededRandomness, SendStep, SentEmail, TestSealer, TestServices,
-    test_services,
+    ManualClock, RecordingEmailSender, RecordingWebhookSender, SeededIds, SeededRandomness, SendStep, SentEmail,
+    SentWebhook, TestSealer, TestServices, WebhookStep, test_services,
 };
 pub use memory::InMemory;
 pub use task_context::TaskContextBuilder;

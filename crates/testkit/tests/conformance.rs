@@ -8,7 +8,7 @@ use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
-    Schedules, TaskHistory, TaskInspector,
+    Schedules, TaskCancellations, TaskHistory, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_testkit::conformance::{Provider, SCENARIOS};
@@ -78,6 +78,14 @@ impl Provider for Memory {
         Some(Arc::new(self.store.clone()))
     }
 
+    fn cancellations(&self) -> Arc<dyn TaskCancellations> {
+        Arc::new(self.store.clone())
+    }
+
+    fn pauses(&self) -> Arc<dyn TaskPauses> {
+        Arc::new(self.store.clone())
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.store.clone())
     }
@@ -106,6 +114,7 @@ aftercommit_testkit::unit_of_work_conformance!(Memory);
 aftercommit_testkit::inbox_conformance!(Memory);
 aftercommit_testkit::queue_conformance!(Memory);
 aftercommit_testkit::coalescing_conformance!(Memory);
+aftercommit_testkit::orders_conformance!(Memory);
 aftercommit_testkit::event_log_conformance!(Memory);
 aftercommit_testkit::dead_letters_conformance!(Memory);
 aftercommit_testkit::bulk_runs_conformance!(Memory);
@@ -135,7 +144,7 @@ macro_rules! sources {
 
 #[test]
 fn every_scenario_that_is_written_is_in_its_suite() {
-    let suites: [(&[&str], Vec<&str>); 14] = [
+    let suites: [(&[&str], Vec<&str>); 15] = [
         (
             outbox::NAMES,
             sources![
@@ -165,11 +174,16 @@ fn every_scenario_that_is_written_is_in_its_suite() {
             coalescing::NAMES,
             sources![
                 "coalescing/keys.rs",
+                "coalescing/order.rs",
                 "coalescing/time_windows.rs",
                 "coalescing/unfinished.rs",
                 "coalescing/walk.rs"
             ]
             .to_vec(),
+        ),
+        (
+            orders::NAMES,
+            sources!["orders/cancelling.rs", "orders/pausing.rs", "orders/windows.rs"].to_vec(),
         ),
         (event_log::NAMES, sources!["event_log.rs"].to_vec()),
         (

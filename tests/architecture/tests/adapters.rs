@@ -22,6 +22,8 @@ const SUITES: &[(&str, &str)] = &[
     ("OutboxTransfer", "transfer_conformance!"),
     ("HeldTasks", "held_tasks_conformance!"),
     ("TaskHistory", "task_history_conformance!"),
+    ("TaskCancellations", "orders_conformance!"),
+    ("TaskPauses", "orders_conformance!"),
 ];
 
 #[test]

@@ -16,6 +16,8 @@ const MAY_BE_EXEMPT: &[&str] = &[
     "InvitationEmailRequested",
     "magic-link-email/send",
     "invitation-email/send",
+    "incidents/sweep-open",
+    "digests/trigger-weekly",
 ];
 
 fn declared() -> Vec<Contract> {

@@ -9,10 +9,12 @@ const PURE: &[&str] = &[
     "async-trait",
     "base64",
     "chrono",
+    "hmac",
     "serde",
     "serde_json",
     "sha2",
     "thiserror",
+    "url",
     "uuid",
 ];
 

@@ -109,6 +109,8 @@ fn engine_ports(world: &World, ports: &Ports, clock: &Arc<MachineClock>) -> Engi
         dead_letters: shared(),
         // Nobody orders anything here, and what is old is not forgotten within a run.
         dead_letter_operations: Arc::new(ports.store.clone()),
+        cancellations: Arc::new(ports.store.clone()),
+        pauses: Arc::new(ports.store.clone()),
         bulk_runs: Arc::new(ports.store.clone()),
         schedules: Arc::new(ports.store.clone()),
         envelopes: EnvelopeFactory::new(

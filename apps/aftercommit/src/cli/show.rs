@@ -27,6 +27,16 @@ pub(crate) struct ShowInTree {
     pub(crate) output: Output,
 }
 
+/// A task, the tree it is part of, or why it is where it is.
+#[derive(Debug, Args)]
+pub(crate) struct ShowTask {
+    #[command(flatten)]
+    pub(crate) show: ShowInTree,
+    /// One sentence that says why it does not run, or what became of it.
+    #[arg(long, conflicts_with = "tree")]
+    pub(crate) explain: bool,
+}
+
 /// What is to be shown.
 pub(crate) enum TreeId {
     /// This one thing.

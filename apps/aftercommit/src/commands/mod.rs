@@ -8,6 +8,7 @@ mod doctor;
 mod events;
 mod migrate;
 mod outbox;
+mod pauses;
 mod routes;
 mod run;
 mod schedules;
@@ -48,6 +49,13 @@ pub(crate) async fn execute(cli: Cli) -> ExitCode {
         Command::Outbox(command) => with_client(async |client| outbox::execute(client, command).await).await,
         Command::Schedules(command) => with_client(async |client| schedules::execute(client, command).await).await,
         Command::Topics(command) => with_client(async |client| topics::execute(client, command).await).await,
+        Command::Pause(command) => {
+            with_client(async |client| pauses::pause(client, command.target, command.terms).await).await
+        }
+        Command::Resume(command) => {
+            with_client(async |client| pauses::resume(client, command.target, command.output).await).await
+        }
+        Command::Pauses(output) => with_client(async |client| pauses::list(client, output).await).await,
         Command::Routes(command) => with_client(async |client| routes::execute(client, &command).await).await,
     };
     match result.and_then(|text| print(&text)) {

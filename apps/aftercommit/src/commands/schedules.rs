@@ -2,7 +2,7 @@
 
 use aftercommit::domain::contract::Json;
 use aftercommit::domain::ids::MessageId;
-use aftercommit::domain::tasks::{Misfire, Overlap, Pause, ScheduleOrigin, Tick, TickOutcome};
+use aftercommit::domain::tasks::{Misfire, Overlap, ScheduleOrigin, SchedulePause, Tick, TickOutcome};
 use aftercommit::domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded::byte_serialize;
@@ -224,7 +224,7 @@ fn misfire(misfire: Misfire) -> String {
     }
 }
 
-fn paused(pause: &Pause) -> String {
+fn paused(pause: &SchedulePause) -> String {
     let until = pause.until.map(|until| format!(", until {}", shown(until)));
     let (since, until) = (shown(pause.since), until.unwrap_or_default());
     format!("by {} since {since}{until}: {}", pause.by, pause.reason)
@@ -271,7 +271,7 @@ struct Line {
     #[serde(default)]
     last_task: Option<MessageId>,
     #[serde(default)]
-    pause: Option<Pause>,
+    pause: Option<SchedulePause>,
 }
 
 impl Line {
@@ -285,8 +285,8 @@ impl Line {
 
     fn next(&self) -> String {
         match (&self.pause, self.next_slot) {
-            (Some(Pause { until: Some(until), .. }), _) => format!("paused until {}", shown(*until)),
-            (Some(Pause { until: None, .. }), _) => "paused".into(),
+            (Some(SchedulePause { until: Some(until), .. }), _) => format!("paused until {}", shown(*until)),
+            (Some(SchedulePause { until: None, .. }), _) => "paused".into(),
             (None, Some(slot)) => shown(slot),
             (None, None) => "never".into(),
         }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{rendered, tree};
 use crate::admin_client::{AdminClient, Answer};
-use crate::cli::{ListTasks, PublishTask, Tasks, TreeId};
+use crate::cli::{CancelTask, ListTasks, PublishTask, ShowTask, Tasks, TreeId};
 use crate::command_error::CommandError;
 use crate::commands::{goes_on, program, shown, with_client};
 use crate::indented_json::indented;
@@ -23,8 +23,18 @@ pub(crate) async fn execute(command: Tasks) -> Result<String, CommandError> {
             with_client(async |client| publish(client, arguments, &payload).await).await
         }
         Tasks::List(arguments) => with_client(async |client| list(client, arguments).await).await,
-        Tasks::Show(arguments) => match arguments.message_id().map_err(CommandError::Usage)? {
+        Tasks::Show(ShowTask {
+            show: arguments,
+            explain: explains,
+        }) => match arguments.message_id().map_err(CommandError::Usage)? {
             TreeId::Tree(id) => tree::show(id, arguments.output).await,
+            TreeId::One(id) if explains => {
+                with_client(async |client| {
+                    let answer = client.get(&format!("/tasks/{id}/explanation"), &[]).await?;
+                    rendered(&answer, arguments.output, explain)
+                })
+                .await
+            }
             TreeId::One(id) => {
                 with_client(async |client| {
                     let answer = client.get(&format!("/tasks/{id}"), &[]).await?;
@@ -33,7 +43,45 @@ pub(crate) async fn execute(command: Tasks) -> Result<String, CommandError> {
                 .await
             }
         },
+        Tasks::Cancel(arguments) => with_client(async |client| cancel(client, arguments).await).await,
     }
+}
+
+async fn cancel(client: &AdminClient, arguments: CancelTask) -> Result<String, CommandError> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        reason: &'a str,
+    }
+    #[derive(Deserialize)]
+    struct Answered {
+        cancelled: String,
+        state: Option<TaskState>,
+    }
+    let CancelTask { id, reason, output } = arguments;
+    let answer = client
+        .post(&format!("/tasks/{id}/cancel"), &Body { reason: &reason })
+        .await?;
+    rendered(&answer, output, |answer| {
+        let Answered { cancelled, state } = answer.read()?;
+        Ok(match (cancelled.as_str(), state) {
+            ("ended", _) => format!("{id} is cancelled\n"),
+            (_, Some(state)) => format!("{id} is over already: {}\n", word(state)),
+            (_, None) => format!(
+                "{id} is to be cancelled: it runs, or is on its way; whoever has it ends it. See what becomes of it:\n  {} tasks show \
+                 {id} --explain\n",
+                program()
+            ),
+        })
+    })
+}
+
+fn explain(answer: &Answer) -> Result<String, CommandError> {
+    #[derive(Deserialize)]
+    struct Explained {
+        explanation: String,
+    }
+    let Explained { explanation } = answer.read()?;
+    Ok(format!("{explanation}\n"))
 }
 
 async fn publish(client: &AdminClient, arguments: PublishTask, payload: &RawValue) -> Result<String, CommandError> {
@@ -98,6 +146,7 @@ fn describe(answer: &Answer) -> Result<String, CommandError> {
         correlation_id,
         causation_id,
         payload,
+        place,
     } = answer.read()?;
     let mut fields = Fields::default();
     fields
@@ -109,6 +158,8 @@ fn describe(answer: &Answer) -> Result<String, CommandError> {
         .add_some("code", code)
         .add("enqueued", shown(task.enqueued_at))
         .add_some("due", task.due_at.map(shown))
+        .add_some("behind", place.behind.map(|id| id.to_string()))
+        .add_some("key", place.window.map(|window| window.key))
         .add_some("finished", task.finished_at.map(shown))
         .add(
             "organization",
@@ -149,6 +200,7 @@ const fn word(state: TaskState) -> &'static str {
         TaskState::Available => "available",
         TaskState::Running => "running",
         TaskState::Retryable => "retryable",
+        TaskState::Paused => "paused",
         TaskState::Completed => "completed",
         TaskState::Skipped => "skipped",
         TaskState::Cancelled => "cancelled",

@@ -2,19 +2,24 @@
 
 use std::fmt::Write as _;
 
-use aftercommit::domain::tasks::{BrokerPart, BrokerPartKind, TopicDepth};
+use aftercommit::domain::tasks::{BrokerPart, BrokerPartKind, PauseTarget, TopicDepth};
 use serde::Deserialize;
 
-use super::rendered;
+use super::{pauses, rendered};
 use crate::admin_client::{AdminClient, Answer};
 use crate::cli::Topics;
 use crate::command_error::CommandError;
 use crate::table::Table;
 
 pub(crate) async fn execute(client: &AdminClient, command: Topics) -> Result<String, CommandError> {
-    let Topics::List(output) = command;
-    let answer = client.get("/topics", &[]).await?;
-    rendered(&answer, output, describe)
+    match command {
+        Topics::List(output) => {
+            let answer = client.get("/topics", &[]).await?;
+            rendered(&answer, output, describe)
+        }
+        Topics::Pause(command) => pauses::pause(client, PauseTarget::Topic(command.topic), command.terms).await,
+        Topics::Resume(command) => pauses::resume(client, PauseTarget::Topic(command.topic), command.output).await,
+    }
 }
 
 fn describe(answer: &Answer) -> Result<String, CommandError> {
@@ -23,13 +28,14 @@ fn describe(answer: &Answer) -> Result<String, CommandError> {
         broker_trouble,
         broker,
     } = answer.read()?;
-    let mut table = Table::new(["TOPIC", "AVAILABLE", "SCHEDULED", "RUNNING", "CONSUMERS"]);
+    let mut table = Table::new(["TOPIC", "AVAILABLE", "SCHEDULED", "RUNNING", "PAUSED", "CONSUMERS"]);
     for topic in &topics {
         let TopicDepth {
             topic,
             available,
             scheduled,
             running,
+            paused,
             consumers,
         } = topic;
         let consumers = match consumers {
@@ -42,6 +48,7 @@ fn describe(answer: &Answer) -> Result<String, CommandError> {
             &available.to_string(),
             &scheduled.to_string(),
             &running.to_string(),
+            &paused.to_string(),
             &consumers,
         ]);
     }

@@ -127,9 +127,11 @@ const fn word(state: NodeState) -> &'static str {
         NodeState::Available => "waits for a worker",
         NodeState::Running => "running",
         NodeState::Retryable => "waits for its next attempt",
+        NodeState::Paused => "paused",
         NodeState::Completed => "completed",
         NodeState::Skipped => "skipped",
         NodeState::Cancelled => "cancelled",
+        NodeState::Coalesced => "coalesced",
         NodeState::Dead => "DEAD",
     }
 }

@@ -13,6 +13,13 @@ use crate::wiring;
 
 /// So that some invitations expire while one looks; those of a real product are open for days.
 const INVITATION_TTL: Duration = Duration::from_secs(10);
+/// So that records settle, and can be found, while one looks.
+const RECORD_QUIET: Duration = Duration::from_secs(2);
+const RECORD_MAX_WAIT: Duration = Duration::from_secs(6);
+const SEARCH_REFRESH: Duration = Duration::from_secs(3);
+/// So that some projects use more than is included.
+const OVERAGE_REPORT: Duration = Duration::from_secs(3);
+const INCLUDED_RECORDS: u64 = 500;
 /// The log, in the data directory: the terminal shows something else.
 const LOG_FILE: &str = "demo.log";
 
@@ -22,6 +29,11 @@ const LOG_FILE: &str = "demo.log";
 /// Why it does not start.
 pub(crate) async fn start(mut settings: Settings) -> Result<Served, StartupError> {
     settings.reference.invitation_ttl = INVITATION_TTL;
+    settings.reference.record_quiet = RECORD_QUIET;
+    settings.reference.record_max_wait = RECORD_MAX_WAIT;
+    settings.reference.search_refresh = SEARCH_REFRESH;
+    settings.reference.overage_report = OVERAGE_REPORT;
+    settings.reference.included_records = INCLUDED_RECORDS;
     settings.history.successes = Successes::All;
     log_into(&settings.data_dir.path().join(LOG_FILE), &settings)?;
     let metrics = install_metrics().map_err(|error| StartupError::Application(error.to_string()))?;

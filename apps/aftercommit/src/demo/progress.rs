@@ -156,6 +156,7 @@ fn waiting(numbers: &Numbers) -> String {
         NodeState::Available,
         NodeState::Running,
         NodeState::Retryable,
+        NodeState::Paused,
         NodeState::InOutbox,
         NodeState::ToCome,
         NodeState::Unseen,

@@ -127,13 +127,15 @@ impl Summary {
     }
 
     fn tasks(&self) -> String {
-        const WORDS: [(NodeState, &str); 13] = [
+        const WORDS: [(NodeState, &str); 15] = [
             (NodeState::Completed, "completed"),
             (NodeState::Skipped, "skipped because they were no longer wanted"),
             (NodeState::Cancelled, "cancelled"),
+            (NodeState::Coalesced, "one with another"),
             (NodeState::Dead, "given up (dead letters)"),
             (NodeState::Scheduled, "waiting for their time"),
             (NodeState::Retryable, "waiting for their next attempt"),
+            (NodeState::Paused, "paused"),
             (NodeState::Available, "waiting for a worker"),
             (NodeState::Running, "running"),
             (NodeState::InOutbox, "in the outbox"),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing test is what a panic is for")]
 
 mod dead_letters;
+mod orders;
 mod place;
 
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -2,7 +2,8 @@
 
 use aftercommit_domain::reference::InvitationId;
 use aftercommit_domain::reference::invitations::use_cases::{
-    CreateInvitation, InvitationAcceptance, InvitationCreation, accept_invitation, create_invitation, revoke_invitation,
+    CreateInvitation, InvitationAcceptance, InvitationCreation, InvitationProlongation, accept_invitation,
+    create_invitation, prolong_invitation, revoke_invitation,
 };
 use axum::Json;
 use axum::extract::{Path, State};
@@ -28,6 +29,10 @@ pub(crate) struct Body {
 pub(crate) struct Acceptance {
     token: Option<String>,
 }
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Prolongation {}
 
 #[derive(Serialize)]
 pub(crate) struct Revoked {
@@ -66,6 +71,20 @@ pub(crate) async fn revoke(
     let invitation_id = named::id(&invitation_id, "invitation")?;
     revoke_invitation(&state.reference, &caller, &info.context(), invitation_id).await?;
     Ok(Json(Revoked { invitation_id }))
+}
+
+/// As long from now as a new one.
+pub(crate) async fn prolong(
+    State(state): State<ApiState>,
+    Authenticated(caller): Authenticated,
+    info: RequestInfo,
+    Path(invitation_id): Path<String>,
+    body: JsonBody<Prolongation>,
+) -> Result<Json<InvitationProlongation>, Problem> {
+    let invitation_id = named::id(&invitation_id, "invitation")?;
+    let request = info.context_of(Some(&caller.organization_id), body.fingerprint)?;
+    let prolonged = prolong_invitation(&state.reference, &caller, &request, invitation_id).await?;
+    Ok(Json(prolonged))
 }
 
 /// Open: whoever has the token from the e-mail accepts.

@@ -4,7 +4,7 @@ use aftercommit_domain::contract::Cause;
 use aftercommit_domain::contract::Scope;
 use aftercommit_domain::reference::Progress;
 use aftercommit_domain::reference::invitations::use_cases::claim_invitation_email;
-use aftercommit_domain::reference::invitations::{InvitationCreated, SendInvitationEmail};
+use aftercommit_domain::reference::invitations::{InvitationCreated, InvitationProlonged, SendInvitationEmail};
 use aftercommit_domain::time::{Clock as _, days};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -121,4 +121,42 @@ async fn an_expired_invitation_cannot_be_accepted() {
 
 fn chrono_days(n: u64) -> chrono::TimeDelta {
     chrono::TimeDelta::from_std(days(n)).unwrap()
+}
+
+#[tokio::test]
+async fn prolonging_moves_the_expiry_and_only_of_an_open_invitation() {
+    let (client, _) = Client::signed_up().await;
+    let id = invite(&client).await;
+    client.harness.take_events().await;
+    client.harness.services.clock.advance(days(5));
+    let path = format!("/v1/invitations/{id}/prolong");
+    let answer = client.post(&path, json!({})).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let events = client.harness.take_events().await;
+    let prolonged: InvitationProlonged = client.harness.read(&events[0]);
+    assert_eq!(
+        prolonged.expires_at - client.harness.services.clock.now(),
+        chrono_days(7)
+    );
+    assert_eq!(answer.body["expires_at"], json!(prolonged.expires_at));
+
+    client
+        .post(&path, json!({"by": "7d"}))
+        .await
+        .is_problem(422, "input.invalid");
+    client.delete(format!("/v1/invitations/{id}")).await;
+    client
+        .post(&path, json!({}))
+        .await
+        .is_problem(410, "invitation.revoked");
+    let other = invite(&client).await;
+    client.harness.services.clock.advance(days(7));
+    let path = format!("/v1/invitations/{other}/prolong");
+    client
+        .post(&path, json!({}))
+        .await
+        .is_problem(410, "invitation.expired");
+    let stranger = client.sign_up("Umbrella", "owner@umbrella.test").await;
+    let foreign = client.with_key(&stranger).post(&path, json!({})).await;
+    foreign.is_problem(404, "not_found");
 }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aftercommit_api::{ApiState, router};
-use aftercommit_domain::contract::{EventEnvelope, Limits, TaskEnvelope, WorkerName};
+use aftercommit_domain::contract::{Cause, EventEnvelope, Limits, OrganizationId, TaskEnvelope, Tenant, WorkerName};
 use aftercommit_domain::events::{DOMAIN_EVENTS_TOPIC, EventsPublisher, create_events_publisher};
+use aftercommit_domain::reference::Progress;
 use aftercommit_domain::reference::records::RecordsIngested;
+use aftercommit_domain::reference::search::RefreshSearchIndex;
+use aftercommit_domain::reference::search::use_cases::refresh_search_index;
 use aftercommit_domain::tasks::{ConsumeOptions, Outcome, PublishError, QueueConsumer};
 use aftercommit_domain::time::seconds;
 use async_trait::async_trait;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -146,4 +149,50 @@ async fn a_batch_that_was_stored_but_not_told_of_is_told_of_when_the_request_is_
     assert_eq!(client.harness.store.count_rows(), rows);
     let ingested: RecordsIngested = client.harness.read(&next_event(&client).await);
     assert_eq!(ingested.record_count, 1);
+}
+
+#[tokio::test]
+async fn records_are_looked_up_by_what_the_index_has_of_them() {
+    let (client, made) = Client::signed_up().await;
+    let project = made["project_id"].as_str().unwrap();
+    let body = json!({"records": [{"key": "pump", "body": {"message": "Failed"}}]});
+    client
+        .post(&format!("/v1/projects/{project}/records:batch"), body)
+        .await;
+    let path = |query: &str| format!("/v1/projects/{project}/records{query}");
+    let search = async |query: &str| client.send(Method::GET, &path(query), None).await;
+    assert_eq!(search("?q=failed").await.body, json!({ "record_ids": [] }));
+
+    let (organization, project_id) = (made["organization_id"].as_str().unwrap(), project.parse().unwrap());
+    let events = client.harness.direct_events().await;
+    let ingested: RecordsIngested = client.harness.read(&events[0]);
+    let tenant = Tenant::project(organization.parse::<OrganizationId>().unwrap(), &project_id);
+    let mut uow = client.harness.ports.units.begin(&tenant, &Cause::root()).await.unwrap();
+    let ids = uow
+        .records()
+        .of_batch(&project_id, &ingested.batch, None, 9)
+        .await
+        .unwrap();
+    drop(uow);
+    let task = RefreshSearchIndex {
+        organization_id: organization.parse().unwrap(),
+        project_id,
+        record_id: ids[0],
+    };
+    let refreshed = refresh_search_index(&client.harness.ports, &Cause::root(), &task).await;
+    assert_eq!(refreshed.unwrap(), Progress::Done(()));
+    let found = search("?q=FAILED").await;
+    assert_eq!(
+        (found.status, found.body),
+        (StatusCode::OK, json!({ "record_ids": [ids[0]] }))
+    );
+    for bad in ["", "?q=", "?q=%20", "?q=a&q=b", "?colour=red"] {
+        search(bad).await.is_problem(422, "input.invalid");
+    }
+    let other = client.sign_up("Umbrella", "owner@umbrella.test").await;
+    let foreign = client
+        .with_key(&other)
+        .send(Method::GET, &path("?q=failed"), None)
+        .await;
+    foreign.is_problem(404, "not_found");
 }

@@ -2,23 +2,34 @@
 
 use std::sync::Arc;
 
-use aftercommit_domain::contract::ProjectId;
+use aftercommit_domain::contract::{Cause, Limits, ProjectId};
+use aftercommit_domain::effects::EmailAddress;
+use aftercommit_domain::events::create_events_publisher;
+use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::reference::identity::use_cases::authenticate;
+use aftercommit_domain::reference::identity::{Membership, Role, User};
 use aftercommit_domain::reference::invitations::use_cases::{CreateInvitation, accept_invitation, create_invitation};
 use aftercommit_domain::reference::invitations::{InvitationEmailRequested, SendInvitationEmail};
 use aftercommit_domain::reference::organizations::use_cases::{CreateOrganization, create_organization};
 use aftercommit_domain::reference::projects::use_cases::{CreateProject, create_project, delete_project};
-use aftercommit_domain::reference::{Caller, InvitationId, RequestContext, UseCaseError, UserId};
+use aftercommit_domain::reference::webhooks::use_cases::{
+    CreateWebhook, WebhookCreation, create_webhook, list_webhooks,
+};
+use aftercommit_domain::reference::webhooks::{DeliverWebhook, FanOutWebhooks, WebhookEndpoint, WebhookEvent};
+use aftercommit_domain::reference::{Caller, InvitationId, RequestContext, UseCaseError, UserId, WebhookId};
 use aftercommit_domain::tasks::{Outcome, Reason, Stop, TaskResult};
 use aftercommit_testkit::reference::ReferenceHarness;
 use aftercommit_testkit::{RecordingEmailSender, TaskContextBuilder};
 
+use crate::Rails;
 use crate::templates::Templates;
 
 /// A product with the organization "Acme", and a mail server that keeps what it gets.
 pub(super) struct Scene {
     pub(super) harness: ReferenceHarness,
     pub(super) caller: Caller,
+    /// Who made the organization.
+    pub(super) owner: UserId,
     pub(super) mail: Arc<RecordingEmailSender>,
     pub(super) templates: Arc<Templates>,
 }
@@ -38,8 +49,19 @@ impl Scene {
         Self {
             harness,
             caller,
+            owner: made.user_id,
             mail: Arc::new(RecordingEmailSender::new()),
             templates: Arc::new(Templates::load().unwrap()),
+        }
+    }
+
+    /// What handlers publish with, into the queue in memory.
+    pub(super) fn rails(&self) -> Rails {
+        let queue = Arc::new(self.harness.provider.clone());
+        Rails {
+            events: create_events_publisher(queue.clone(), Limits::default()),
+            queue,
+            envelopes: self.harness.services.envelopes.clone(),
         }
     }
 
@@ -52,6 +74,60 @@ impl Scene {
         let input = CreateProject { name: name.into() };
         let made = create_project(&self.harness.ports, &self.caller, &RequestContext::default(), input).await;
         made.unwrap().project_id
+    }
+
+    /// Makes a webhook of the default project that wants these events.
+    pub(super) async fn make_webhook(&self, events: &[&str]) -> WebhookCreation {
+        self.make_webhook_of(&self.caller.project_id, events).await
+    }
+
+    pub(super) async fn make_webhook_of(&self, project: &ProjectId, events: &[&str]) -> WebhookCreation {
+        let input = CreateWebhook {
+            project_id: project.clone(),
+            url: "https://hooks.example.com/acme".into(),
+            events: events.iter().map(|&name| name.to_owned()).collect(),
+        };
+        create_webhook(&self.harness.ports, &self.caller, &RequestContext::default(), input)
+            .await
+            .unwrap()
+    }
+
+    /// The webhooks of the default project.
+    pub(super) async fn webhooks(&self) -> Vec<WebhookEndpoint> {
+        let project = &self.caller.project_id;
+        list_webhooks(&self.harness.ports, &self.caller, &Cause::root(), project)
+            .await
+            .unwrap()
+    }
+
+    /// The task that tells webhooks of the default project of an event.
+    pub(super) fn fan_out(&self, event: WebhookEvent) -> FanOutWebhooks {
+        FanOutWebhooks {
+            organization_id: self.caller.organization_id.clone(),
+            project_id: self.caller.project_id.clone(),
+            event_id: MessageId::new(&*self.harness.ports.ids),
+            occurred_at: self.harness.ports.now(),
+            event,
+        }
+    }
+
+    /// The task that tells this webhook of the default project of an event.
+    pub(super) fn delivery(&self, webhook_id: WebhookId, event: WebhookEvent) -> DeliverWebhook {
+        let FanOutWebhooks {
+            organization_id,
+            project_id,
+            event_id,
+            occurred_at,
+            event,
+        } = self.fan_out(event);
+        DeliverWebhook {
+            organization_id,
+            project_id,
+            webhook_id,
+            event_id,
+            occurred_at,
+            event,
+        }
     }
 
     pub(super) async fn delete_project(&self, project: &ProjectId) {
@@ -73,6 +149,27 @@ impl Scene {
         let events = self.harness.take_events().await;
         let requested = events.last().unwrap();
         SendInvitationEmail::from(&self.harness.read::<InvitationEmailRequested>(requested))
+    }
+
+    /// Makes somebody a member.
+    pub(super) async fn join(&self, email: &str) -> UserId {
+        let tenant = self.caller.tenant_of(&self.caller.project_id);
+        let mut uow = self.harness.ports.units.begin(&tenant, &Cause::root()).await.unwrap();
+        let user = User {
+            id: UserId::new(&*self.harness.ports.ids),
+            email: EmailAddress::new(email).unwrap(),
+            created_at: self.harness.ports.now(),
+        };
+        uow.users().ensure(&user).await.unwrap();
+        let membership = Membership {
+            organization_id: self.caller.organization_id.clone(),
+            user_id: user.id,
+            role: Role::Member,
+            joined_at: user.created_at,
+        };
+        assert!(uow.memberships().ensure(&membership).await.unwrap());
+        uow.commit().await.unwrap();
+        user.id
     }
 
     pub(super) async fn accept(&self, id: InvitationId, token: &str) -> Result<UserId, UseCaseError> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::{Cause, Tenant};
 use aftercommit_domain::events::OutboxStats;
-use aftercommit_domain::tasks::{DeadLetterFilter, TopicDepth};
+use aftercommit_domain::tasks::{DeadLetterFilter, Pause, PauseTarget, TopicDepth};
 use aftercommit_domain::time::{Timestamp, before};
 use aftercommit_runtime::LoopReport;
 use axum::Json;
@@ -16,6 +16,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::http::dead_lately::{DeadLately, RECENT};
+use crate::http::paused::Paused;
 use crate::http::readiness::{Found, Readiness, judge};
 use crate::kit::Operations;
 
@@ -52,7 +53,12 @@ pub(super) struct ReadyAnswer {
 
 /// 200 when every loop does its work and the store answers; 503 with the causes otherwise.
 pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, Json<ReadyAnswer>) {
-    let (depths, writing, dead) = tokio::join!(look(&operations), try_to_write(&operations), dead_lately(&operations));
+    let (depths, writing, dead, pauses) = tokio::join!(
+        look(&operations),
+        try_to_write(&operations),
+        dead_lately(&operations),
+        pauses(&operations)
+    );
     let works = operations.works_on_the_queue;
     let has_broker = operations.kit.inner.providers.broker.is_some();
     // A process that only stores what it is asked for goes on without the broker.
@@ -74,6 +80,12 @@ pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, 
     let without_owner: Vec<(String, u64)> = topics
         .iter()
         .filter(|depth| depth.available > 0)
+        // Of a paused topic nobody takes, on purpose.
+        .filter(|depth| {
+            !pauses
+                .iter()
+                .any(|pause| pause.target == PauseTarget::Topic(depth.topic.clone()))
+        })
         .filter(|depth| match depth.consumers {
             Some(consumers) => consumers == 0,
             None => !operations.owns(&depth.topic),
@@ -94,6 +106,7 @@ pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, 
         broker,
         without_owner: is_counted.then_some(without_owner),
         dead,
+        pauses: Paused(pauses),
     };
     let Readiness { causes, details } = judge(found, &operations.seen_since);
     let ready = causes.is_empty();
@@ -142,6 +155,11 @@ async fn dead_lately(operations: &Operations) -> DeadLately {
             )
         }),
     }
+}
+
+/// The pauses in force; none when they cannot be asked.
+async fn pauses(operations: &Operations) -> Vec<Pause> {
+    answered(timeout(STORE_DEADLINE, operations.pauses().list()).await).unwrap_or_default()
 }
 
 /// Sets the gauges of what waits. A store that does not answer leaves them as they were; `/ready` says so.

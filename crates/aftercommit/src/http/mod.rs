@@ -5,6 +5,7 @@ mod cause;
 pub(crate) mod connections;
 mod dead_lately;
 mod health;
+mod paused;
 mod problem;
 pub(crate) mod readiness;
 pub(crate) mod seen_since;

@@ -8,6 +8,7 @@ use aftercommit_domain::time::{Timestamp, before};
 use aftercommit_runtime::{LoopReport, LoopStatus};
 
 use crate::http::dead_lately::DeadLately;
+use crate::http::paused::Paused;
 use crate::http::seen_since::SeenSince;
 
 /// What was found out for one answer.
@@ -30,6 +31,8 @@ pub(crate) struct Found {
     /// Topics that nobody takes from, with what waits there; `None` when that is not known.
     pub(crate) without_owner: Option<Vec<(String, u64)>>,
     pub(crate) dead: DeadLately,
+    /// What is paused, as far as is known.
+    pub(crate) pauses: Paused,
 }
 
 /// What is told.
@@ -55,6 +58,7 @@ pub(crate) fn judge(found: Found, seen: &SeenSince) -> Readiness {
         broker,
         without_owner,
         dead,
+        pauses,
     } = found;
     let line = |what: &str, since: Timestamp, todo: &str| format!("{what}; since {}; {todo}", ago(since, now));
     let mut told = Readiness::default();
@@ -120,6 +124,9 @@ pub(crate) fn judge(found: Found, seen: &SeenSince) -> Readiness {
                 .push(line(&what, since, "see `aftercommit outbox status` for their reasons"));
         }
     }
+    told.details
+        .extend(pauses.described().map(|(what, since, todo)| line(&what, since, &todo)));
+    told.details.extend(pauses.others());
     // What is not known leaves it as it was.
     let since = without_owner
         .as_ref()
@@ -179,6 +186,7 @@ mod tests {
             broker: None,
             without_owner: Some(Vec::new()),
             dead: DeadLately::default(),
+            pauses: Paused::default(),
         }
     }
 

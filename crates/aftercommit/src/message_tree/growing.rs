@@ -1,15 +1,15 @@
 //! Finds everything that belongs together, and what should be there and is not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aftercommit_domain::contract::{CorrelationId, TopicName};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::lineage::{LineageError, Relative, TracedEvent, TracedTask, Tree, TreeLimits};
-use aftercommit_domain::tasks::{TaskDetails, TaskState, TaskSummary};
+use aftercommit_domain::tasks::{TaskDetails, TaskPlace, TaskState, TaskSummary};
 use aftercommit_domain::time::Timestamp;
 
 use crate::kit::Operations;
-use crate::message_tree::nodes::node;
+use crate::message_tree::nodes::{Missing, node};
 use crate::message_tree::{MessageTree, NodeKind, NodeState, TreeNode};
 
 /// How often it is looked again because more was found.
@@ -54,6 +54,13 @@ pub(crate) async fn tree_of(operations: &Operations, id: &str) -> Result<Option<
     if relatives.messages.is_empty() {
         return Ok(None);
     }
+    let asked: Vec<MessageId> = unseen.iter().copied().take(limits.messages).collect();
+    let coalesced: BTreeMap<MessageId, MessageId> = lineage.coalesced(&asked).await?.into_iter().collect();
+    let missing = Missing {
+        to_come,
+        unseen,
+        coalesced,
+    };
     let tree = Tree::grow(relatives.messages, limits);
     let cut = match (tree.left_out, relatives.is_cut) {
         (0, false) => None,
@@ -69,7 +76,7 @@ pub(crate) async fn tree_of(operations: &Operations, id: &str) -> Result<Option<
     let mut roots: Vec<TreeNode> = tree
         .roots
         .into_iter()
-        .map(|branch| node(branch, &to_come, &unseen, now))
+        .map(|branch| node(branch, &missing, now))
         .collect();
     add_emails(operations, &mut roots).await;
     let mut answer = MessageTree {
@@ -152,6 +159,7 @@ fn expected_of(operations: &Operations, event: &TracedEvent) -> Vec<Expected> {
             correlation_id: None,
             causation_id: Some(event.event.id),
             payload: None,
+            place: TaskPlace::default(),
         },
         is_in_outbox: false,
         set_aside: None,

@@ -1,6 +1,6 @@
 //! Messages as nodes of a tree.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aftercommit_domain::contract::TraceContext;
 use aftercommit_domain::ids::MessageId;
@@ -10,13 +10,18 @@ use aftercommit_domain::time::Timestamp;
 
 use crate::message_tree::{NodeKind, NodeState, TreeNode};
 
-/// A message with what it led to. `to_come` and `unseen` are those of which nothing was found.
-pub(super) fn node(
-    branch: Branch,
-    to_come: &BTreeSet<MessageId>,
-    unseen: &BTreeSet<MessageId>,
-    now: Timestamp,
-) -> TreeNode {
+/// What should be there and of which nothing was found.
+pub(super) struct Missing {
+    /// Their events were not published yet.
+    pub(super) to_come: BTreeSet<MessageId>,
+    /// Their events were.
+    pub(super) unseen: BTreeSet<MessageId>,
+    /// Those of them that are one task with another.
+    pub(super) coalesced: BTreeMap<MessageId, MessageId>,
+}
+
+/// A message with what it led to.
+pub(super) fn node(branch: Branch, missing: &Missing, now: Timestamp) -> TreeNode {
     let Branch {
         message,
         dispatch,
@@ -26,16 +31,19 @@ pub(super) fn node(
         Relative::Event(event) => event_node(*event, dispatch.as_deref()),
         Relative::Task(task) => task_node(*task),
     };
-    if to_come.contains(&node.id) {
+    if let Some(task) = missing.coalesced.get(&node.id) {
+        node.state = NodeState::Coalesced;
+        node.reason = Some(format!("one task with {task}"));
+    } else if missing.to_come.contains(&node.id) {
         node.state = NodeState::ToCome;
-    } else if unseen.contains(&node.id) {
+    } else if missing.unseen.contains(&node.id) {
         // A broker keeps what waits for its time, and does not show it.
         let waits = node.due_at.is_some_and(|due| due > now);
         node.state = if waits { NodeState::Scheduled } else { NodeState::Unseen };
     }
     node.consequences = consequences
         .into_iter()
-        .map(|branch| self::node(branch, to_come, unseen, now))
+        .map(|branch| self::node(branch, missing, now))
         .collect();
     // A consequence that is not there yet is no loss while the dispatcher has the event.
     if node.kind == NodeKind::Event && node.state == NodeState::Published {
@@ -65,9 +73,11 @@ fn event_node(event: TracedEvent, dispatch: Option<&TracedTask>) -> TreeNode {
             match carrier.summary.state {
                 TaskState::Completed | TaskState::Skipped | TaskState::Cancelled => NodeState::Dispatched,
                 TaskState::Dead => NodeState::Undispatched,
-                TaskState::Scheduled | TaskState::Available | TaskState::Running | TaskState::Retryable => {
-                    NodeState::Published
-                }
+                TaskState::Scheduled
+                | TaskState::Available
+                | TaskState::Running
+                | TaskState::Retryable
+                | TaskState::Paused => NodeState::Published,
             },
             carrier.summary.reason.clone(),
             carrier.code.clone(),
@@ -121,6 +131,7 @@ fn task_node(task: TracedTask) -> TreeNode {
             TaskState::Available => NodeState::Available,
             TaskState::Running => NodeState::Running,
             TaskState::Retryable => NodeState::Retryable,
+            TaskState::Paused => NodeState::Paused,
             TaskState::Completed => NodeState::Completed,
             TaskState::Skipped => NodeState::Skipped,
             TaskState::Cancelled => NodeState::Cancelled,

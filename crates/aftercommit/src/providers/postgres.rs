@@ -61,6 +61,8 @@ pub(super) async fn open(
         queue_publisher: shared.clone(),
         queue_consumer: shared.clone(),
         queue_maintenance: shared.clone(),
+        cancellations: shared.clone(),
+        pauses: shared.clone(),
         inspector: shared.clone(),
         lineage: shared,
         event_log: Arc::new(database.event_log()),

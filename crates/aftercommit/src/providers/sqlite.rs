@@ -45,6 +45,8 @@ pub(super) async fn open(
         queue_publisher: queue.clone(),
         queue_consumer: queue.clone(),
         queue_maintenance: queue.clone(),
+        cancellations: queue.clone(),
+        pauses: queue.clone(),
         inspector: queue.clone(),
         lineage: queue,
         event_log: Arc::new(database.event_log()),

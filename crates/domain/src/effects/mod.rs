@@ -2,6 +2,18 @@
 
 mod email_sender;
 mod idempotency;
+mod public_address;
+mod retry_after;
+mod webhook_error;
+mod webhook_secret;
+mod webhook_sender;
+mod webhook_url;
 
 pub use email_sender::{Email, EmailAddress, EmailError, EmailSender, InvalidEmailAddress};
 pub use idempotency::IdempotencyKey;
+pub use public_address::{NotPublic, check_public};
+pub use retry_after::{LONGEST_RETRY_AFTER, retry_after};
+pub use webhook_error::WebhookError;
+pub use webhook_secret::{InvalidWebhookSecret, WebhookSecret};
+pub use webhook_sender::{WebhookAnswer, WebhookRequest, WebhookSender};
+pub use webhook_url::{ForbiddenUrl, MAX_WEBHOOK_URL, WebhookNetwork, WebhookUrl};

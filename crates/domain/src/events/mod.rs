@@ -25,5 +25,5 @@ pub use publisher::{
     DISPATCH_TASK, DOMAIN_EVENTS_TOPIC, EventsPublisher, EventsPublisherExt, create_events_publisher, dispatch_envelope,
 };
 pub use replay::{EventCursor, EventSelection, MOST_LISTED_EVENTS};
-pub use routes::{Route, RouteEffect, RouteError, Routes, RoutesError};
+pub use routes::{Occurrence, Route, RouteEffect, RouteError, Routes, RoutesError};
 pub use transfer::OutboxTransfer;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::contract::{Codec, DecodeError, EventEnvelope, EventName, InvalidName};
 use crate::events::{Dispatch, DispatchTarget, DomainEvent, EventCatalogue, IntoDispatches};
 use crate::ids::MessageId;
+use crate::time::Timestamp;
 
 /// The table. Every event of the catalogue has an entry, even if it is [`none`](Routes::none).
 #[derive(Default)]
@@ -23,6 +24,15 @@ pub struct Route {
     /// What follows.
     pub effect: RouteEffect,
     decide: Option<Box<Decide>>,
+}
+
+/// Which event it was, and when it happened: the same at every redelivery and every replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Occurrence {
+    /// Its id.
+    pub event_id: MessageId,
+    /// When it happened.
+    pub occurred_at: Timestamp,
 }
 
 type Decide = dyn Fn(&EventEnvelope, &Codec) -> Result<Vec<Dispatch>, DecodeError> + Send + Sync;
@@ -44,14 +54,27 @@ impl Routes {
     }
 
     /// What follows from `E`. The function sees the event and nothing else; what needs a look-up is a task.
-    pub fn on<E, D>(mut self, route: impl Fn(&E) -> D + Send + Sync + 'static) -> Self
+    pub fn on<E, D>(self, route: impl Fn(&E) -> D + Send + Sync + 'static) -> Self
+    where
+        E: DomainEvent,
+        D: IntoDispatches,
+    {
+        self.on_occurrence(move |event: &E, _| route(event))
+    }
+
+    /// The same for what has to tell which event it was and when it happened: a webhook, an export, an audit.
+    pub fn on_occurrence<E, D>(mut self, route: impl Fn(&E, &Occurrence) -> D + Send + Sync + 'static) -> Self
     where
         E: DomainEvent,
         D: IntoDispatches,
     {
         let decide = move |envelope: &EventEnvelope, codec: &Codec| {
             let event: E = codec.decode(&envelope.payload, envelope.version, &envelope.tenant, envelope.id)?;
-            Ok(route(&event).into_dispatches())
+            let occurrence = Occurrence {
+                event_id: envelope.id,
+                occurred_at: envelope.occurred_at,
+            };
+            Ok(route(&event, &occurrence).into_dispatches())
         };
         let mut targets = Vec::new();
         D::targets(&mut targets);

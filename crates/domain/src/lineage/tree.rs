@@ -180,7 +180,7 @@ mod tests {
     use crate::contract::{
         AggregateRef, AggregateType, Cause, EventEnvelope, EventName, Json, Limits, Tenant, TopicName,
     };
-    use crate::tasks::{TaskDetails, TaskState, TaskSummary};
+    use crate::tasks::{TaskDetails, TaskPlace, TaskState, TaskSummary};
 
     fn id(number: u128) -> MessageId {
         Uuid::from_u128(number).into()
@@ -228,6 +228,7 @@ mod tests {
                 correlation_id: None,
                 causation_id: cause.map(id),
                 payload: None,
+                place: TaskPlace::default(),
             },
             is_in_outbox: false,
             set_aside: None,

@@ -1,18 +1,30 @@
 //! The events and tasks of the product.
 
 use crate::events::EventCatalogue;
+use crate::reference::billing::ReportOverage;
+use crate::reference::digests::{DigestGenerated, RunDigest, TriggerWeeklyDigests};
 use crate::reference::identity::{
     ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, SendMagicLinkEmail, UserSignedUp,
 };
+use crate::reference::incidents::{CheckIncident, EvaluateRecord, IncidentClosed, IncidentOpened, SweepOpenIncidents};
 use crate::reference::invitations::{
-    ExpireInvitation, InvitationCreated, InvitationEmailRequested, InvitationExpired, SendInvitationEmail,
+    ExpireInvitation, InvitationCreated, InvitationEmailRequested, InvitationExpired, InvitationProlonged,
+    SendInvitationEmail,
+};
+use crate::reference::notifications::{
+    CreateNotification, DeleteNotifications, NotificationCreated, RequestDigestNotifications,
+    RequestIncidentNotifications, SendNotificationEmail,
 };
 use crate::reference::organizations::OrganizationCreated;
 use crate::reference::projects::{
     CheckFirstRecord, FirstRecordReceived, ProjectCreated, ProjectDeleted, ProvisionProject,
 };
-use crate::reference::records::{PurgeRecords, RecordsIngested};
-use crate::reference::usage::RecordUsage;
+use crate::reference::records::{FanOutRecords, PurgeRecords, RecordSettled, RecordsIngested, SettleRecord};
+use crate::reference::search::{PurgeSearchIndex, RefreshSearchIndex};
+use crate::reference::usage::{RecordUsage, UsagePeriodUpdated};
+use crate::reference::webhooks::{
+    DeliverWebhook, FanOutWebhooks, WebhookEndpointCreated, WebhookEndpointDeleted, WebhookEndpointDisabled,
+};
 use crate::tasks::TaskDescriptor;
 
 /// The events of the product.
@@ -27,10 +39,20 @@ pub fn catalogue() -> EventCatalogue {
         ProjectDeleted,
         InvitationCreated,
         InvitationEmailRequested,
+        InvitationProlonged,
         InvitationExpired,
         MagicLinkEmailRequested,
         RecordsIngested,
+        RecordSettled,
         FirstRecordReceived,
+        WebhookEndpointCreated,
+        WebhookEndpointDeleted,
+        WebhookEndpointDisabled,
+        UsagePeriodUpdated,
+        IncidentOpened,
+        IncidentClosed,
+        NotificationCreated,
+        DigestGenerated,
     ]
 }
 
@@ -42,7 +64,24 @@ pub fn tasks() -> Vec<TaskDescriptor> {
         TaskDescriptor::of::<SendMagicLinkEmail>(),
         TaskDescriptor::of::<ProvisionProject>(),
         TaskDescriptor::of::<CheckFirstRecord>(),
+        TaskDescriptor::of::<FanOutRecords>(),
+        TaskDescriptor::of::<SettleRecord>(),
         TaskDescriptor::of::<PurgeRecords>(),
+        TaskDescriptor::of::<RefreshSearchIndex>(),
+        TaskDescriptor::of::<PurgeSearchIndex>(),
         TaskDescriptor::of::<RecordUsage>(),
+        TaskDescriptor::of::<FanOutWebhooks>(),
+        TaskDescriptor::of::<DeliverWebhook>(),
+        TaskDescriptor::of::<ReportOverage>(),
+        TaskDescriptor::of::<EvaluateRecord>(),
+        TaskDescriptor::of::<SweepOpenIncidents>(),
+        TaskDescriptor::of::<CheckIncident>(),
+        TaskDescriptor::of::<RequestIncidentNotifications>(),
+        TaskDescriptor::of::<RequestDigestNotifications>(),
+        TaskDescriptor::of::<CreateNotification>(),
+        TaskDescriptor::of::<DeleteNotifications>(),
+        TaskDescriptor::of::<SendNotificationEmail>(),
+        TaskDescriptor::of::<TriggerWeeklyDigests>(),
+        TaskDescriptor::of::<RunDigest>(),
     ]
 }

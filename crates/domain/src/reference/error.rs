@@ -60,6 +60,9 @@ pub enum Refusal {
     /// Someone is about to lock themselves out.
     #[error("this is the organization's last API key; make another one first")]
     LastApiKey,
+    /// A project has as many webhooks as it may have.
+    #[error("the project has 20 webhooks, and no project may have more")]
+    TooManyWebhooks,
     /// An `Idempotency-Key` came again with another request.
     #[error("this Idempotency-Key was used for another request")]
     KeyReused,
@@ -77,6 +80,7 @@ impl Refusal {
             Self::InvitationExpired => "invitation.expired",
             Self::LinkNotValid => "sign_in_link.not_valid",
             Self::LastApiKey => "api_key.last",
+            Self::TooManyWebhooks => "webhook.too_many",
             Self::KeyReused => "idempotency_key.reused",
         }
     }

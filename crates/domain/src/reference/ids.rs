@@ -93,3 +93,23 @@ entity_id!(
     /// A request that carried an `Idempotency-Key`.
     RequestId
 );
+entity_id!(
+    /// A webhook of a project.
+    WebhookId
+);
+entity_id!(
+    /// What a project used beyond what is included, as it was reported.
+    OverageReportId
+);
+entity_id!(
+    /// A trouble of a source of records.
+    IncidentId
+);
+entity_id!(
+    /// Something a member is told.
+    NotificationId
+);
+entity_id!(
+    /// What happened in a week of a project.
+    WeeklyDigestId
+);

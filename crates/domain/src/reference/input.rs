@@ -132,6 +132,15 @@ impl Checked {
         }
     }
 
+    /// Notes a problem that says more than a [`Wrong`] can.
+    pub(crate) fn problem(&mut self, field: &str, code: &'static str, detail: String) {
+        self.0.problems.push(InputProblem {
+            field: field.to_owned(),
+            code,
+            detail,
+        });
+    }
+
     /// Everything that was wrong.
     pub(crate) fn into_invalid(self) -> InvalidInput {
         self.0

@@ -18,24 +18,33 @@ mod secret;
 mod settings;
 mod unit_of_work;
 
+pub mod billing;
+pub mod digests;
 pub mod identity;
+pub mod incidents;
 pub mod invitations;
+pub mod notifications;
 pub mod organizations;
 pub mod projects;
 pub mod records;
 pub mod requests;
+pub mod search;
 pub mod usage;
+pub mod webhooks;
 
 pub use catalogue::{catalogue, tasks};
 pub use context::{Caller, RequestContext};
 pub use digest::Digest;
 pub use error::{Refusal, UseCaseError};
-pub use ids::{ApiKeyId, BatchId, InvitationId, RecordId, RequestId, SignInLinkId, UserId};
+pub use ids::{
+    ApiKeyId, BatchId, IncidentId, InvitationId, NotificationId, OverageReportId, RecordId, RequestId, SignInLinkId,
+    UserId, WebhookId, WeeklyDigestId,
+};
 pub use input::{InputProblem, InvalidInput, Name, Wrong};
 pub use ports::ReferencePorts;
 pub use progress::Progress;
 pub use reader::ReferenceReader;
-pub use routes::routes;
+pub use routes::{routes, routes_at};
 pub use secret::Secret;
-pub use settings::ProductSettings;
+pub use settings::{ProductPace, ProductSettings};
 pub use unit_of_work::{ReferenceUnitOfWork, ReferenceUnitOfWorkFactory};

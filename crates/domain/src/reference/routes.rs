@@ -1,40 +1,115 @@
 //! What follows from each event of the product.
 
-use crate::events::{Routes, publish};
+use std::time::Duration;
+
+use crate::events::{Publish, Routes, publish};
+use crate::reference::ProductPace;
+use crate::reference::billing::ReportOverage;
+use crate::reference::digests::DigestGenerated;
 use crate::reference::identity::{
     ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, SendMagicLinkEmail, UserSignedUp,
 };
+use crate::reference::incidents::{EvaluateRecord, IncidentClosed, IncidentOpened};
 use crate::reference::invitations::{
-    ExpireInvitation, InvitationCreated, InvitationEmailRequested, InvitationExpired, SendInvitationEmail,
+    ExpireInvitation, InvitationCreated, InvitationEmailRequested, InvitationExpired, InvitationProlonged,
+    SendInvitationEmail,
+};
+use crate::reference::notifications::{
+    DeleteNotifications, NotificationCreated, RequestDigestNotifications, RequestIncidentNotifications,
+    SendNotificationEmail,
 };
 use crate::reference::organizations::OrganizationCreated;
 use crate::reference::projects::{
     CheckFirstRecord, FirstRecordReceived, ProjectCreated, ProjectDeleted, ProvisionProject,
 };
-use crate::reference::records::{PurgeRecords, RecordsIngested};
-use crate::reference::usage::RecordUsage;
+use crate::reference::records::{FanOutRecords, PurgeRecords, RecordSettled, RecordsIngested};
+use crate::reference::search::{PurgeSearchIndex, RefreshSearchIndex};
+use crate::reference::usage::{RecordUsage, UsagePeriodUpdated};
+use crate::reference::webhooks::{
+    FanOutWebhooks, WebhookEndpointCreated, WebhookEndpointDeleted, WebhookEndpointDisabled,
+};
+use crate::tasks::Coalescing;
+use crate::time::{Timestamp, hours};
 
-/// What follows from each event of the product.
+/// The task that tells webhooks of an event of a project.
+macro_rules! told {
+    ($event:ident, $occurrence:ident) => {
+        FanOutWebhooks::of(&$event.organization_id, &$event.project_id, $occurrence, $event)
+    };
+}
+
+/// For how long one look at a project's first record is enough. Only the first in the project's life finds something, and it is
+/// tried again by itself until it does; a look that was given up is made good by the first batch after this time.
+const FIRST_RECORD_LOOK: Duration = hours(1);
+
+/// What follows from each event of the product, at its usual pace.
 pub fn routes() -> Routes {
+    routes_at(ProductPace::default())
+}
+
+/// What follows from each event of the product, at this pace.
+pub fn routes_at(pace: ProductPace) -> Routes {
     Routes::new()
         .none::<OrganizationCreated>("kept for the event log; its default project has an event of its own")
         .none::<UserSignedUp>("kept for the event log; nothing greets a person but the link they followed")
-        .none::<MemberJoined>("kept for the event log; the member is there by the time it is told")
-        .none::<ApiKeyCreated>("kept for the event log as the audit of who can call")
-        .none::<ApiKeyRevoked>("kept for the event log; the key stopped working with the commit")
+        .on_occurrence(|event: &MemberJoined, occurrence| publish(told!(event, occurrence)))
+        .on_occurrence(|event: &ApiKeyCreated, occurrence| publish(told!(event, occurrence)))
+        .on_occurrence(|event: &ApiKeyRevoked, occurrence| publish(told!(event, occurrence)))
         .on(|event: &ProjectCreated| publish(ProvisionProject::from(event)))
-        .on(|event: &ProjectDeleted| publish(PurgeRecords::from(event)))
-        .on(|event: &InvitationCreated| publish(ExpireInvitation::from(event)).run_at(event.expires_at))
+        .on_occurrence(|event: &ProjectDeleted, occurrence| {
+            (
+                publish(PurgeRecords::from(event)),
+                publish(PurgeSearchIndex::from(event)),
+                publish(DeleteNotifications::from(event)),
+                publish(told!(event, occurrence)),
+            )
+        })
+        .on(|event: &InvitationCreated| expiry(event.into(), event.expires_at))
+        .on(|event: &InvitationProlonged| expiry(event.into(), event.expires_at))
         .on(|event: &InvitationEmailRequested| publish(SendInvitationEmail::from(event)))
-        .none::<InvitationExpired>("the expiry was recorded where it was decided")
+        .on_occurrence(|event: &InvitationExpired, occurrence| publish(told!(event, occurrence)))
         .on(|event: &MagicLinkEmailRequested| publish(SendMagicLinkEmail::from(event)).deadline(event.expires_at))
         .on(|event: &RecordsIngested| {
             (
-                publish(CheckFirstRecord::from(event)),
+                publish(FanOutRecords::from(event)),
+                publish(CheckFirstRecord::from(event)).coalesce(Coalescing::once(&event.project_id, FIRST_RECORD_LOOK)),
                 publish(RecordUsage::from(event)),
             )
         })
-        .none::<FirstRecordReceived>("kept for the event log; the project was marked with it")
+        .on(move |event: &RecordSettled| {
+            (
+                publish(RefreshSearchIndex::from(event))
+                    .coalesce(Coalescing::latest_throttle(event.record_id, pace.search_refresh)),
+                publish(EvaluateRecord::from(event)),
+            )
+        })
+        .on_occurrence(|event: &IncidentOpened, occurrence| {
+            (
+                publish(RequestIncidentNotifications::from(event)),
+                publish(told!(event, occurrence)),
+            )
+        })
+        .on_occurrence(|event: &IncidentClosed, occurrence| {
+            (
+                publish(RequestIncidentNotifications::from(event)),
+                publish(told!(event, occurrence)),
+            )
+        })
+        .on(|event: &NotificationCreated| publish(SendNotificationEmail::from(event)))
+        .on(|event: &DigestGenerated| publish(RequestDigestNotifications::from(event)))
+        .on(move |event: &UsagePeriodUpdated| {
+            publish(ReportOverage::from(event)).coalesce(Coalescing::latest_throttle(event.month, pace.overage_report))
+        })
+        .on_occurrence(|event: &FirstRecordReceived, occurrence| publish(told!(event, occurrence)))
+        .none::<WebhookEndpointCreated>("kept for the event log as the audit of who is told")
+        .none::<WebhookEndpointDeleted>("kept for the event log; nothing is sent to it after the commit")
+        .none::<WebhookEndpointDisabled>("kept for the event log; the list of webhooks shows it with its reason")
+}
+
+/// One waiting task for each invitation, at its newest date.
+fn expiry(task: ExpireInvitation, expires_at: Timestamp) -> Publish<ExpireInvitation> {
+    let key = task.invitation_id;
+    publish(task).run_at(expires_at).coalesce(Coalescing::replace(key))
 }
 
 #[cfg(test)]

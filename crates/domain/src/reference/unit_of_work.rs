@@ -3,13 +3,19 @@
 use async_trait::async_trait;
 
 use crate::contract::{Cause, Tenant};
+use crate::reference::billing::{BillingLedger, OverageReportRepository};
+use crate::reference::digests::WeeklyDigestRepository;
 use crate::reference::identity::{ApiKeyRepository, MembershipRepository, SignInLinkRepository, UserRepository};
+use crate::reference::incidents::IncidentRepository;
 use crate::reference::invitations::InvitationRepository;
+use crate::reference::notifications::{NotificationPreferencesRepository, NotificationRepository};
 use crate::reference::organizations::OrganizationRepository;
 use crate::reference::projects::ProjectRepository;
 use crate::reference::records::RecordRepository;
 use crate::reference::requests::RequestRepository;
+use crate::reference::search::SearchIndexRepository;
 use crate::reference::usage::UsageRepository;
+use crate::reference::webhooks::WebhookEndpointRepository;
 use crate::unit_of_work::{StoreError, UnitOfWork};
 
 /// One transaction over the product's repositories and the outbox.
@@ -34,8 +40,24 @@ pub trait ReferenceUnitOfWork: UnitOfWork {
     fn invitations(&mut self) -> Box<dyn InvitationRepository + '_>;
     /// Records of its projects.
     fn records(&mut self) -> Box<dyn RecordRepository + '_>;
+    /// What their search index has.
+    fn search_index(&mut self) -> Box<dyn SearchIndexRepository + '_>;
     /// What its projects used.
     fn usage(&mut self) -> Box<dyn UsageRepository + '_>;
+    /// Webhooks of its projects.
+    fn webhooks(&mut self) -> Box<dyn WebhookEndpointRepository + '_>;
+    /// What is reported of it to be charged for.
+    fn overage_reports(&mut self) -> Box<dyn OverageReportRepository + '_>;
+    /// What stands in for a billing provider.
+    fn billing_ledger(&mut self) -> Box<dyn BillingLedger + '_>;
+    /// Troubles that records tell of.
+    fn incidents(&mut self) -> Box<dyn IncidentRepository + '_>;
+    /// What members are told.
+    fn notifications(&mut self) -> Box<dyn NotificationRepository + '_>;
+    /// What members want to be told by e-mail.
+    fn notification_preferences(&mut self) -> Box<dyn NotificationPreferencesRepository + '_>;
+    /// Weeks of its projects.
+    fn digests(&mut self) -> Box<dyn WeeklyDigestRepository + '_>;
     /// Requests that carried an `Idempotency-Key`.
     fn requests(&mut self) -> Box<dyn RequestRepository + '_>;
 }

@@ -1,6 +1,7 @@
 //! Coalescing: when several publishes of one key are one task, and which of them it is.
 
 mod decision;
+mod part;
 mod plan;
 mod policy;
 
@@ -9,10 +10,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{CoalescingKey, TaskEnvelope};
+use crate::contract::{CoalescingKey, TaskEnvelope, TaskName, Tenant};
 use crate::tasks::LONGEST_DELAY;
 
 pub use decision::{CoalescingDecision, CoalescingState, OpenWindow, decide};
+pub use part::next_part;
 pub use plan::{CoalescingCandidate, CoalescingPlan, KnownKey, KnownTask, NewWindow, WindowKey};
 pub use policy::{CoalescingPolicy, WhenActive};
 
@@ -132,10 +134,14 @@ impl TaskEnvelope {
     /// characters, so the separator cannot occur in them.
     pub fn window_scope(&self) -> Option<String> {
         let Coalescing { key, .. } = self.coalescing.as_ref()?;
-        let organization = self.tenant.organization_id().map_or("", |id| id.as_str());
-        let project = self.tenant.project_id().map_or("", |id| id.as_str());
-        Some(format!("{organization}\u{1f}{project}\u{1f}{}\u{1f}{key}", self.task))
+        Some(window_scope(&self.tenant, &self.task, key))
     }
+}
+
+pub(super) fn window_scope(tenant: &Tenant, task: &TaskName, key: &CoalescingKey) -> String {
+    let organization = tenant.organization_id().map_or("", |id| id.as_str());
+    let project = tenant.project_id().map_or("", |id| id.as_str());
+    format!("{organization}\u{1f}{project}\u{1f}{task}\u{1f}{key}")
 }
 
 #[cfg(test)]

@@ -92,6 +92,11 @@ impl TaskContext {
         self.parts.task.slot
     }
 
+    /// When the task was first enqueued: the same for every attempt and redelivery.
+    pub fn first_enqueued_at(&self) -> Timestamp {
+        self.parts.task.first_enqueued_at
+    }
+
     /// This attempt's number, from 1.
     pub const fn attempt(&self) -> u32 {
         self.parts.attempt
@@ -102,7 +107,7 @@ impl TaskContext {
         self.parts.deadline
     }
 
-    /// Tells when the run should end early: at shutdown.
+    /// Tells when the run should end early: at shutdown, or because the task was cancelled.
     pub fn cancellation(&self) -> &dyn CancellationSignal {
         &*self.parts.cancellation
     }

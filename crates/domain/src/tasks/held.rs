@@ -41,6 +41,8 @@ pub struct HeldTask {
     pub failure: Option<Failure>,
     /// Runs of it that may have been lost without a result.
     pub lost_runs: u32,
+    /// Whether a pause holds it: nobody is handed it before that is over.
+    pub is_aside: bool,
 }
 
 /// What is held of a topic's order keys.

@@ -34,6 +34,8 @@ pub enum TaskState {
     Running,
     /// Failed and waits for its next attempt.
     Retryable,
+    /// Set aside, because a pause holds it.
+    Paused,
     /// Done.
     Completed,
     /// Ended without doing anything, with its reason.
@@ -105,6 +107,37 @@ pub struct TaskDetails {
     /// Its payload as it is stored, with sealed values sealed; `None` once the task has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Json>,
+    /// What it waits for, besides its time and a worker.
+    #[serde(flatten)]
+    pub place: TaskPlace,
+}
+
+/// What an unfinished task waits for, besides its time and a worker.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskPlace {
+    /// The oldest unfinished task of its order key, when that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<MessageId>,
+    /// Under what it is coalesced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<TaskWindow>,
+}
+
+/// The coalescing key of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskWindow {
+    /// The key it was published with.
+    pub key: String,
+    /// Whether a further publish may take its place.
+    pub is_open: bool,
+}
+
+impl TaskWindow {
+    /// From the scope that a store keeps, whose last part is the key.
+    pub fn of_scope(scope: &str, is_open: bool) -> Self {
+        let key = scope.rsplit('\u{1f}').next().unwrap_or(scope).to_owned();
+        Self { key, is_open }
+    }
 }
 
 /// How many tasks a topic holds.
@@ -118,6 +151,9 @@ pub struct TopicDepth {
     pub scheduled: u64,
     /// Being run.
     pub running: u64,
+    /// Set aside, because a pause holds them.
+    #[serde(default)]
+    pub paused: u64,
     /// How many take from it, in any process; `None` where nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumers: Option<u64>,

@@ -93,6 +93,10 @@ pub enum AttemptEnd {
     Expired,
     /// A stop was asked for before it finished.
     Interrupted,
+    /// Somebody ordered that it is not to be run any more, and it has not done its work.
+    Cancelled(Reason),
+    /// A pause holds it; it has not begun.
+    Paused,
 }
 
 /// What is to be done with the delivery.
@@ -113,6 +117,8 @@ pub enum Verdict {
     DeadLetter(Failure),
     /// Back to the queue at once, as if it had not been taken.
     GiveBack,
+    /// Aside until no pause holds it any more.
+    SetAside,
 }
 
 /// Decides what becomes of a delivery. `attempt` is this attempt's number from 1, `jitter` is in `0.0..1.0`.
@@ -166,6 +172,8 @@ pub fn settle(end: AttemptEnd, attempt: u32, policy: &RetryPolicy, jitter: f64) 
             "its deadline had passed before it started",
         ))),
         AttemptEnd::Interrupted => Verdict::GiveBack,
+        AttemptEnd::Cancelled(reason) => Verdict::Finish(Outcome::Cancelled(reason)),
+        AttemptEnd::Paused => Verdict::SetAside,
     }
 }
 
@@ -227,6 +235,7 @@ mod tests {
             Verdict::Retry { counted: false, .. } => "retry uncounted",
             Verdict::DeadLetter(_) => "dead",
             Verdict::GiveBack => "given back",
+            Verdict::SetAside => "set aside",
         }
     }
 

@@ -10,7 +10,7 @@ use crate::contract::{
 };
 use crate::failure::{Classified, ErrorClass, Failure};
 use crate::ids::MessageId;
-use crate::tasks::{Outcome, Task, TaskOptions};
+use crate::tasks::{Outcome, Task, TaskContext, TaskOptions};
 use crate::time::Timestamp;
 
 /// Puts tasks on their topics.
@@ -50,9 +50,48 @@ pub trait QueuePublisherExt: QueuePublisher {
             .unwrap_or_else(|| Err(PublishError::unanswered()))?;
         Ok(id)
     }
+
+    /// Publishes tasks from within a handler, each under an id that comes from the handled task's id, its own topic and name,
+    /// and its key: a handler that is run again publishes the same tasks and no others. For what a transaction decided use the
+    /// outbox; this is for fanning out what is durable already.
+    ///
+    /// # Errors
+    /// The first one, after all were tried. Those that were published stay so.
+    async fn publish_from_task<T: Task>(
+        &self,
+        envelopes: &EnvelopeFactory,
+        tasks: Vec<FannedOut<T>>,
+        ctx: &TaskContext,
+    ) -> Result<(), PublishError> {
+        let mut messages = Vec::with_capacity(tasks.len());
+        for FannedOut { key, task, options } in tasks {
+            let (topic, name) = (T::TOPIC, T::NAME);
+            let id = ctx.task_id().derive(&format!("{topic}/{name}\u{1f}{key}"));
+            let envelope = envelopes.task(id, &task, &options, ctx.cause());
+            messages.push(envelope.map_err(PublishError::from_encode)?);
+        }
+        let wanted = messages.len();
+        let results = self.publish(messages).await;
+        if results.len() < wanted {
+            return Err(PublishError::unanswered());
+        }
+        results.into_iter().try_for_each(|result| result.map(|_| ()))
+    }
 }
 
 impl<P: QueuePublisher + ?Sized> QueuePublisherExt for P {}
+
+/// One of the tasks that a handler publishes.
+#[derive(Debug, Clone)]
+pub struct FannedOut<T> {
+    /// Tells it from the others that this run publishes of its kind. The same in every run: something of the task, and never a
+    /// counter of what was done so far.
+    pub key: String,
+    /// The task.
+    pub task: T,
+    /// How it is published.
+    pub options: TaskOptions,
+}
 
 /// What became of a published task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -277,6 +316,10 @@ pub trait Delivery: Send + Sync {
 
     /// Back to the topic at once, to its place or near it, without counting an attempt.
     async fn give_back(self: Box<Self>) -> Result<(), SettleError>;
+
+    /// Aside, without counting an attempt, because a pause holds it: nobody is handed it until
+    /// [`TaskPauses::release`](super::TaskPauses::release). It keeps its place in the order of its key.
+    async fn set_aside(self: Box<Self>) -> Result<(), SettleError>;
 }
 
 /// What keeps a queue tidy. A broker that does it by itself answers zeros.

@@ -21,7 +21,7 @@ use crate::time::Timestamp;
 
 pub use cron::{CronExpression, InvalidCron};
 pub use declaration::{InvalidSchedule, ScheduleDeclaration};
-pub use kept::{KeptSchedule, Pause, ScheduleOrigin};
+pub use kept::{KeptSchedule, ScheduleOrigin, SchedulePause};
 pub use tick::{MISFIRE_GRACE, PlannedTick, Tick, TickOutcome, TickPlan};
 pub use timetable::{Slots, Timetable};
 pub use zone::Zone;

@@ -11,24 +11,41 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use aftercommit_domain::contract::{
-    Codec, Contract, Json, Limits, OrganizationId, ProjectId, SealContext, SealError, Sealed, SealedBytes, Sealer,
-    StorageKey, Tenant,
+    BoundedText, Codec, Contract, Json, Limits, OrganizationId, ProjectId, SealContext, SealError, Sealed, SealedBytes,
+    Sealer, StorageKey, Tenant,
 };
 use aftercommit_domain::effects::EmailAddress;
 use aftercommit_domain::failure::Classified as _;
 use aftercommit_domain::ids::MessageId;
+use aftercommit_domain::reference::billing::ReportOverage;
+use aftercommit_domain::reference::digests::{DigestGenerated, RunDigest, TriggerWeeklyDigests};
 use aftercommit_domain::reference::identity::{
     ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, Role, SendMagicLinkEmail, UserSignedUp,
 };
+use aftercommit_domain::reference::incidents::{
+    CheckIncident, EvaluateRecord, IncidentClosed, IncidentOpened, SweepOpenIncidents,
+};
 use aftercommit_domain::reference::invitations::{
-    ExpireInvitation, InvitationCreated, InvitationEmailRequested, InvitationExpired, SendInvitationEmail,
+    ExpireInvitation, InvitationCreated, InvitationEmailRequested, InvitationExpired, InvitationProlonged,
+    SendInvitationEmail,
+};
+use aftercommit_domain::reference::notifications::{
+    CreateNotification, DeleteNotifications, IncidentChange, NotificationCreated, NotificationKind,
+    RequestDigestNotifications, RequestIncidentNotifications, SendNotificationEmail,
 };
 use aftercommit_domain::reference::organizations::OrganizationCreated;
 use aftercommit_domain::reference::projects::{
     CheckFirstRecord, FirstRecordReceived, ProjectCreated, ProjectDeleted, ProvisionProject,
 };
-use aftercommit_domain::reference::records::{PurgeRecords, RecordsIngested};
-use aftercommit_domain::reference::usage::RecordUsage;
+use aftercommit_domain::reference::records::{
+    FanOutRecords, PurgeRecords, RecordSettled, RecordsIngested, SettleRecord,
+};
+use aftercommit_domain::reference::search::{PurgeSearchIndex, RefreshSearchIndex};
+use aftercommit_domain::reference::usage::{RecordUsage, UsagePeriodUpdated};
+use aftercommit_domain::reference::webhooks::{
+    DeliverWebhook, DisableReason, FanOutWebhooks, WebhookEndpointCreated, WebhookEndpointDeleted,
+    WebhookEndpointDisabled, WebhookEvent,
+};
 use aftercommit_domain::reference::{catalogue, tasks};
 use aftercommit_domain::time::Timestamp;
 
@@ -62,6 +79,10 @@ fn organization_id() -> OrganizationId {
 
 fn project_id() -> ProjectId {
     id(0xb)
+}
+
+fn month() -> chrono::NaiveDate {
+    "2026-11-01".parse().unwrap()
 }
 
 fn expires_at() -> Timestamp {
@@ -114,7 +135,18 @@ fn every_event_decodes() {
         }),
     );
     check(1, &of_project!(InvitationExpired { invitation_id: id(3) }));
+    let prolonged = of_project!(InvitationProlonged {
+        invitation_id: id(3),
+        expires_at: expires_at()
+    });
+    check(1, &prolonged);
     check(1, &of_project!(FirstRecordReceived {}));
+    check(1, &of_project!(RecordSettled { record_id: id(5) }));
+    check(1, &of_project!(UsagePeriodUpdated { month: month() }));
+    check(1, &of_project!(IncidentOpened { incident_id: id(6) }));
+    check(1, &of_project!(IncidentClosed { incident_id: id(6) }));
+    check(1, &of_project!(NotificationCreated { notification_id: id(7) }));
+    check(1, &of_project!(DigestGenerated { digest_id: id(8) }));
     let batch = StorageKey::new("records/acme/main/batch-1").unwrap();
     let ingested = of_project!(RecordsIngested {
         record_count: 2,
@@ -122,6 +154,15 @@ fn every_event_decodes() {
     });
     check(1, &ingested);
     check(2, &ingested);
+    check(1, &of_project!(WebhookEndpointCreated { webhook_id: id(5) }));
+    check(1, &of_project!(WebhookEndpointDeleted { webhook_id: id(5) }));
+    check(
+        1,
+        &of_project!(WebhookEndpointDisabled {
+            webhook_id: id(5),
+            reason: DisableReason::Failing
+        }),
+    );
     let requested = InvitationEmailRequested {
         organization_id: organization_id(),
         invitation_id: id(3),
@@ -142,11 +183,58 @@ fn every_task_decodes() {
     check(1, &of_project!(ProvisionProject {}));
     check(1, &of_project!(CheckFirstRecord {}));
     check(1, &of_project!(PurgeRecords {}));
+    let batch = StorageKey::new("records/a/b/c").unwrap();
+    check(1, &of_project!(FanOutRecords { batch: batch }));
+    check(1, &of_project!(SettleRecord { record_id: id(5) }));
+    check(1, &of_project!(RefreshSearchIndex { record_id: id(5) }));
+    check(1, &of_project!(PurgeSearchIndex {}));
+    check(1, &of_project!(ReportOverage { month: month() }));
+    check(1, &of_project!(EvaluateRecord { record_id: id(5) }));
+    check(1, &SweepOpenIncidents {});
+    check(1, &of_project!(CheckIncident { incident_id: id(6) }));
+    let request = of_project!(RequestIncidentNotifications {
+        incident_id: id(6),
+        change: IncidentChange::Opened
+    });
+    check(1, &request);
+    check(1, &of_project!(RequestDigestNotifications { digest_id: id(8) }));
+    let subject: uuid::Uuid = id(6);
+    let create = of_project!(CreateNotification {
+        user_id: id(1),
+        kind: NotificationKind::IncidentOpened,
+        subject_id: subject,
+        idempotency_key: BoundedText::new(NotificationKind::IncidentOpened.key_of(subject)).unwrap(),
+    });
+    check(1, &create);
+    check(1, &of_project!(DeleteNotifications {}));
+    check(1, &of_project!(SendNotificationEmail { notification_id: id(7) }));
+    check(1, &TriggerWeeklyDigests {});
+    check(1, &of_project!(RunDigest { until: expires_at() }));
     check(
         1,
         &of_project!(RecordUsage {
             batch: StorageKey::new("records/a/b/c").unwrap(),
             records: 3,
+        }),
+    );
+    check(
+        1,
+        &of_project!(FanOutWebhooks {
+            event_id: id(6),
+            occurred_at: expires_at(),
+            event: WebhookEvent::MemberJoined {
+                user_id: id(1),
+                role: Role::Admin
+            },
+        }),
+    );
+    check(
+        1,
+        &of_project!(DeliverWebhook {
+            webhook_id: id(5),
+            event_id: id(6),
+            occurred_at: expires_at(),
+            event: WebhookEvent::InvitationExpired { invitation_id: id(3) },
         }),
     );
     let send = SendInvitationEmail {

@@ -39,7 +39,7 @@ const GRANTS: &str = "\
         WHERE pronamespace = to_regnamespace('reference') \
             OR pronamespace = to_regnamespace('aftercommit') AND proname IN ( \
                 'clock', 'current_scope', 'current_organization', 'current_project', 'may_touch', 'is_tenant_id', \
-                'outbox_append', 'write_event', 'inbox_claim' \
+                'outbox_append', 'write_event', 'inbox_claim', 'windows_change' \
             ) \
     ) AS line (place, statement) ORDER BY place, statement";
 

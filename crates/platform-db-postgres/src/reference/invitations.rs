@@ -99,6 +99,17 @@ impl InvitationRepository for Rows<'_> {
         Ok(self.run("invitations.revoke", update).await? == 1)
     }
 
+    async fn prolong(&mut self, id: InvitationId, expires_at: Timestamp) -> Result<bool, StoreError> {
+        let update = sqlx::query(
+            "UPDATE reference.invitations SET expires_at = $1 WHERE organization_id = $2 AND id = $3 \
+             AND accepted_at IS NULL AND revoked_at IS NULL AND expired_at IS NULL",
+        )
+        .bind(expires_at)
+        .bind(self.organization)
+        .bind(id.uuid());
+        Ok(self.run("invitations.prolong", update).await? == 1)
+    }
+
     async fn expire(&mut self, id: InvitationId, at: Timestamp) -> Result<bool, StoreError> {
         let update = sqlx::query(
             "UPDATE reference.invitations SET expired_at = $1 WHERE organization_id = $2 AND id = $3 \

@@ -5,6 +5,7 @@ use aftercommit_domain::reference::{UserId, Wrong};
 use aftercommit_domain::time::Timestamp;
 use aftercommit_domain::unit_of_work::StoreError;
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::rows::{Rows, corrupt, organization_id};
 
@@ -20,6 +21,18 @@ impl MembershipRepository for Rows<'_> {
         .bind(membership.role.as_str())
         .bind(membership.joined_at);
         Ok(self.run("memberships.ensure", insert).await? == 1)
+    }
+
+    async fn list(&mut self, after: Option<UserId>, limit: u32) -> Result<Vec<UserId>, StoreError> {
+        let select = sqlx::query_as::<_, (Uuid,)>(
+            "SELECT user_id FROM reference.memberships WHERE organization_id = $1 AND user_id > $2 \
+             ORDER BY user_id LIMIT $3",
+        )
+        .bind(self.organization)
+        .bind(after.map_or(Uuid::nil(), UserId::uuid))
+        .bind(i64::from(limit));
+        let members = self.all("memberships.list", select).await?;
+        Ok(members.into_iter().map(|(id,)| UserId::from(id)).collect())
     }
 
     async fn find(&mut self, user_id: UserId) -> Result<Option<Membership>, StoreError> {

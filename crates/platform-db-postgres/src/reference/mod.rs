@@ -1,8 +1,12 @@
 //! The reference product's tables, in a schema and with migrations of their own.
 
 mod api_keys;
+mod billing;
+mod digests;
+mod incidents;
 mod invitations;
 mod memberships;
+mod notifications;
 mod organizations;
 mod projects;
 mod reader;
@@ -10,10 +14,12 @@ mod records;
 mod requests;
 mod rows;
 mod sealed_email;
+mod search_index;
 mod sign_in_links;
 mod unit_of_work;
 mod usage;
 mod users;
+mod webhooks;
 
 use std::fmt;
 use std::sync::Arc;

@@ -11,8 +11,9 @@ use sqlx::{FromRow, Postgres};
 
 use super::PostgresReference;
 use super::api_keys::ApiKeyRow;
-use super::rows::{organization_id, project_id, store_error};
+use super::rows::{organization_id, project_id};
 use super::sign_in_links::SignInLinkRow;
+use crate::trouble::store_error;
 
 impl PostgresReference {
     async fn read<T>(

@@ -1,14 +1,15 @@
 //! Records.
 
 use aftercommit_domain::contract::{ProjectId, StorageKey};
-use aftercommit_domain::reference::RecordId;
-use aftercommit_domain::reference::records::{NewRecord, RecordRepository};
+use aftercommit_domain::reference::records::{NewRecord, Record, RecordBody, RecordKey, RecordRepository};
+use aftercommit_domain::reference::{RecordId, Wrong};
 use aftercommit_domain::time::Timestamp;
 use aftercommit_domain::unit_of_work::StoreError;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::rows::Rows;
+use super::rows::{Rows, corrupt};
+use crate::columns::count;
 
 /// The whole batch in one statement. A key that comes twice in it is one record, with the first of its ids and the last
 /// of its bodies. Sorted, so that two batches with the same keys take turns instead of waiting for each other.
@@ -48,6 +49,66 @@ impl RecordRepository for Rows<'_> {
             .bind(at);
         let ids = self.all("records.upsert", upsert).await?;
         Ok(ids.into_iter().map(|(id,)| RecordId::from(id)).collect())
+    }
+
+    async fn find(&mut self, project: &ProjectId, id: RecordId) -> Result<Option<Record>, StoreError> {
+        let select = sqlx::query_as::<_, (String, String, Timestamp)>(
+            "SELECT key, body, received_at FROM reference.records \
+             WHERE organization_id = $1 AND project_id = $2 AND id = $3",
+        )
+        .bind(self.organization)
+        .bind(project.as_str())
+        .bind(id.uuid());
+        let row = self.optional("records.find", select).await?;
+        let corrupt = |wrong: Wrong| corrupt("record", &wrong);
+        row.map(|(key, body, received_at)| {
+            Ok(Record {
+                id,
+                project_id: project.clone(),
+                key: RecordKey::new(key).map_err(corrupt)?,
+                body: RecordBody::new(body).map_err(corrupt)?,
+                received_at,
+            })
+        })
+        .transpose()
+    }
+
+    async fn of_batch(
+        &mut self,
+        project: &ProjectId,
+        batch: &StorageKey,
+        after: Option<RecordId>,
+        limit: u32,
+    ) -> Result<Vec<RecordId>, StoreError> {
+        let select = sqlx::query_as::<_, (Uuid,)>(
+            "SELECT id FROM reference.records WHERE organization_id = $1 AND project_id = $2 AND batch = $3 AND id > $4 \
+             ORDER BY id LIMIT $5",
+        )
+        .bind(self.organization)
+        .bind(project.as_str())
+        .bind(batch.as_str())
+        .bind(after.map_or(Uuid::nil(), RecordId::uuid))
+        .bind(i64::from(limit));
+        let ids = self.all("records.of_batch", select).await?;
+        Ok(ids.into_iter().map(|(id,)| RecordId::from(id)).collect())
+    }
+
+    async fn count_received(
+        &mut self,
+        project: &ProjectId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let select = sqlx::query_as::<_, (i64,)>(
+            "SELECT count(*) FROM reference.records \
+             WHERE organization_id = $1 AND project_id = $2 AND received_at >= $3 AND received_at < $4",
+        )
+        .bind(self.organization)
+        .bind(project.as_str())
+        .bind(from)
+        .bind(until);
+        let (received,) = self.one("records.count_received", select).await?;
+        Ok(count(received))
     }
 
     async fn any(&mut self, project: &ProjectId) -> Result<bool, StoreError> {

@@ -12,7 +12,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::transaction::PostgresTransaction;
-use crate::trouble::{Trouble, told, trouble};
+use crate::trouble::store_error;
 
 /// The longest one statement may take. They are all short; what takes longer is a server that does not answer, or a row
 /// that another unit of work holds for too long.
@@ -92,16 +92,6 @@ impl Rows<'_> {
             operation,
             reason: format!("no answer within {STATEMENT:?}"),
         })
-    }
-}
-
-pub(super) fn store_error(operation: &'static str, error: &sqlx::Error) -> StoreError {
-    let reason = told(error);
-    match trouble(error) {
-        Trouble::Away => StoreError::Unavailable { operation, reason },
-        Trouble::Conflict => StoreError::Conflict { operation, reason },
-        Trouble::Refused => StoreError::Refused { operation, reason },
-        Trouble::Duplicate => StoreError::Duplicate { what: operation },
     }
 }
 

@@ -1,4 +1,4 @@
-//! E-mail addresses in columns: sealed, each for its own row.
+//! E-mail addresses and secrets in columns: sealed, each for its own row.
 
 use aftercommit_domain::contract::{SealContext, SealedBytes, Sealer, Tenant};
 use aftercommit_domain::effects::EmailAddress;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::rows::corrupt;
 
-/// Which column of which row an address is in. A ciphertext that is moved to another one does not open.
+/// Which column of which row it is in. A ciphertext that is moved to another one does not open.
 pub(super) struct Place<'a> {
     pub(super) tenant: Tenant,
     pub(super) column: &'a str,
@@ -26,22 +26,32 @@ impl Place<'_> {
 
     /// Seals an address for this place.
     pub(super) fn seal(&self, sealer: &dyn Sealer, email: &EmailAddress) -> Result<SealedBytes, StoreError> {
+        self.seal_text(sealer, email.as_str())
+    }
+
+    /// Opens the address this place holds.
+    pub(super) fn open(&self, sealer: &dyn Sealer, key_id: String, bytes: Vec<u8>) -> Result<EmailAddress, StoreError> {
+        let text = self.open_text(sealer, key_id, bytes)?;
+        EmailAddress::new(text).map_err(|error| corrupt("an address", &error))
+    }
+
+    /// Seals text for this place.
+    pub(super) fn seal_text(&self, sealer: &dyn Sealer, text: &str) -> Result<SealedBytes, StoreError> {
         sealer
-            .seal(email.as_str().as_bytes(), &self.context())
+            .seal(text.as_bytes(), &self.context())
             .map_err(|error| StoreError::Refused {
-                operation: "seal an address",
+                operation: "seal a column",
                 reason: error.to_string(),
             })
     }
 
-    /// Opens what this place holds.
-    pub(super) fn open(&self, sealer: &dyn Sealer, key_id: String, bytes: Vec<u8>) -> Result<EmailAddress, StoreError> {
-        const WHAT: &str = "an address";
+    /// Opens the text this place holds.
+    pub(super) fn open_text(&self, sealer: &dyn Sealer, key_id: String, bytes: Vec<u8>) -> Result<String, StoreError> {
+        const WHAT: &str = "a sealed column";
         let kept = SealedBytes { key_id, bytes };
         let clear = sealer
             .open(&kept, &self.context())
             .map_err(|error| corrupt(WHAT, &error))?;
-        let text = std::str::from_utf8(&clear).map_err(|error| corrupt(WHAT, &error))?;
-        EmailAddress::new(text).map_err(|error| corrupt(WHAT, &error))
+        String::from_utf8(clear).map_err(|error| corrupt(WHAT, &error.utf8_error()))
     }
 }

@@ -24,6 +24,22 @@ impl UsageRepository for Rows<'_> {
         self.run("usage.add_batch", upsert).await.map(|_| ())
     }
 
+    async fn find(&mut self, project: &ProjectId, month: NaiveDate) -> Result<Option<UsagePeriod>, StoreError> {
+        let select = sqlx::query_as::<_, (i64, i64)>(
+            "SELECT batches, records FROM reference.usage_periods \
+             WHERE organization_id = $1 AND project_id = $2 AND month = $3",
+        )
+        .bind(self.organization)
+        .bind(project.as_str())
+        .bind(month);
+        let row = self.optional("usage.find", select).await?;
+        Ok(row.map(|(batches, records)| UsagePeriod {
+            month,
+            batches: count(batches),
+            records: count(records),
+        }))
+    }
+
     async fn periods(&mut self, project: &ProjectId, limit: u32) -> Result<Vec<UsagePeriod>, StoreError> {
         let select = sqlx::query_as::<_, (NaiveDate, i64, i64)>(
             "SELECT month, batches, records FROM reference.usage_periods \

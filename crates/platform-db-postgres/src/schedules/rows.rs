@@ -3,7 +3,7 @@
 use aftercommit_domain::contract::{OrganizationId, ProjectId, ScheduleKey, Tenant};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
-    KeptSchedule, Pause, Schedule, ScheduleId, ScheduleOrigin, SchedulesError, Tick, TickOutcome,
+    KeptSchedule, Schedule, ScheduleId, ScheduleOrigin, SchedulePause, SchedulesError, Tick, TickOutcome,
 };
 use aftercommit_domain::time::Timestamp;
 use sqlx::{FromRow, PgConnection};
@@ -72,7 +72,7 @@ impl ScheduleRow {
             key: ScheduleKey::new(self.key).map_err(|error| corrupt(&error))?,
         };
         let pause = match (self.paused_at, self.paused_by, self.paused_reason) {
-            (Some(since), Some(by), Some(reason)) => Some(Pause {
+            (Some(since), Some(by), Some(reason)) => Some(SchedulePause {
                 since: since,
                 by,
                 reason,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::Tenant;
 use aftercommit_domain::tasks::{
-    KeptSchedule, Pause, PauseOrder, Reconciled, Reconciliation, Schedule, ScheduleId, ScheduleOrigin, ScheduleWriter,
-    SchedulesError,
+    KeptSchedule, Reconciled, Reconciliation, Schedule, ScheduleId, ScheduleOrigin, SchedulePause, SchedulePauseOrder,
+    ScheduleWriter, SchedulesError,
 };
 use aftercommit_domain::time::Timestamp;
 use async_trait::async_trait;
@@ -139,9 +139,12 @@ pub(super) async fn reconcile(
 pub(super) async fn pause(
     connection: &mut PgConnection,
     id: &ScheduleId,
-    order: PauseOrder,
+    order: SchedulePauseOrder,
 ) -> Result<bool, sqlx::Error> {
-    change_pause(connection, id, |kept, now| Some(Pause::ordered(kept.pause, order, now))).await
+    change_pause(connection, id, |kept, now| {
+        Some(SchedulePause::ordered(kept.pause, order, now))
+    })
+    .await
 }
 
 pub(super) async fn resume(connection: &mut PgConnection, id: &ScheduleId, by: &str) -> Result<bool, sqlx::Error> {
@@ -155,7 +158,7 @@ pub(super) async fn resume(connection: &mut PgConnection, id: &ScheduleId, by: &
 async fn change_pause(
     connection: &mut PgConnection,
     id: &ScheduleId,
-    pause: impl FnOnce(KeptSchedule, Timestamp) -> Option<Pause>,
+    pause: impl FnOnce(KeptSchedule, Timestamp) -> Option<SchedulePause>,
 ) -> Result<bool, sqlx::Error> {
     let Some(row) = read(connection, id).await? else {
         return Ok(false);

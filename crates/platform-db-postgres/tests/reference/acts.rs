@@ -3,10 +3,15 @@
 use aftercommit_domain::contract::StorageKey;
 use aftercommit_domain::events::{OutboxError, OutboxWriterExt as _, WriteError};
 use aftercommit_domain::ids::{Ids as _, MessageId};
+use aftercommit_domain::reference::notifications::NotificationPreferences;
 use aftercommit_domain::reference::projects::{Project, ProjectCreated};
 use aftercommit_domain::reference::records::{NewRecord, RecordBody, RecordKey};
 use aftercommit_domain::reference::requests::KeptAnswer;
-use aftercommit_domain::reference::{ApiKeyId, Digest, InvitationId, RecordId, ReferenceUnitOfWork, RequestId};
+use aftercommit_domain::reference::search::SearchText;
+use aftercommit_domain::reference::webhooks::{DeliveryHealth, DisableReason};
+use aftercommit_domain::reference::{
+    ApiKeyId, Digest, InvitationId, RecordId, ReferenceUnitOfWork, RequestId, WebhookId,
+};
 use aftercommit_domain::time;
 use aftercommit_domain::unit_of_work::StoreError;
 
@@ -22,6 +27,10 @@ pub(crate) enum Act {
     MarkProvisioned,
     Ingest,
     AnyRecord,
+    FindRecord,
+    Index,
+    Search,
+    PurgeIndex,
     Purge,
     AddKey,
     FindKey,
@@ -31,25 +40,53 @@ pub(crate) enum Act {
     Invite,
     FindInvitation,
     Accept,
+    Prolong,
     Revoke,
     Expire,
     ClaimEmail,
     RecordEmailed,
     AddToken,
     HasToken,
+    AddWebhook,
+    FindWebhook,
+    FindWebhookToChange,
+    ListWebhooks,
+    RecordHealth,
+    DeleteWebhook,
+    Report,
+    MarkReported,
+    TakeDown,
+    OpenIncident,
+    FindIncident,
+    CloseIncident,
+    ListOpen,
+    Notify,
+    FindNotification,
+    ClaimNotification,
+    RecordNotification,
+    DeleteNotifications,
+    Prefer,
+    Digest,
+    FindDigest,
+    ListMembers,
+    CountRecords,
     ClaimRequest,
     ForgetRequests,
     WriteEvent,
 }
 
 impl Act {
-    pub(crate) const ALL: [Self; 24] = [
+    pub(crate) const ALL: [Self; 52] = [
         Self::AddProject,
         Self::FindProject,
         Self::DeleteProject,
         Self::MarkProvisioned,
         Self::Ingest,
         Self::AnyRecord,
+        Self::FindRecord,
+        Self::Index,
+        Self::Search,
+        Self::PurgeIndex,
         Self::Purge,
         Self::AddKey,
         Self::FindKey,
@@ -59,12 +96,36 @@ impl Act {
         Self::Invite,
         Self::FindInvitation,
         Self::Accept,
+        Self::Prolong,
         Self::Revoke,
         Self::Expire,
         Self::ClaimEmail,
         Self::RecordEmailed,
         Self::AddToken,
         Self::HasToken,
+        Self::AddWebhook,
+        Self::FindWebhook,
+        Self::FindWebhookToChange,
+        Self::ListWebhooks,
+        Self::RecordHealth,
+        Self::DeleteWebhook,
+        Self::Report,
+        Self::MarkReported,
+        Self::TakeDown,
+        Self::OpenIncident,
+        Self::FindIncident,
+        Self::CloseIncident,
+        Self::ListOpen,
+        Self::Notify,
+        Self::FindNotification,
+        Self::ClaimNotification,
+        Self::RecordNotification,
+        Self::DeleteNotifications,
+        Self::Prefer,
+        Self::Digest,
+        Self::FindDigest,
+        Self::ListMembers,
+        Self::CountRecords,
         Self::ClaimRequest,
         Self::ForgetRequests,
         Self::WriteEvent,
@@ -90,7 +151,7 @@ pub(crate) async fn act(rig: &Rig, uow: &mut dyn ReferenceUnitOfWork, act: Act, 
                 key: RecordKey::new(key).unwrap(),
                 body: RecordBody::new("1").unwrap(),
             });
-            let ids = [(); 3].map(|()| RecordId::from(next()));
+            let ids = [to.record, RecordId::from(next()), RecordId::from(next())];
             let stored = uow
                 .records()
                 .upsert(&to.project, &batch, &records, &ids, to.now)
@@ -98,6 +159,17 @@ pub(crate) async fn act(rig: &Rig, uow: &mut dyn ReferenceUnitOfWork, act: Act, 
             Ok(!stored.is_empty())
         }
         Act::AnyRecord => uow.records().any(&to.project).await,
+        Act::FindRecord => Ok(uow.records().find(&to.project, to.record).await?.is_some()),
+        Act::Index => {
+            let text = SearchText::new("word");
+            uow.search_index().put(&to.project, to.record, &text, to.now).await
+        }
+        Act::Search => {
+            let text = SearchText::new("word");
+            let found = uow.search_index().search(&to.project, &text, 9).await?;
+            Ok(!found.is_empty())
+        }
+        Act::PurgeIndex => Ok(uow.search_index().purge(&to.project, 10).await? > 0),
         Act::Purge => Ok(uow.records().purge(&to.project, 10).await? > 0),
         Act::AddKey => {
             uow.api_keys().insert(&to.key(ApiKeyId::from(next()))).await?;
@@ -114,6 +186,7 @@ pub(crate) async fn act(rig: &Rig, uow: &mut dyn ReferenceUnitOfWork, act: Act, 
         }
         Act::FindInvitation => Ok(uow.invitations().find(to.invitation).await?.is_some()),
         Act::Accept => uow.invitations().accept(to.invitation, to.user, to.now).await,
+        Act::Prolong => uow.invitations().prolong(to.invitation, to.now).await,
         Act::Revoke => uow.invitations().revoke(to.invitation, to.now).await,
         Act::Expire => uow.invitations().expire(to.invitation, to.now).await,
         Act::ClaimEmail => {
@@ -129,6 +202,72 @@ pub(crate) async fn act(rig: &Rig, uow: &mut dyn ReferenceUnitOfWork, act: Act, 
             Ok(true)
         }
         Act::HasToken => uow.invitations().has_token(to.invitation, &Digest::of("unknown")).await,
+        Act::AddWebhook => {
+            uow.webhooks().insert(&to.webhook(WebhookId::from(next()))).await?;
+            Ok(true)
+        }
+        Act::FindWebhook => Ok(uow.webhooks().find(to.webhook).await?.is_some()),
+        Act::FindWebhookToChange => Ok(uow.webhooks().find_to_change(to.webhook).await?.is_some()),
+        Act::ListWebhooks => Ok(!uow.webhooks().of_project(&to.project, 10).await?.is_empty()),
+        Act::RecordHealth => {
+            let health = DeliveryHealth {
+                failures: 1,
+                disabled: Some((to.now, DisableReason::Gone)),
+                ..DeliveryHealth::default()
+            };
+            uow.webhooks().record_health(to.webhook, &health).await
+        }
+        Act::DeleteWebhook => uow.webhooks().delete(&to.project, to.webhook).await,
+        Act::Report => uow.overage_reports().insert(&to.overage_report(next())).await,
+        Act::MarkReported => {
+            let pending = uow.overage_reports().pending(&to.project, to.month()).await?;
+            match pending {
+                Some(report) => uow.overage_reports().mark_reported(report.id, to.now).await,
+                None => Ok(false),
+            }
+        }
+        Act::TakeDown => uow.billing_ledger().append(&to.ledger_entry(next())).await,
+        Act::OpenIncident => uow.incidents().open(&to.incident(next())).await,
+        Act::FindIncident => Ok(uow.incidents().latest(&to.project, &Side::source()).await?.is_some()),
+        Act::CloseIncident => {
+            let latest = uow.incidents().latest(&to.project, &Side::source()).await?;
+            match latest {
+                Some(incident) => uow.incidents().close(incident.id, to.now, to.now).await,
+                None => Ok(false),
+            }
+        }
+        Act::ListOpen => {
+            let open = uow.incidents().list_open(None, 9).await?;
+            Ok(open.iter().any(|incident| incident.organization_id == to.organization))
+        }
+        Act::Notify => {
+            let notification = to.notification(next().into(), next().to_string());
+            uow.notifications().insert_if_absent(&notification).await
+        }
+        Act::FindNotification => Ok(uow.notifications().find(to.notification_id).await?.is_some()),
+        Act::ClaimNotification => {
+            let (id, now) = (to.notification_id, to.now);
+            uow.notifications().claim_email(id, task, now, now).await?;
+            Ok(true)
+        }
+        Act::RecordNotification => uow.notifications().record_emailed(to.notification_id, to.now).await,
+        Act::DeleteNotifications => Ok(uow.notifications().delete_by_project(&to.project, 1).await? > 0),
+        Act::Prefer => {
+            // In one's own organization, whoever the person is.
+            let wanted = NotificationPreferences::default();
+            uow.notification_preferences().put(to.user, &wanted, to.now).await?;
+            Ok(uow.tenant().organization_id() == Some(&to.organization))
+        }
+        Act::Digest => uow.digests().insert_if_absent(&to.digest(next())).await,
+        Act::FindDigest => Ok(uow.digests().find(to.digest_id).await?.is_some()),
+        Act::ListMembers => {
+            let members = uow.memberships().list(None, 9).await?;
+            Ok(uow.tenant().organization_id() == Some(&to.organization) && !members.is_empty())
+        }
+        Act::CountRecords => {
+            let (from, until) = (time::before(to.now, time::days(1)), time::after(to.now, time::days(1)));
+            Ok(uow.records().count_received(&to.project, from, until).await? > 0)
+        }
         Act::ClaimRequest => {
             let (id, request) = (RequestId::from(next()), to.request(next()));
             uow.requests().claim(id, &request, to.now, to.now).await?;

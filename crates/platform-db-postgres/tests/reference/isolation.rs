@@ -230,7 +230,7 @@ fn a_policy_that_lets_others_change_rows_is_noticed() {
     }
 }
 
-const TABLES: [&str; 9] = [
+const TABLES: [&str; 11] = [
     "reference.organizations",
     "reference.projects",
     "reference.memberships",
@@ -238,6 +238,8 @@ const TABLES: [&str; 9] = [
     "reference.invitations",
     "reference.invitation_tokens",
     "reference.records",
+    "reference.search_index",
+    "reference.notifications",
     "reference.requests",
     "aftercommit.outbox",
 ];

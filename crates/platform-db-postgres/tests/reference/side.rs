@@ -1,18 +1,26 @@
 //! One of two tenants: an organization with a row in every table.
 
 use aftercommit_domain::contract::{Cause, OrganizationId, ProjectId, Tenant};
-use aftercommit_domain::effects::EmailAddress;
+use aftercommit_domain::effects::{EmailAddress, WebhookNetwork, WebhookSecret, WebhookUrl};
 use aftercommit_domain::ids::Ids as _;
+use aftercommit_domain::reference::billing::{BillingLedgerEntry, OverageReport};
+use aftercommit_domain::reference::digests::WeeklyDigest;
 use aftercommit_domain::reference::identity::{ApiKey, Membership, Role, SignInLink, User};
+use aftercommit_domain::reference::incidents::{Incident, IncidentSource};
 use aftercommit_domain::reference::invitations::Invitation;
+use aftercommit_domain::reference::notifications::{Notification, NotificationKind};
 use aftercommit_domain::reference::organizations::Organization;
 use aftercommit_domain::reference::projects::Project;
+use aftercommit_domain::reference::records::RecordKey;
 use aftercommit_domain::reference::requests::{IdempotentRequest, KeptAnswer};
+use aftercommit_domain::reference::usage::month_of;
+use aftercommit_domain::reference::webhooks::{DeliveryHealth, WebhookEndpoint, WebhookEventKind};
 use aftercommit_domain::reference::{
-    ApiKeyId, Digest, InvitationId, Name, ReferenceUnitOfWork, ReferenceUnitOfWorkFactory as _, RequestId,
-    SignInLinkId, UserId,
+    ApiKeyId, Digest, InvitationId, Name, NotificationId, RecordId, ReferenceUnitOfWork,
+    ReferenceUnitOfWorkFactory as _, RequestId, SignInLinkId, UserId, WebhookId, WeeklyDigestId,
 };
 use aftercommit_domain::time::{self, Clock as _, Timestamp};
+use chrono::NaiveDate;
 use uuid::Uuid;
 
 use crate::acts::{Act, act};
@@ -25,6 +33,10 @@ pub(crate) struct Side {
     pub(crate) user: UserId,
     pub(crate) api_key: ApiKeyId,
     pub(crate) invitation: InvitationId,
+    pub(crate) webhook: WebhookId,
+    pub(crate) record: RecordId,
+    pub(crate) notification_id: NotificationId,
+    pub(crate) digest_id: WeeklyDigestId,
     pub(crate) now: Timestamp,
 }
 
@@ -38,6 +50,10 @@ impl Side {
             user: UserId::from(next()),
             api_key: ApiKeyId::from(next()),
             invitation: InvitationId::from(next()),
+            webhook: WebhookId::from(next()),
+            record: RecordId::from(next()),
+            notification_id: NotificationId::from(next()),
+            digest_id: WeeklyDigestId::from(next()),
             now: rig.services.clock.now(),
         };
         let mut uow = rig.reference.begin(&side.tenant(false), &Cause::root()).await.unwrap();
@@ -54,7 +70,12 @@ impl Side {
         uow.api_keys().insert(&side.key(side.api_key)).await.unwrap();
         let invitation = side.invitation(side.invitation);
         uow.invitations().insert(&invitation).await.unwrap();
+        uow.webhooks().insert(&side.webhook(side.webhook)).await.unwrap();
         side.fill(rig, &mut *uow).await;
+        let notification = side.notification(side.notification_id, "first".into());
+        assert!(uow.notifications().insert_if_absent(&notification).await.unwrap());
+        let digest = side.digest(side.digest_id.uuid());
+        assert!(uow.digests().insert_if_absent(&digest).await.unwrap());
         uow.commit().await.unwrap();
         side
     }
@@ -64,6 +85,11 @@ impl Side {
             Act::Join,
             Act::AddToken,
             Act::Ingest,
+            Act::Index,
+            Act::Report,
+            Act::TakeDown,
+            Act::OpenIncident,
+            Act::Prefer,
             Act::ClaimRequest,
             Act::WriteEvent,
         ] {
@@ -124,6 +150,88 @@ impl Side {
             accepted: None,
             revoked_at: None,
             expired_at: None,
+        }
+    }
+
+    pub(crate) fn webhook(&self, id: WebhookId) -> WebhookEndpoint {
+        WebhookEndpoint {
+            id,
+            organization_id: self.organization.clone(),
+            project_id: self.project.clone(),
+            url: WebhookUrl::parse("https://hooks.example.com/", WebhookNetwork::Public).unwrap(),
+            events: vec![WebhookEventKind::ProjectDeleted],
+            secret: WebhookSecret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap(),
+            created_at: self.now,
+            health: DeliveryHealth::default(),
+        }
+    }
+
+    pub(crate) fn month(&self) -> NaiveDate {
+        month_of(self.now)
+    }
+
+    pub(crate) fn overage_report(&self, id: Uuid) -> OverageReport {
+        OverageReport {
+            id: id.into(),
+            organization_id: self.organization.clone(),
+            project_id: self.project.clone(),
+            month: self.month(),
+            from: 0,
+            up_to: 1,
+            created_at: self.now,
+            reported_at: None,
+        }
+    }
+
+    pub(crate) fn ledger_entry(&self, id: Uuid) -> BillingLedgerEntry {
+        BillingLedgerEntry {
+            idempotency_key: id.to_string(),
+            usage: self.overage_report(id).usage(),
+            at: self.now,
+        }
+    }
+
+    pub(crate) fn source() -> IncidentSource {
+        IncidentSource::from(RecordKey::new("pump").unwrap())
+    }
+
+    pub(crate) fn incident(&self, id: Uuid) -> Incident {
+        Incident {
+            id: id.into(),
+            organization_id: self.organization.clone(),
+            project_id: self.project.clone(),
+            source: Self::source(),
+            record_id: self.record,
+            told_at: self.now,
+            opened_at: self.now,
+            closed: None,
+        }
+    }
+
+    pub(crate) fn notification(&self, id: NotificationId, key: String) -> Notification {
+        Notification {
+            id,
+            organization_id: self.organization.clone(),
+            project_id: self.project.clone(),
+            user_id: self.user,
+            kind: NotificationKind::IncidentOpened,
+            subject_id: self.record.uuid(),
+            idempotency_key: key,
+            created_at: self.now,
+            emailed_at: None,
+        }
+    }
+
+    pub(crate) fn digest(&self, id: Uuid) -> WeeklyDigest {
+        WeeklyDigest {
+            id: id.into(),
+            organization_id: self.organization.clone(),
+            project_id: self.project.clone(),
+            until: self.now,
+            records: 1,
+            incidents_opened: 0,
+            incidents_closed: 0,
+            created_at: self.now,
         }
     }
 

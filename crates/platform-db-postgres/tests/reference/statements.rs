@@ -3,7 +3,7 @@
 use crate::side::Side;
 
 /// `:mine` and `:theirs` are organizations, `:my_project` and `:their_project` projects of theirs.
-pub(crate) const STATEMENTS: [&str; 35] = [
+pub(crate) const STATEMENTS: [&str; 47] = [
     "UPDATE reference.organizations SET name = 'x'",
     "DELETE FROM reference.organizations",
     "UPDATE reference.organizations SET name = 'x' WHERE id = ':theirs'",
@@ -25,6 +25,18 @@ pub(crate) const STATEMENTS: [&str; 35] = [
     "UPDATE reference.records SET body = '\"x\"'",
     "UPDATE reference.records SET organization_id = ':theirs', project_id = ':their_project', key = 'z' WHERE key = 'a'",
     "DELETE FROM reference.records",
+    "UPDATE reference.search_index SET text = 'x'",
+    "DELETE FROM reference.search_index",
+    "UPDATE reference.incidents SET closed_at = now(), closed_told_at = now()",
+    "UPDATE reference.incidents SET organization_id = ':theirs', project_id = ':their_project'",
+    "DELETE FROM reference.incidents",
+    "UPDATE reference.notifications SET emailed_at = now(), user_id = user_id",
+    "DELETE FROM reference.notifications",
+    "DELETE FROM reference.notification_preferences",
+    "DELETE FROM reference.digests",
+    "UPDATE reference.overage_reports SET reported_at = now()",
+    "UPDATE reference.billing_ledger SET records = 0",
+    "DELETE FROM reference.billing_ledger",
     "UPDATE reference.requests SET answer = NULL",
     "UPDATE reference.requests SET organization_id = ':theirs'",
     "DELETE FROM reference.requests",

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::claims::Topics;
 use crate::columns::{json_list, micros, timestamp};
-use crate::queue::insertion::{NewTask, Sequence, insert_windowed};
+use crate::queue::insertion::{NewTask, Sequence, insert_windowed, promote};
 
 /// How many rows one statement adds.
 const ROWS: usize = 64;
@@ -54,11 +54,12 @@ impl Candidate {
             key: self.key(),
             policy: self.policy,
             not_before: self.not_before,
+            is_ordered: self.task.is_ordered(),
         }
     }
 }
 
-/// Those of the publishes that were coalesced before.
+/// Those of the publishes that were made before: coalesced, or as a task of its own that is not over.
 async fn applied(
     connection: &mut SqliteConnection,
     candidates: &[Candidate],
@@ -66,11 +67,14 @@ async fn applied(
     let ids = candidates
         .iter()
         .map(|one| one.task.message_id().uuid().simple().to_string());
-    let applied: Vec<Uuid> =
-        sqlx::query_scalar("SELECT id FROM aftercommit_coalesced WHERE id IN (SELECT unhex(value) FROM json_each(?1))")
-            .bind(serde_json::to_string(&ids.collect::<Vec<_>>()).unwrap_or_default())
-            .fetch_all(connection)
-            .await?;
+    let applied: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT id FROM aftercommit_coalesced WHERE id IN (SELECT unhex(value) FROM json_each(?1)) \
+             UNION ALL \
+             SELECT id FROM aftercommit_tasks WHERE id IN (SELECT unhex(value) FROM json_each(?1))",
+    )
+    .bind(serde_json::to_string(&ids.collect::<Vec<_>>()).unwrap_or_default())
+    .fetch_all(connection)
+    .await?;
     Ok(applied.into_iter().map(MessageId::from).collect())
 }
 
@@ -81,6 +85,7 @@ struct KnownRow {
     id: Uuid,
     due_at: i64,
     window_opened_at: Option<i64>,
+    is_ordered: bool,
 }
 
 /// What is stored about the keys of the publishes.
@@ -95,7 +100,7 @@ async fn known<'c>(
     let list: Vec<(&str, &str)> = keys.iter().map(|(topic, scope)| (topic.as_str(), *scope)).collect();
     let list = serde_json::to_string(&list).unwrap_or_default();
     let rows: Vec<KnownRow> = sqlx::query_as(
-        "SELECT k.key AS place, t.seq, t.id, t.due_at, t.window_opened_at \
+        "SELECT k.key AS place, t.seq, t.id, t.due_at, t.window_opened_at, t.order_scope IS NOT NULL AS is_ordered \
          FROM json_each(?1) k CROSS JOIN aftercommit_tasks t INDEXED BY aftercommit_tasks_window \
            ON t.topic = k.value ->> 0 AND t.window_scope = k.value ->> 1 \
          ORDER BY t.seq",
@@ -122,6 +127,7 @@ async fn known<'c>(
             due_at: timestamp(row.due_at),
             opened_at: row.window_opened_at.map(timestamp),
             is_running: topics.topic(key.0).is_running(row.seq),
+            is_ordered: row.is_ordered,
         });
     }
     for (place, id) in once {
@@ -138,6 +144,7 @@ async fn write(
     sequence: &Sequence,
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
+    let left = remove(connection, &plan.removed).await?;
     if !plan.closed.is_empty() {
         sqlx::query(
             "UPDATE aftercommit_tasks SET window_opened_at = NULL WHERE seq IN (SELECT value FROM json_each(?1))",
@@ -157,6 +164,11 @@ async fn write(
             insert_windowed(connection, seq, task, micros(new.due_at), scope, opened_at).await?;
         }
     }
+    promote(
+        connection,
+        left.iter().map(|(topic, scope)| (topic.as_str(), scope.as_str())),
+    )
+    .await?;
     for (at, until) in &plan.once {
         let Some(candidate) = candidates.get(*at) else { continue };
         sqlx::query(
@@ -170,6 +182,13 @@ async fn write(
         .execute(&mut *connection)
         .await?;
     }
+    for (gone, by) in &plan.superseded {
+        sqlx::query("UPDATE aftercommit_coalesced SET task = ?2 WHERE id = ?1")
+            .bind(gone.uuid())
+            .bind(by.uuid())
+            .execute(&mut *connection)
+            .await?;
+    }
     for part in plan.coalesced.chunks(ROWS) {
         let mut query = QueryBuilder::new("INSERT INTO aftercommit_coalesced (id, task, coalesced_at) ");
         query.push_values(part, |mut row, (id, task)| {
@@ -178,4 +197,21 @@ async fn write(
         query.build().execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+/// Takes these tasks out. Answers the order keys that they had.
+async fn remove(connection: &mut SqliteConnection, seqs: &[i64]) -> Result<Vec<(String, String)>, sqlx::Error> {
+    if seqs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let left: Vec<(String, Option<String>)> = sqlx::query_as(
+        "DELETE FROM aftercommit_tasks WHERE seq IN (SELECT value FROM json_each(?1)) RETURNING topic, order_scope",
+    )
+    .bind(json_list(seqs.iter().copied()))
+    .fetch_all(connection)
+    .await?;
+    Ok(left
+        .into_iter()
+        .filter_map(|(topic, scope)| Some((topic, scope?)))
+        .collect())
 }

@@ -164,6 +164,10 @@ impl Delivery for SqliteDelivery {
         self.settle(Settlement::Dead { failure }).await
     }
 
+    async fn set_aside(self: Box<Self>) -> Result<(), SettleError> {
+        self.settle(Settlement::SetAside).await
+    }
+
     async fn give_back(mut self: Box<Self>) -> Result<(), SettleError> {
         let (consumer, topic) = (&self.consumer, &self.consumer.topic);
         self.is_settled = true;

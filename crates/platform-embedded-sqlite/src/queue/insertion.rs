@@ -51,6 +51,10 @@ impl NewTask {
         self.id.into()
     }
 
+    pub(crate) const fn is_ordered(&self) -> bool {
+        self.ordering.is_some()
+    }
+
     pub(crate) const fn topic(&self) -> &TopicName {
         &self.topic
     }

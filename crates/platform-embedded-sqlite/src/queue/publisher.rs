@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use aftercommit_domain::contract::{TaskEnvelope, TopicName};
-use aftercommit_domain::tasks::{LONGEST_DELAY, PublishError, Published, QueueCapabilities, QueuePublisher};
+use aftercommit_domain::tasks::{LONGEST_DELAY, PublishError, Published, QueueCapabilities, QueuePublisher, next_part};
 use aftercommit_domain::time::Timestamp;
 use async_trait::async_trait;
 use tokio::sync::oneshot;
@@ -25,9 +25,9 @@ impl QueuePublisher for SqliteQueue {
         let mut results: Vec<Result<Published, PublishError>> = Vec::with_capacity(messages.len());
         // Keys of which a task was not published: the later ones must not overtake it.
         let mut stuck: HashSet<(TopicName, String)> = HashSet::new();
-        let mut messages = messages.into_iter();
+        let mut messages = messages.into_iter().peekable();
         loop {
-            let part: Vec<TaskEnvelope> = messages.by_ref().take(TASKS_PER_JOB).collect();
+            let part = next_part(&mut messages, TASKS_PER_JOB);
             if part.is_empty() {
                 return results;
             }

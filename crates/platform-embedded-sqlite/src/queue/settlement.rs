@@ -42,6 +42,17 @@ pub(crate) enum Settlement {
     Dead {
         failure: Failure,
     },
+    SetAside,
+}
+
+impl Settlement {
+    /// Whether the task is over.
+    const fn is_end(&self) -> bool {
+        match self {
+            Self::Completed | Self::Ended { .. } | Self::Dead { .. } => true,
+            Self::Retry { .. } | Self::SetAside => false,
+        }
+    }
 }
 
 /// A finished task as `json_each` reads it.
@@ -95,7 +106,7 @@ pub(crate) async fn apply(
     context: &WriterContext,
 ) -> Result<(), sqlx::Error> {
     let now = micros(context.clock.now());
-    let (mut completed, mut endings, mut again) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut completed, mut endings, mut again, mut aside) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for job in jobs {
         let seq = job.seq;
         match &job.settlement {
@@ -108,6 +119,7 @@ pub(crate) async fn apply(
                 letter: None,
             }),
             Settlement::Dead { failure } => endings.push(Ending::dead(seq, failure)),
+            Settlement::SetAside => aside.push(seq),
             Settlement::Retry {
                 due_at,
                 counted,
@@ -130,9 +142,13 @@ pub(crate) async fn apply(
     if !again.is_empty() {
         try_again(connection, &again).await?;
     }
-    let finished = jobs
-        .iter()
-        .filter(|job| !matches!(job.settlement, Settlement::Retry { .. }));
+    if !aside.is_empty() {
+        sqlx::query("UPDATE aftercommit_tasks SET state = 3 WHERE seq IN (SELECT value FROM json_each(?1))")
+            .bind(json_list(aside))
+            .execute(&mut *connection)
+            .await?;
+    }
+    let finished = jobs.iter().filter(|job| job.settlement.is_end());
     let keys = finished.filter_map(|job| Some((job.consumer.topic.name.as_str(), job.ordering.as_deref()?)));
     promote(connection, keys).await
 }

@@ -100,6 +100,17 @@ impl InvitationRepository for Rows<'_> {
         Ok(self.run("invitations.revoke", update).await? == 1)
     }
 
+    async fn prolong(&mut self, id: InvitationId, expires_at: Timestamp) -> Result<bool, StoreError> {
+        let update = sqlx::query(
+            "UPDATE reference_invitations SET expires_at = ? WHERE organization_id = ? AND id = ? \
+             AND accepted_at IS NULL AND revoked_at IS NULL AND expired_at IS NULL",
+        )
+        .bind(micros(expires_at))
+        .bind(self.organization)
+        .bind(id.uuid());
+        Ok(self.run("invitations.prolong", update).await? == 1)
+    }
+
     async fn expire(&mut self, id: InvitationId, at: Timestamp) -> Result<bool, StoreError> {
         let update = sqlx::query(
             "UPDATE reference_invitations SET expired_at = ? WHERE organization_id = ? AND id = ? \

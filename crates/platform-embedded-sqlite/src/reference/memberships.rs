@@ -4,6 +4,7 @@ use aftercommit_domain::reference::identity::{Membership, MembershipRepository};
 use aftercommit_domain::reference::{UserId, Wrong};
 use aftercommit_domain::unit_of_work::StoreError;
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::rows::{Rows, bounded, corrupt, organization_id};
 use crate::columns::{micros, timestamp};
@@ -20,6 +21,18 @@ impl MembershipRepository for Rows<'_> {
         .bind(membership.role.as_str())
         .bind(micros(membership.joined_at));
         Ok(self.run("memberships.ensure", insert).await? == 1)
+    }
+
+    async fn list(&mut self, after: Option<UserId>, limit: u32) -> Result<Vec<UserId>, StoreError> {
+        let select = sqlx::query_scalar::<_, Uuid>(
+            "SELECT user_id FROM reference_memberships WHERE organization_id = ? AND user_id > ? \
+             ORDER BY user_id LIMIT ?",
+        )
+        .bind(self.organization)
+        .bind(after.map_or(Uuid::nil(), UserId::uuid))
+        .bind(limit);
+        let members = bounded("memberships.list", select.fetch_all(&mut *self.connection)).await?;
+        Ok(members.into_iter().map(UserId::from).collect())
     }
 
     async fn find(&mut self, user_id: UserId) -> Result<Option<Membership>, StoreError> {

@@ -1,6 +1,6 @@
 //! Projects.
 
-use aftercommit_domain::contract::ProjectId;
+use aftercommit_domain::contract::{OrganizationId, ProjectId};
 use aftercommit_domain::reference::Name;
 use aftercommit_domain::reference::projects::{Project, ProjectRepository};
 use aftercommit_domain::time::Timestamp;
@@ -66,6 +66,28 @@ impl ProjectRepository for Rows<'_> {
         .bind(id.as_str());
         let row = bounded("projects.find", select.fetch_optional(&mut *self.connection)).await?;
         row.map(Project::try_from).transpose()
+    }
+
+    async fn list_live(
+        &mut self,
+        after: Option<(OrganizationId, ProjectId)>,
+        limit: u32,
+    ) -> Result<Vec<(OrganizationId, ProjectId)>, StoreError> {
+        const WHAT: &str = "project";
+        let (organization, project) = after.unzip();
+        let select = sqlx::query_as::<_, (String, String)>(
+            "SELECT organization_id, id FROM reference_projects \
+             WHERE (?1 = '' OR organization_id = ?1) AND deleted_at IS NULL AND (organization_id, id) > (?2, ?3) \
+             ORDER BY organization_id, id LIMIT ?4",
+        )
+        .bind(self.organization)
+        .bind(organization.as_ref().map_or("", OrganizationId::as_str))
+        .bind(project.as_ref().map_or("", ProjectId::as_str))
+        .bind(limit);
+        let rows = bounded("projects.list_live", select.fetch_all(&mut *self.connection)).await?;
+        rows.iter()
+            .map(|(organization, project)| Ok((organization_id(organization, WHAT)?, project_id(project, WHAT)?)))
+            .collect()
     }
 
     async fn mark_deleted(&mut self, id: &ProjectId, at: Timestamp) -> Result<bool, StoreError> {

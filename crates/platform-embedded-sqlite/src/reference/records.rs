@@ -1,15 +1,15 @@
 //! Records.
 
 use aftercommit_domain::contract::{ProjectId, StorageKey};
-use aftercommit_domain::reference::RecordId;
-use aftercommit_domain::reference::records::{NewRecord, RecordRepository};
+use aftercommit_domain::reference::records::{NewRecord, Record, RecordBody, RecordKey, RecordRepository};
+use aftercommit_domain::reference::{RecordId, Wrong};
 use aftercommit_domain::time::Timestamp;
 use aftercommit_domain::unit_of_work::StoreError;
 use async_trait::async_trait;
 use uuid::Uuid;
 
-use super::rows::{Rows, bounded};
-use crate::columns::micros;
+use super::rows::{Rows, bounded, corrupt};
+use crate::columns::{micros, timestamp};
 
 #[async_trait]
 impl RecordRepository for Rows<'_> {
@@ -39,6 +39,66 @@ impl RecordRepository for Rows<'_> {
             ids.push(RecordId::from(id));
         }
         Ok(ids)
+    }
+
+    async fn find(&mut self, project: &ProjectId, id: RecordId) -> Result<Option<Record>, StoreError> {
+        let select = sqlx::query_as::<_, (String, String, i64)>(
+            "SELECT key, body, received_at FROM reference_records \
+             WHERE organization_id = ? AND project_id = ? AND id = ?",
+        )
+        .bind(self.organization)
+        .bind(project.as_str())
+        .bind(id.uuid());
+        let row = bounded("records.find", select.fetch_optional(&mut *self.connection)).await?;
+        let corrupt = |wrong: Wrong| corrupt("record", &wrong);
+        row.map(|(key, body, received_at)| {
+            Ok(Record {
+                id,
+                project_id: project.clone(),
+                key: RecordKey::new(key).map_err(corrupt)?,
+                body: RecordBody::new(body).map_err(corrupt)?,
+                received_at: timestamp(received_at),
+            })
+        })
+        .transpose()
+    }
+
+    async fn of_batch(
+        &mut self,
+        project: &ProjectId,
+        batch: &StorageKey,
+        after: Option<RecordId>,
+        limit: u32,
+    ) -> Result<Vec<RecordId>, StoreError> {
+        let select = sqlx::query_scalar::<_, Uuid>(
+            "SELECT id FROM reference_records WHERE organization_id = ? AND project_id = ? AND batch = ? AND id > ? \
+             ORDER BY id LIMIT ?",
+        )
+        .bind(self.organization)
+        .bind(project.as_str())
+        .bind(batch.as_str())
+        .bind(after.map_or(Uuid::nil(), RecordId::uuid))
+        .bind(limit);
+        let ids = bounded("records.of_batch", select.fetch_all(&mut *self.connection)).await?;
+        Ok(ids.into_iter().map(RecordId::from).collect())
+    }
+
+    async fn count_received(
+        &mut self,
+        project: &ProjectId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let select = sqlx::query_scalar::<_, i64>(
+            "SELECT count(*) FROM reference_records \
+             WHERE organization_id = ? AND project_id = ? AND received_at >= ? AND received_at < ?",
+        )
+        .bind(self.organization)
+        .bind(project.as_str())
+        .bind(micros(from))
+        .bind(micros(until));
+        let received = bounded("records.count_received", select.fetch_one(&mut *self.connection)).await?;
+        Ok(u64::try_from(received).unwrap_or_default())
     }
 
     async fn any(&mut self, project: &ProjectId) -> Result<bool, StoreError> {

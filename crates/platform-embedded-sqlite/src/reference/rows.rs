@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteArguments;
 use tokio::time::timeout;
 
-use crate::columns::{Trouble, timestamp, trouble};
+use crate::columns::{store_error, timestamp};
 
 /// The longest one statement may take. They are all short; what takes longer is a disk that does not answer.
 const STATEMENT: Duration = Duration::from_secs(10);
@@ -44,15 +44,6 @@ pub(super) async fn bounded<T>(
             operation,
             reason: format!("not done within {STATEMENT:?}"),
         }),
-    }
-}
-
-fn store_error(operation: &'static str, error: &sqlx::Error) -> StoreError {
-    let reason = error.to_string();
-    match trouble(error) {
-        Trouble::Away => StoreError::Unavailable { operation, reason },
-        Trouble::Refused => StoreError::Refused { operation, reason },
-        Trouble::Duplicate => StoreError::Duplicate { what: operation },
     }
 }
 

@@ -23,6 +23,22 @@ impl UsageRepository for Rows<'_> {
         self.run("usage.add_batch", upsert).await.map(|_| ())
     }
 
+    async fn find(&mut self, project: &ProjectId, month: NaiveDate) -> Result<Option<UsagePeriod>, StoreError> {
+        let select = sqlx::query_as::<_, (i64, i64)>(
+            "SELECT batches, records FROM reference_usage_periods \
+             WHERE organization_id = ? AND project_id = ? AND month = ?",
+        )
+        .bind(self.organization)
+        .bind(project.as_str())
+        .bind(month.to_string());
+        let row = bounded("usage.find", select.fetch_optional(&mut *self.connection)).await?;
+        Ok(row.map(|(batches, records)| UsagePeriod {
+            month,
+            batches: u64::try_from(batches).unwrap_or_default(),
+            records: u64::try_from(records).unwrap_or_default(),
+        }))
+    }
+
     async fn periods(&mut self, project: &ProjectId, limit: u32) -> Result<Vec<UsagePeriod>, StoreError> {
         let select = sqlx::query_as::<_, (String, i64, i64)>(
             "SELECT month, batches, records FROM reference_usage_periods \

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::Tenant;
 use aftercommit_domain::tasks::{
-    KeptSchedule, Pause, PauseOrder, Reconciled, Reconciliation, Schedule, ScheduleId, ScheduleOrigin, ScheduleWriter,
-    SchedulesError,
+    KeptSchedule, Reconciled, Reconciliation, Schedule, ScheduleId, ScheduleOrigin, SchedulePause, SchedulePauseOrder,
+    ScheduleWriter, SchedulesError,
 };
 use aftercommit_domain::time::Timestamp;
 use async_trait::async_trait;
@@ -148,10 +148,13 @@ pub(super) async fn reconcile(
 pub(super) async fn pause(
     connection: &mut SqliteConnection,
     id: &ScheduleId,
-    order: PauseOrder,
+    order: SchedulePauseOrder,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
-    change_pause(connection, id, |kept| Some(Pause::ordered(kept.pause, order, now))).await
+    change_pause(connection, id, |kept| {
+        Some(SchedulePause::ordered(kept.pause, order, now))
+    })
+    .await
 }
 
 pub(super) async fn resume(
@@ -170,7 +173,7 @@ pub(super) async fn resume(
 async fn change_pause(
     connection: &mut SqliteConnection,
     id: &ScheduleId,
-    pause: impl FnOnce(KeptSchedule) -> Option<Pause>,
+    pause: impl FnOnce(KeptSchedule) -> Option<SchedulePause>,
 ) -> Result<bool, sqlx::Error> {
     let Some(row) = read(connection, id).await? else {
         return Ok(false);

@@ -151,10 +151,14 @@ impl GroupWriter {
 
     async fn attempt(&self, group: &mut Group) -> Result<(), Attempt> {
         let all = |error: WriteError| Attempt::AllFailed(error);
-        let mut transaction =
-            SqliteTransaction::begin(&self.connection, &self.relay, self.connection.operation_timeout)
-                .await
-                .map_err(|error| all(error.into()))?;
+        let mut transaction = SqliteTransaction::begin(
+            &self.connection,
+            &self.relay,
+            &self.context.topics,
+            self.connection.operation_timeout,
+        )
+        .await
+        .map_err(|error| all(error.into()))?;
         let limit = self.connection.operation_timeout;
         let applied = AssertUnwindSafe(group.apply(&mut transaction, &self.context)).catch_unwind();
         match timeout(limit, applied).await {

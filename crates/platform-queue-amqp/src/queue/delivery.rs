@@ -224,6 +224,7 @@ impl Delivery for AmqpDelivery {
             wait: after,
             failure: failure.cloned(),
             lost_runs: 0,
+            is_aside: false,
         });
         let stays_with_broker = !self.inner.topology.is_ordered(&self.task.topic) && after <= LONGEST_DELAY;
         if stays_with_broker || can_be_held.is_none() {
@@ -265,6 +266,25 @@ impl Delivery for AmqpDelivery {
             .map_err(|error| unsettled(&error))?;
         failpoint!(DEAD_LETTER_AFTER_WRITE);
         self.finish(LineEvent::Over).await
+    }
+
+    /// The database has it from then on: a broker cannot keep one back and hand out those behind it.
+    async fn set_aside(mut self: Box<Self>) -> Result<(), SettleError> {
+        let attempts = self.attempts;
+        let Some(task) = self.live()? else {
+            return self.give_back().await;
+        };
+        let held = HeldTask {
+            task,
+            body: Arc::clone(&self.task.body),
+            attempts,
+            wait: Duration::ZERO,
+            failure: None,
+            lost_runs: 0,
+            is_aside: true,
+        };
+        self.hold(held).await?;
+        self.finish(LineEvent::Held).await
     }
 
     async fn give_back(mut self: Box<Self>) -> Result<(), SettleError> {

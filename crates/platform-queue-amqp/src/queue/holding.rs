@@ -116,6 +116,7 @@ impl ToHold {
             wait: Duration::ZERO,
             failure: None,
             lost_runs: u32::from(arrival.redelivered),
+            is_aside: false,
         }
     }
 }

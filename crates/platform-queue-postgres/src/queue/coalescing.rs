@@ -1,6 +1,8 @@
 //! Publishes that are to be coalesced: what is known of their keys is read under the turns of the keys, what becomes of them is
 //! decided, and that is written, in one transaction.
 
+mod lane;
+
 use std::collections::{HashMap, HashSet};
 
 use aftercommit_domain::ids::MessageId;
@@ -12,6 +14,12 @@ use sqlx::{Connection as _, FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::queue::new_tasks::{NewTask, Replacements, Rows};
+
+pub(crate) use lane::{CoalesceJob, CoalescingLane, Uncoalesced};
+
+/// Publishes of before whose task is another now.
+const SUPERSEDE: &str = "UPDATE aftercommit.coalesced AS mine SET task = line.task \
+    FROM unnest($1::uuid[], $2::uuid[]) AS line (id, task) WHERE mine.id = line.id";
 
 /// A publish that is to be coalesced.
 #[derive(Debug, Clone)]
@@ -37,7 +45,7 @@ pub(crate) async fn publish(connection: &mut PgConnection, candidates: &[Candida
     let (now, applied, known) = known(rows, &keys)?;
     let seen: Vec<CoalescingCandidate<'_>> = candidates.iter().map(Candidate::seen).collect();
     let plan = CoalescingPlan::of(&seen, applied, known, now);
-    let changed = write(&mut transaction, candidates, &plan).await?;
+    let changed = apply(&mut transaction, candidates, &plan).await?;
     transaction.commit().await?;
     Ok(Coalesced {
         answers: plan.answers,
@@ -56,6 +64,7 @@ impl Candidate {
             key: self.key(),
             policy: self.policy,
             not_before: self.not_before,
+            is_ordered: self.task.ordering().is_some(),
         }
     }
 }
@@ -69,6 +78,7 @@ struct KnownRow {
     at: Option<Timestamp>,
     opened_at: Option<Timestamp>,
     is_running: Option<bool>,
+    is_ordered: Option<bool>,
 }
 
 async fn read(
@@ -76,16 +86,16 @@ async fn read(
     candidates: &[Candidate],
     keys: &[WindowKey<'_>],
 ) -> Result<Vec<KnownRow>, sqlx::Error> {
-    let ordered: HashSet<WindowKey<'_>> = candidates
+    let (order_topics, order_scopes): (Vec<_>, Vec<_>) = candidates
         .iter()
-        .filter(|one| one.policy.runs_one_after_another())
-        .map(Candidate::key)
-        .collect();
-    sqlx::query_as("SELECT * FROM aftercommit.windows_known($1, $2, $3, $4)")
+        .filter_map(|one| Some((one.task.topic().as_str(), one.task.ordering()?)))
+        .unzip();
+    sqlx::query_as("SELECT * FROM aftercommit.windows_read($1, $2, $3, $4, $5)")
         .bind(candidates.iter().map(|one| one.task.id()).collect::<Vec<_>>())
         .bind(keys.iter().map(|(topic, _)| topic.as_str()).collect::<Vec<_>>())
         .bind(keys.iter().map(|(_, scope)| *scope).collect::<Vec<_>>())
-        .bind(keys.iter().map(|key| ordered.contains(key)).collect::<Vec<_>>())
+        .bind(order_topics)
+        .bind(order_scopes)
         .fetch_all(connection)
         .await
 }
@@ -94,7 +104,7 @@ type Known<'k> = (Timestamp, HashSet<MessageId>, HashMap<WindowKey<'k>, KnownKey
 
 /// What the rows say: the time, the publishes that came before, and the keys. Nothing is decided on what is not understood.
 fn known<'k>(rows: Vec<KnownRow>, keys: &[WindowKey<'k>]) -> Result<Known<'k>, sqlx::Error> {
-    let strange = || sqlx::Error::Protocol("aftercommit.windows_known answered a row that nobody here knows".into());
+    let strange = || sqlx::Error::Protocol("aftercommit.windows_read answered a row that nobody here knows".into());
     let (mut now, mut applied) = (None, HashSet::new());
     let mut known: HashMap<WindowKey<'k>, KnownKey> = HashMap::new();
     for row in rows {
@@ -109,6 +119,7 @@ fn known<'k>(rows: Vec<KnownRow>, keys: &[WindowKey<'k>]) -> Result<Known<'k>, s
                 due_at: row.at.ok_or_else(strange)?,
                 opened_at: row.opened_at,
                 is_running: row.is_running.ok_or_else(strange)?,
+                is_ordered: row.is_ordered.ok_or_else(strange)?,
             }),
             (2, Some(id), Some(key)) => known.entry(key).or_default().once = Some(id.into()),
             (3, Some(id), _) => drop(applied.insert(id.into())),
@@ -119,7 +130,7 @@ fn known<'k>(rows: Vec<KnownRow>, keys: &[WindowKey<'k>]) -> Result<Known<'k>, s
 }
 
 /// Answers the tasks that are new or have another time.
-async fn write(
+async fn apply(
     connection: &mut PgConnection,
     candidates: &[Candidate],
     plan: &CoalescingPlan,
@@ -135,11 +146,9 @@ async fn write(
         new_scopes.push(scope.as_str());
         new_opened.push(new.opened_at);
     }
-    if !new_tasks.is_empty() {
-        Rows::of(new_tasks.iter()).insert(connection).await?;
-    }
+    let rows = Rows::of(new_tasks.iter());
     let mut replacements = Replacements::default();
-    let mut changed = Vec::with_capacity(plan.replaced.len());
+    let mut changed = Vec::with_capacity(plan.replaced.len() + new_tasks.len());
     for (seq, at, due_at) in &plan.replaced {
         if let Some(Candidate { task, .. }) = candidate(at) {
             let task = task.due(*due_at);
@@ -152,13 +161,14 @@ async fn write(
         .iter()
         .filter_map(|(at, until)| Some((candidate(at)?, *until)))
         .collect();
-    let query = sqlx::query(
-        "SELECT aftercommit.windows_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-    )
-    .bind(&plan.closed);
-    replacements
-        .bound(query)
-        .bind(new_tasks.iter().map(NewTask::id).collect::<Vec<_>>())
+    let query = sqlx::query_scalar(
+        "SELECT aftercommit.windows_apply($19, $20, $12, $13, $14, $15, $16, $17, $18, \
+           $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $21, $22, $23, $24, $25, $26, $27, $28)",
+    );
+    let () = replacements
+        .bound(rows.bound(query))
+        .bind(&plan.removed)
+        .bind(&plan.closed)
         .bind(new_scopes)
         .bind(new_opened)
         .bind(
@@ -171,8 +181,15 @@ async fn write(
         .bind(once.iter().map(|(_, until)| *until).collect::<Vec<_>>())
         .bind(plan.coalesced.iter().map(|(id, _)| id.uuid()).collect::<Vec<_>>())
         .bind(plan.coalesced.iter().map(|(_, task)| task.uuid()).collect::<Vec<_>>())
-        .execute(connection)
+        .fetch_one(&mut *connection)
         .await?;
+    if !plan.superseded.is_empty() {
+        sqlx::query(SUPERSEDE)
+            .bind(plan.superseded.iter().map(|(gone, _)| gone.uuid()).collect::<Vec<_>>())
+            .bind(plan.superseded.iter().map(|(_, by)| by.uuid()).collect::<Vec<_>>())
+            .execute(connection)
+            .await?;
+    }
     changed.extend(new_tasks);
     Ok(changed)
 }

@@ -92,6 +92,39 @@ impl Inner {
         }
     }
 
+    /// Sets a task aside under its lease.
+    async fn set_aside(&self, lease: Lease) -> Result<(), SettleError> {
+        let (seq, token) = (lease.seq, lease.token);
+        // Whatever becomes of the call, the task comes again when its lease is over.
+        let mut setting_aside = HandingOver {
+            inner: self,
+            lease: Some(lease),
+        };
+        let done = self
+            .engine
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "UPDATE aftercommit.tasks SET state = 3, consumer = NULL, lost_runs = 0, lost_alone = 0 \
+                         WHERE seq = $1 AND lease_token = $2 AND consumer IS NOT NULL",
+                    )
+                    .bind(seq)
+                    .bind(token)
+                    .execute(connection)
+                    .await
+                })
+            })
+            .await
+            .map_err(|trouble| SettleError::Unavailable {
+                reason: trouble.to_string(),
+            })?;
+        drop(setting_aside.lease.take());
+        if done.rows_affected() == 0 {
+            return Err(SettleError::Stale);
+        }
+        Ok(())
+    }
+
     /// Frees tasks that were taken and not handed out, as if they had not been taken.
     pub(crate) async fn give_back(&self, taken: Vec<Taken>) {
         let mut answers = Vec::with_capacity(taken.len());
@@ -205,6 +238,13 @@ impl Delivery for PostgresDelivery {
 
     async fn give_back(self: Box<Self>) -> Result<(), SettleError> {
         self.settle(Settlement::Free).await
+    }
+
+    async fn set_aside(mut self: Box<Self>) -> Result<(), SettleError> {
+        let Some(lease) = self.lease.take() else {
+            return Err(closed());
+        };
+        self.inner.set_aside(lease).await
     }
 }
 

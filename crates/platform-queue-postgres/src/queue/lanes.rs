@@ -23,6 +23,8 @@ pub(crate) trait Job: Send + 'static {
 /// Where lanes take jobs from. Clones share what waits.
 pub(crate) struct Gathering<J> {
     waiting: Arc<Mutex<mpsc::Receiver<J>>>,
+    /// The most rows of one batch, unless one job has more.
+    most_rows: usize,
     /// Nothing more is taken in; what waits is still written.
     closing: CancellationToken,
 }
@@ -31,6 +33,7 @@ impl<J> Clone for Gathering<J> {
     fn clone(&self) -> Self {
         Self {
             waiting: Arc::clone(&self.waiting),
+            most_rows: self.most_rows,
             closing: self.closing.clone(),
         }
     }
@@ -39,8 +42,19 @@ impl<J> Clone for Gathering<J> {
 /// Where jobs are handed in, and where lanes take them.
 pub(crate) fn lanes<J: Job>(closing: CancellationToken) -> (mpsc::Sender<J>, Gathering<J>) {
     let (jobs, waiting) = mpsc::channel(WAITING);
-    let waiting = Arc::new(Mutex::new(waiting));
-    (jobs, Gathering { waiting, closing })
+    let gathering = Gathering {
+        waiting: Arc::new(Mutex::new(waiting)),
+        most_rows: BATCH_ROWS,
+        closing,
+    };
+    (jobs, gathering)
+}
+
+impl<J> Gathering<J> {
+    /// With smaller batches.
+    pub(crate) fn of_rows(self, most_rows: usize) -> Self {
+        Self { most_rows, ..self }
+    }
 }
 
 impl<J: Job> Gathering<J> {
@@ -58,7 +72,7 @@ impl<J: Job> Gathering<J> {
         };
         let (mut rows, mut bytes) = (first.rows(), first.bytes());
         let mut batch = vec![first];
-        while batch.len() < BATCH_JOBS && rows < BATCH_ROWS && bytes < BATCH_BYTES {
+        while batch.len() < BATCH_JOBS && rows < self.most_rows && bytes < BATCH_BYTES {
             let Ok(job) = waiting.try_recv() else { break };
             rows += job.rows();
             bytes += job.bytes();

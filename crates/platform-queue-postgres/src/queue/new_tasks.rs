@@ -6,7 +6,7 @@ use aftercommit_domain::contract::{CorrelationId, OrganizationId, ProjectId, Tas
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::time::{Timestamp, to_micros};
 use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::query::{Query, QueryScalar};
+use sqlx::query::QueryScalar;
 use sqlx::{FromRow, PgConnection, Postgres};
 use uuid::Uuid;
 
@@ -67,6 +67,11 @@ impl NewTask {
     /// The bytes of its body.
     pub(crate) fn bytes(&self) -> usize {
         self.body.len()
+    }
+
+    /// The scope it is ordered by, within its topic.
+    pub(crate) fn ordering(&self) -> Option<&str> {
+        self.ordering.as_deref()
     }
 
     /// What it is ordered by.
@@ -182,7 +187,13 @@ impl Replacements {
     }
 
     /// Seven arguments.
-    pub(crate) fn bound<'q>(&'q self, query: Query<'q, Postgres, PgArguments>) -> Query<'q, Postgres, PgArguments> {
+    pub(crate) fn bound<'q, O>(
+        &'q self,
+        query: QueryScalar<'q, Postgres, O, PgArguments>,
+    ) -> QueryScalar<'q, Postgres, O, PgArguments>
+    where
+        (O,): for<'r> FromRow<'r, PgRow>,
+    {
         query
             .bind(&self.seqs)
             .bind(&self.ids)

@@ -1,23 +1,24 @@
 //! Putting tasks on their topics.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use aftercommit_domain::contract::{TaskEnvelope, TopicName};
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::{LONGEST_DELAY, PublishError, Published, QueueCapabilities, QueuePublisher};
+use aftercommit_domain::tasks::{LONGEST_DELAY, PublishError, Published, QueueCapabilities, QueuePublisher, next_part};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use crate::queue::PostgresQueue;
-use crate::queue::coalescing::{self, Candidate, Coalesced};
-use crate::queue::insertion::{PublishJob, TRIES, Unwritten};
+use crate::queue::coalescing::{Candidate, CoalesceJob, Uncoalesced};
+use crate::queue::insertion::{PublishJob, Unwritten};
 use crate::queue::new_tasks::NewTask;
 use crate::statement::{Trouble, TroubleKind};
 
 /// The most tasks one caller puts into one transaction; a longer list takes several, so that nobody else waits for all
 /// of it.
 const TASKS_PER_JOB: usize = 1000;
+/// The most of them when they are coalesced: each key takes a lock, of which a server has some thousands for everybody.
+pub(crate) const CANDIDATES_PER_JOB: usize = 250;
 
 #[async_trait]
 impl QueuePublisher for PostgresQueue {
@@ -25,9 +26,9 @@ impl QueuePublisher for PostgresQueue {
         let mut results: Vec<Result<Published, PublishError>> = Vec::with_capacity(messages.len());
         // Keys of which a task was not published: the later ones must not overtake it.
         let mut stuck: HashSet<(TopicName, String)> = HashSet::new();
-        let mut messages = messages.into_iter();
+        let mut messages = messages.into_iter().peekable();
         loop {
-            let part: Vec<TaskEnvelope> = messages.by_ref().take(TASKS_PER_JOB).collect();
+            let part = next_part(&mut messages, TASKS_PER_JOB);
             if part.is_empty() {
                 return results;
             }
@@ -125,23 +126,36 @@ impl PostgresQueue {
         candidates: Vec<Candidate>,
         stuck: &mut HashSet<(TopicName, String)>,
     ) -> Vec<Result<Published, PublishError>> {
-        let trouble = match self.try_to_coalesce(candidates.clone()).await {
-            Ok(answers) => return answers.into_iter().map(Ok).collect(),
-            Err(trouble) => trouble,
-        };
-        let is_one_of_many = trouble.kind == TroubleKind::Refused && candidates.len() > 1;
         let mut results = Vec::with_capacity(candidates.len());
-        for candidate in candidates {
+        let mut candidates = candidates.into_iter();
+        loop {
+            let part: Vec<Candidate> = candidates.by_ref().take(CANDIDATES_PER_JOB).collect();
+            if part.is_empty() {
+                return results;
+            }
+            self.coalesce_part(part, stuck, &mut results).await;
+        }
+    }
+
+    async fn coalesce_part(
+        &self,
+        part: Vec<Candidate>,
+        stuck: &mut HashSet<(TopicName, String)>,
+        results: &mut Vec<Result<Published, PublishError>>,
+    ) {
+        let (trouble, part) = match self.submit_candidates(part).await {
+            Ok(answers) => return results.extend(answers.into_iter().map(Ok)),
+            Err(uncoalesced) => uncoalesced,
+        };
+        let is_one_of_many = trouble.kind == TroubleKind::Refused && part.len() > 1;
+        for candidate in part {
             let key = candidate.task.order_key();
             let result = if key.as_ref().is_some_and(|key| stuck.contains(key)) {
                 Err(PublishError::Blocked)
             } else if is_one_of_many {
-                let alone = self.try_to_coalesce(vec![candidate]).await;
-                let answer = alone.map(|answers| answers.first().copied());
-                match answer {
-                    Ok(Some(answer)) => Ok(answer),
-                    Ok(None) => Err(publish_error(Trouble::closed())),
-                    Err(trouble) => Err(publish_error(trouble)),
+                match self.submit_candidates(vec![candidate]).await {
+                    Ok(answers) => answers.first().copied().ok_or_else(|| publish_error(Trouble::closed())),
+                    Err((trouble, _)) => Err(publish_error(trouble)),
                 }
             } else {
                 Err(publish_error(trouble.clone()))
@@ -151,33 +165,15 @@ impl PostgresQueue {
             }
             results.push(result);
         }
-        results
     }
 
-    async fn try_to_coalesce(&self, candidates: Vec<Candidate>) -> Result<Vec<Published>, Trouble> {
-        let candidates = Arc::new(candidates);
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let these = Arc::clone(&candidates);
-            let done = self
-                .inner
-                .engine
-                .run(move |connection| Box::pin(async move { coalescing::publish(connection, &these).await }))
-                .await;
-            match done {
-                Ok(Coalesced { answers, changed }) => {
-                    let mut announcement = self.inner.announcer.begin();
-                    for task in &changed {
-                        announcement.add(task);
-                    }
-                    announcement.make();
-                    return Ok(answers);
-                }
-                Err(trouble) if trouble.kind == TroubleKind::Conflict && tries < TRIES => {}
-                Err(trouble) => return Err(trouble),
-            }
+    async fn submit_candidates(&self, candidates: Vec<Candidate>) -> Result<Vec<Published>, Uncoalesced> {
+        let (reply, answer) = oneshot::channel();
+        let job = CoalesceJob { candidates, reply };
+        if let Err(unsent) = self.inner.coalesces.send(job).await {
+            return Err((Trouble::closed(), unsent.0.candidates));
         }
+        answer.await.unwrap_or_else(|_| Err((Trouble::closed(), Vec::new())))
     }
 
     /// Answers per task whether it is new. Together, or, when the database refuses one of them, each for itself.

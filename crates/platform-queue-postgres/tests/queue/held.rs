@@ -31,6 +31,7 @@ fn held(task: TaskEnvelope, lost_runs: u32) -> HeldTask {
         wait: Duration::ZERO,
         failure: None,
         lost_runs,
+        is_aside: false,
     }
 }
 

@@ -8,5 +8,4 @@ pub use shutdown::{Shutdown, ShutdownGrace, StopOutcome};
 pub use spawner::Spawner;
 pub use supervised::{Backoff, Round, keep_going};
 
-pub(crate) use shutdown::TokenSignal;
 pub(crate) use supervised::panic_message;

@@ -4,8 +4,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::tasks::CancellationSignal;
-use async_trait::async_trait;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -141,19 +139,5 @@ impl Shutdown {
     async fn ended(&self) {
         self.loops.wait().await;
         self.attempts.wait().await;
-    }
-}
-
-/// What a handler sees of stage 2.
-pub(crate) struct TokenSignal(pub(crate) CancellationToken);
-
-#[async_trait]
-impl CancellationSignal for TokenSignal {
-    fn is_cancelled(&self) -> bool {
-        self.0.is_cancelled()
-    }
-
-    async fn cancelled(&self) {
-        self.0.cancelled().await;
     }
 }

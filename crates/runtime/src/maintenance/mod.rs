@@ -7,7 +7,8 @@ use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::failure::Failure;
 use aftercommit_domain::tasks::{
-    DEAD_LETTER_ACTIONS_RETENTION, DeadLetterOperations, InboxMaintenance, QueueMaintenance, Schedules, TICKS_RETENTION,
+    DEAD_LETTER_ACTIONS_RETENTION, DeadLetterOperations, InboxMaintenance, QueueMaintenance, Schedules,
+    TICKS_RETENTION, TaskCancellations,
 };
 use aftercommit_domain::time::{self, Clock};
 use metrics::{counter, describe_counter};
@@ -37,6 +38,8 @@ pub struct RescuerPorts {
     pub inbox: Arc<dyn InboxMaintenance>,
     /// Its old records of what was done to dead letters.
     pub dead_letters: Arc<dyn DeadLetterOperations>,
+    /// Its old orders.
+    pub cancellations: Arc<dyn TaskCancellations>,
     /// Its old runs.
     pub bulk_runs: Arc<dyn BulkRuns>,
     /// Its old records of slots.
@@ -90,6 +93,7 @@ impl Rescuer {
             event_log,
             inbox,
             dead_letters,
+            cancellations,
             bulk_runs,
             schedules,
             clock,
@@ -109,6 +113,7 @@ impl Rescuer {
         let events = in_steps(stop, || event_log.prune(before, PRUNE_BATCH)).await;
         let claimed_before = time::before(clock.now(), self.options.keep_claims);
         let claims = in_steps(stop, || inbox.prune(claimed_before, PRUNE_BATCH)).await;
+        let orders = in_steps(stop, || cancellations.prune_orders(claimed_before, PRUNE_BATCH)).await;
         let done_before = time::before(clock.now(), DEAD_LETTER_ACTIONS_RETENTION);
         let actions = in_steps(stop, || dead_letters.prune_actions(done_before, PRUNE_BATCH)).await;
         let runs = in_steps(stop, || bulk_runs.prune(done_before, PRUNE_BATCH)).await;
@@ -120,6 +125,7 @@ impl Rescuer {
         outcomes.map_err(|error| Failure::of(&error))?;
         events.map_err(|error| Failure::of(&error))?;
         claims.map_err(|error| Failure::of(&error))?;
+        orders.map_err(|error| Failure::of(&error))?;
         actions.map_err(|error| Failure::of(&error))?;
         runs.map_err(|error| Failure::of(&error))?;
         ticks.map_err(|error| Failure::of(&error))?;

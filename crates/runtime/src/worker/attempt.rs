@@ -2,28 +2,31 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aftercommit_domain::contract::{
     CorrelationId, DecodeError, Limits, OrganizationId, ProjectId, RawTask, TaskEnvelope, TopicName, TraceContext,
 };
 use aftercommit_domain::failure::Failure;
-use aftercommit_domain::tasks::{AttemptEnd, CancellationSignal, Stop, TaskContext, TaskContextParts};
+use aftercommit_domain::tasks::{AttemptEnd, Outcome, Stop, TaskContext, TaskContextParts};
 use aftercommit_domain::time::{self, Clock};
 use futures::FutureExt;
 use tracing::Span;
 
 use crate::lifecycle::Shutdown;
 use crate::lifecycle::panic_message;
+use crate::orders::RunningTask;
 use crate::worker::parked::Parked;
 use crate::worker::registry::RegisteredHandler;
+
+/// How long a handler may go on after it was ordered to end.
+const ORDERED_TO_END: Duration = Duration::from_secs(10);
 
 /// What every attempt of a topic shares.
 pub(super) struct AttemptServices {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limits: Limits,
     pub(super) shutdown: Shutdown,
-    /// What handlers see of a stop; one for all of them.
-    pub(super) cancellation: Arc<dyn CancellationSignal>,
     /// What waits for a build that knows it.
     pub(super) parked: Parked,
 }
@@ -90,6 +93,7 @@ pub(super) async fn run(
     handler: &RegisteredHandler,
     attempt: u32,
     services: &AttemptServices,
+    order: &RunningTask,
 ) -> AttemptEnd {
     let shutdown = &services.shutdown;
     if shutdown.stop_token().is_cancelled() {
@@ -104,7 +108,7 @@ pub(super) async fn run(
         task: Arc::clone(task),
         attempt,
         deadline: time::after(now, handler.timeout),
-        cancellation: Arc::clone(&services.cancellation),
+        cancellation: order.signal(shutdown.cancel_token()),
         clock: Arc::clone(&services.clock),
     });
     let handling = async { handler.handler.handle(task, &ctx).await };
@@ -121,13 +125,29 @@ pub(super) async fn run(
             Err(panic) => AttemptEnd::Panicked(panic_message(&*panic)),
         },
         () = shutdown.abort_token().cancelled() => AttemptEnd::Interrupted,
+        () = out_of_patience(order) => AttemptEnd::TimedOut(ORDERED_TO_END),
         () = tokio::time::sleep(handler.timeout) => AttemptEnd::TimedOut(handler.timeout),
     };
+    if (has_failed(&end) || is_snoozed(&end))
+        && let Some(reason) = order.is_cancelled()
+    {
+        return AttemptEnd::Cancelled(reason);
+    }
     if shutdown.cancel_token().is_cancelled() && has_failed(&end) {
         // It was told to end early, so this says nothing about the task.
         return AttemptEnd::Interrupted;
     }
     end
+}
+
+/// Returns when a handler that was ordered to end did not.
+async fn out_of_patience(order: &RunningTask) {
+    order.cancelled().await;
+    tokio::time::sleep(ORDERED_TO_END).await;
+}
+
+const fn is_snoozed(end: &AttemptEnd) -> bool {
+    matches!(end, AttemptEnd::Returned(Ok(Outcome::Snoozed(_))))
 }
 
 const fn has_failed(end: &AttemptEnd) -> bool {
@@ -137,6 +157,8 @@ const fn has_failed(end: &AttemptEnd) -> bool {
         | AttemptEnd::Unreadable(_)
         | AttemptEnd::Unknown { .. }
         | AttemptEnd::Expired
-        | AttemptEnd::Interrupted => false,
+        | AttemptEnd::Interrupted
+        | AttemptEnd::Cancelled(_)
+        | AttemptEnd::Paused => false,
     }
 }

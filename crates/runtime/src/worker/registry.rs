@@ -142,6 +142,17 @@ impl Registry {
         all
     }
 
+    /// After how many attempts each task is given up.
+    pub(crate) fn max_attempts(&self) -> HashMap<(TopicName, TaskName), u32> {
+        let handlers = self.topics.iter().flat_map(|topic| {
+            let of = move |(task, handler): (&TaskName, &RegisteredHandler)| {
+                ((topic.name.clone(), task.clone()), handler.retry.max_attempts)
+            };
+            topic.handlers.iter().map(of)
+        });
+        handlers.collect()
+    }
+
     /// The contracts a person may publish as JSON.
     pub(crate) fn task_inputs(&self) -> TaskInputs {
         let readers = self.topics.iter().flat_map(|topic| {

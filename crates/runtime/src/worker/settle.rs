@@ -1,7 +1,7 @@
 //! Carries out what the domain decided about a delivery.
 
 use aftercommit_domain::failure::Classified;
-use aftercommit_domain::tasks::{Delivery, SettleError, Verdict};
+use aftercommit_domain::tasks::{Delivery, Outcome, SettleError, Verdict};
 use metrics::Counter;
 use tracing::Span;
 
@@ -54,6 +54,36 @@ async fn settle(delivery: Box<dyn Delivery>, verdict: &Verdict) -> Result<(), Se
             delivery.give_back().await?;
             failpoint!(GIVE_BACK_AFTER_SETTLE?);
         }
+        Verdict::SetAside => delivery.set_aside().await?,
     }
     Ok(())
+}
+
+/// One line for each attempt that did not simply succeed, at the level of the attention it needs. Within the attempt's
+/// span, which says whose it was.
+pub(super) fn log(verdict: &Verdict) {
+    let outcome = word(verdict);
+    match verdict {
+        Verdict::Finish(Outcome::Completed) => tracing::debug!("task completed"),
+        Verdict::Finish(Outcome::Skipped(reason) | Outcome::Cancelled(reason)) => {
+            tracing::info!(%reason, "task {outcome}");
+        }
+        Verdict::Finish(Outcome::Snoozed(_))
+        | Verdict::Retry { failure: None, .. }
+        | Verdict::GiveBack
+        | Verdict::SetAside => {
+            tracing::debug!("task {outcome}");
+        }
+        Verdict::Retry {
+            failure: Some(failure),
+            after,
+            counted,
+        } => {
+            let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(counted, after_ms, code = %failure.code, error = %failure, "task failed and will be tried again");
+        }
+        Verdict::DeadLetter(failure) => {
+            tracing::error!(code = %failure.code, error = %failure, "task is dead");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use aftercommit_domain::contract::{Limits, TaskEnvelope, TaskName, TopicName, Wo
 use aftercommit_domain::failure::{ErrorClass, Failure};
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::tasks::{
-    AttemptEnd, ConsumeOptions, Deliveries, Delivery, Outcome, Patience, QueueConsumer, RetryPolicy, Verdict, settle,
+    AttemptEnd, ConsumeOptions, Deliveries, Delivery, Patience, QueueConsumer, RetryPolicy, settle,
 };
 use aftercommit_domain::time::Clock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -17,13 +17,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::health::LoopHealth;
-use crate::lifecycle::{Round, Shutdown, TokenSignal};
+use crate::lifecycle::{Round, Shutdown};
+use crate::orders::{Orders, RunningTask};
 use crate::worker::attempt::{self, AttemptServices};
 use crate::worker::isolation::{Isolation, Running};
 use crate::worker::parked::Parked;
 use crate::worker::registry::{RegisteredHandler, RegisteredTopic};
-use crate::worker::settle::carry_out;
-use crate::worker::topic_metrics::{OutcomeCounters, TopicMetrics, word};
+use crate::worker::settle::{carry_out, log};
+use crate::worker::topic_metrics::{OutcomeCounters, TopicMetrics};
 
 /// A consumer that failed before counts as well again after this long without an error.
 const QUIET: Duration = Duration::from_secs(1);
@@ -58,6 +59,8 @@ pub(crate) struct TopicLoopPorts {
     pub(crate) patience: Patience,
     /// What runs beside what; one for all topics of the process.
     pub(crate) isolation: Arc<Isolation>,
+    /// What people ordered; one for all topics of the process.
+    pub(crate) orders: Arc<Orders>,
 }
 
 struct Shared {
@@ -66,6 +69,7 @@ struct Shared {
     services: AttemptServices,
     randomness: Arc<dyn Randomness>,
     isolation: Arc<Isolation>,
+    orders: Arc<Orders>,
     metrics: TopicMetrics,
 }
 
@@ -87,6 +91,7 @@ impl TopicLoop {
             lease,
             patience,
             isolation,
+            orders,
         } = ports;
         let RegisteredTopic {
             name,
@@ -98,7 +103,6 @@ impl TopicLoop {
             let ended = OutcomeCounters::new(&name, task.as_str());
             (task, Runner { handler, ended })
         });
-        let cancellation = Arc::new(TokenSignal(shutdown.cancel_token().clone()));
         Self {
             consumer,
             options: ConsumeOptions {
@@ -113,11 +117,11 @@ impl TopicLoop {
                     clock,
                     limits,
                     shutdown,
-                    cancellation,
                     parked: Parked::new(patience),
                 },
                 randomness,
                 isolation,
+                orders,
                 metrics: TopicMetrics::new(&name),
                 topic: name,
             }),
@@ -134,13 +138,26 @@ impl TopicLoop {
     /// # Errors
     /// The queue is away. Running attempts go on; their settling fails or waits by itself.
     pub(crate) async fn round(&self, health: &LoopHealth, stop: &CancellationToken) -> Result<Round, Failure> {
+        let orders = &self.shared.orders;
+        if orders.is_paused(self.topic()) {
+            health.succeeded();
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(Round::Over),
+            () = orders.until_open(self.topic()) => {}
+        }
         let consuming = self.consumer.consume(self.topic(), self.options.clone());
         let mut deliveries = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(Round::Over),
             deliveries = consuming => deliveries.map_err(|error| Failure::of(&error))?,
         };
-        let result = self.take(&mut *deliveries, health, stop).await;
+        let result = tokio::select! {
+            biased;
+            () = orders.until_paused(self.topic()) => Ok(Round::Again),
+            result = self.take(&mut *deliveries, health, stop) => result,
+        };
         deliveries.stop().await;
         result
     }
@@ -222,13 +239,17 @@ impl Shared {
         failpoint!(WORKER_AFTER_DECODE);
         let begun = self.begin(&*delivery, permit).instrument(span.clone()).await;
         let end = match &begun {
-            Some(_) => self.run(&task, handler, attempt).instrument(span.clone()).await,
+            Some(_) => {
+                self.run_as_ordered(&task, handler, attempt)
+                    .instrument(span.clone())
+                    .await
+            }
             None => AttemptEnd::Interrupted,
         };
         let (place, permit) = begun.map_or((None, None), |(place, permit)| (Some(place), permit));
         let verdict = settle(end, attempt, &handler.retry, self.randomness.unit());
         ended.count(&verdict);
-        span.in_scope(|| Self::log(&verdict));
+        span.in_scope(|| log(&verdict));
         // The handler is free for the next task while this one is being settled; prefetch bounds how many are.
         drop(permit);
         carry_out(delivery, &verdict, &span, &self.metrics.settle_failures).await;
@@ -236,10 +257,31 @@ impl Shared {
         drop(place);
     }
 
-    async fn run(&self, task: &Arc<TaskEnvelope>, handler: &RegisteredHandler, attempt: u32) -> AttemptEnd {
+    /// Runs the task, unless an order says otherwise.
+    async fn run_as_ordered(&self, task: &Arc<TaskEnvelope>, handler: &RegisteredHandler, attempt: u32) -> AttemptEnd {
+        if self.orders.is_paused(&self.topic) {
+            return AttemptEnd::Interrupted;
+        }
+        if self.orders.holds(task) {
+            return AttemptEnd::Paused;
+        }
+        let order = self.orders.begin(task.id).await;
+        match order.is_cancelled() {
+            Some(reason) => AttemptEnd::Cancelled(reason),
+            None => self.run(task, handler, attempt, &order).await,
+        }
+    }
+
+    async fn run(
+        &self,
+        task: &Arc<TaskEnvelope>,
+        handler: &RegisteredHandler,
+        attempt: u32,
+        order: &RunningTask,
+    ) -> AttemptEnd {
         let started = Instant::now();
         let running = self.metrics.running();
-        let end = attempt::run(task, handler, attempt, &self.services).await;
+        let end = attempt::run(task, handler, attempt, &self.services, order).await;
         drop(running);
         failpoint!(WORKER_AFTER_HANDLER);
         self.metrics.run_seconds.record(started.elapsed().as_secs_f64());
@@ -318,7 +360,7 @@ impl Shared {
             || tracing::error_span!("task.run", topic = self.topic.as_str(), attempt),
             |task| attempt::span(task, attempt),
         );
-        span.in_scope(|| Self::log(&verdict));
+        span.in_scope(|| log(&verdict));
         drop(permit);
         carry_out(delivery, &verdict, &span, &self.metrics.settle_failures).await;
     }
@@ -333,31 +375,5 @@ impl Shared {
             .to_std()
             .unwrap_or_default();
         self.metrics.wait_seconds.record(wait.as_secs_f64());
-    }
-
-    /// One line for each attempt that did not simply succeed, at the level of the attention it needs. Within the attempt's
-    /// span, which says whose it was.
-    fn log(verdict: &Verdict) {
-        let outcome = word(verdict);
-        match verdict {
-            Verdict::Finish(Outcome::Completed) => tracing::debug!("task completed"),
-            Verdict::Finish(Outcome::Skipped(reason) | Outcome::Cancelled(reason)) => {
-                tracing::info!(%reason, "task {outcome}");
-            }
-            Verdict::Finish(Outcome::Snoozed(_)) | Verdict::Retry { failure: None, .. } | Verdict::GiveBack => {
-                tracing::debug!("task {outcome}");
-            }
-            Verdict::Retry {
-                failure: Some(failure),
-                after,
-                counted,
-            } => {
-                let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-                tracing::warn!(counted, after_ms, code = %failure.code, error = %failure, "task failed and will be tried again");
-            }
-            Verdict::DeadLetter(failure) => {
-                tracing::error!(code = %failure.code, error = %failure, "task is dead");
-            }
-        }
     }
 }

@@ -25,6 +25,7 @@ pub(super) struct OutcomeCounters {
     retried: Counter,
     dead: Counter,
     given_back: Counter,
+    set_aside: Counter,
 }
 
 /// Counts an attempt as running for as long as it exists, however it ends.
@@ -83,6 +84,7 @@ impl OutcomeCounters {
             retried: counter("retried"),
             dead: counter("dead"),
             given_back: counter("given_back"),
+            set_aside: counter("set_aside"),
         }
     }
 
@@ -95,6 +97,7 @@ impl OutcomeCounters {
             Verdict::Retry { failure: Some(_), .. } => &self.retried,
             Verdict::DeadLetter(_) => &self.dead,
             Verdict::GiveBack => &self.given_back,
+            Verdict::SetAside => &self.set_aside,
         };
         counter.increment(1);
     }
@@ -110,5 +113,6 @@ pub(super) const fn word(verdict: &Verdict) -> &'static str {
         Verdict::Retry { failure: Some(_), .. } => "retried",
         Verdict::DeadLetter(_) => "dead",
         Verdict::GiveBack => "given_back",
+        Verdict::SetAside => "set_aside",
     }
 }

@@ -80,6 +80,7 @@ impl LeftOver {
                         task.attempts
                     )
                 }
+                TaskState::Paused => format!("task {what} {id} is held by a pause"),
                 TaskState::Dead => format!("dead letter {what} {id} after {} attempts{reason}", task.attempts),
                 TaskState::Completed | TaskState::Skipped | TaskState::Cancelled => return None,
             })

@@ -308,6 +308,8 @@ impl TestApplication {
             inbox: Arc::new(store.clone()),
             dead_letters: Arc::new(store.clone()),
             dead_letter_operations: Arc::new(store.clone()),
+            cancellations: Arc::new(store.clone()),
+            pauses: Arc::new(store.clone()),
             bulk_runs: Arc::new(store.clone()),
             schedules: Arc::new(store.clone()),
             envelopes: services.envelopes.clone(),

@@ -53,6 +53,7 @@ fn held(task: TaskEnvelope) -> HeldTask {
         wait: Duration::ZERO,
         failure: None,
         lost_runs: 0,
+        is_aside: false,
     }
 }
 

@@ -11,6 +11,7 @@
 //! aftercommit_testkit::inbox_conformance!(SqliteProvider);
 //! aftercommit_testkit::queue_conformance!(SqliteProvider);
 //! aftercommit_testkit::coalescing_conformance!(SqliteProvider);
+//! aftercommit_testkit::orders_conformance!(SqliteProvider);
 //! aftercommit_testkit::event_log_conformance!(SqliteProvider);
 //! aftercommit_testkit::dead_letters_conformance!(SqliteProvider);
 //! aftercommit_testkit::bulk_runs_conformance!(SqliteProvider);
@@ -44,6 +45,7 @@ pub mod held_tasks;
 pub mod inbox;
 pub mod lineage;
 mod messages;
+pub mod orders;
 pub mod outbox;
 mod provider;
 pub mod queue;
@@ -66,6 +68,7 @@ pub const SCENARIOS: usize = outbox::SCENARIOS
     + inbox::SCENARIOS
     + queue::SCENARIOS
     + coalescing::SCENARIOS
+    + orders::SCENARIOS
     + event_log::SCENARIOS
     + dead_letters::SCENARIOS
     + bulk_runs::SCENARIOS

@@ -9,7 +9,7 @@ use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
-    Schedules, TaskHistory, TaskInspector,
+    Schedules, TaskCancellations, TaskHistory, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 
@@ -85,6 +85,12 @@ pub trait Provider: Sized + Sync + 'static {
     fn schedules(&self) -> Option<Arc<dyn Schedules>> {
         None
     }
+
+    /// Which tasks are not to be run any more.
+    fn cancellations(&self) -> Arc<dyn TaskCancellations>;
+
+    /// What is paused.
+    fn pauses(&self) -> Arc<dyn TaskPauses>;
 
     /// Looks at tasks.
     fn task_inspector(&self) -> Arc<dyn TaskInspector>;

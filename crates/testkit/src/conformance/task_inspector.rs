@@ -2,7 +2,7 @@
 
 use aftercommit_domain::contract::{OrganizationId, TaskEnvelope, Tenant};
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::{Outcome, Reason, TaskFilter, TaskState};
+use aftercommit_domain::tasks::{Coalescing, Outcome, Published, Reason, TaskFilter, TaskState, TaskWindow};
 use aftercommit_domain::time::{Clock, after, hours, seconds};
 
 use crate::conformance::messages::{OTHER_TOPIC, TOPIC};
@@ -20,13 +20,14 @@ macro_rules! task_inspector_conformance {
                 a_task_is_found_wherever_it_is,
                 tasks_are_listed_newest_first_and_only_those_that_fit,
                 depths_tell_what_each_topic_holds,
+                a_task_shows_its_key_and_what_it_waits_behind,
             ]
         );
     };
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 3;
+pub const SCENARIOS: usize = 4;
 
 /// A task is found wherever it is, with what is known of it; one that never was is not. A queue that does not show each task
 /// finds what died or ended.
@@ -216,4 +217,44 @@ pub async fn depths_tell_what_each_topic_holds<P: Provider>(provider: &P) {
     for (depth, consumers) in depths.iter().zip([1, 0]) {
         assert!(depth.consumers.is_none_or(|known| known == consumers), "{depth:?}");
     }
+}
+
+/// A task shows the key it waits under, and the task before it of its order key.
+pub async fn a_task_shows_its_key_and_what_it_waits_behind<P: Provider>(provider: &P) {
+    let (messages, inspector) = (Messages::new(provider.services()), provider.task_inspector());
+    let place = async |id| {
+        let found = ok("the task to be looked up", inspector.find(id)).await;
+        found.map(|found| found.place)
+    };
+    let waits = TaskEnvelope {
+        coalescing: Some(Coalescing::debounce("invoice-7", seconds(60), None)),
+        ..messages.task()
+    };
+    let id = waits.id;
+    let published = soon("it to be published", provider.queue_publisher().publish(vec![waits])).await;
+    assert!(matches!(published[..], [Ok(Published::Enqueued(_))]), "{published:?}");
+    let window = |is_open| {
+        let key = "invoice-7".to_owned();
+        Some(TaskWindow { key, is_open })
+    };
+    let of_window = place(id).await.expect("it waits under its key");
+    assert_eq!((of_window.behind, of_window.window), (None, window(true)));
+    if !provider.queue_publisher().capabilities().shows_each_task {
+        return;
+    }
+    let ids = publish(
+        provider,
+        vec![messages.ordered_task("account-1"), messages.ordered_task("account-1")],
+    )
+    .await;
+    let places = [place(ids[0]).await, place(ids[1]).await];
+    let behind = places.map(|place| place.expect("it waits").behind);
+    assert_eq!(behind, [None, Some(ids[0])]);
+    provider.advance(seconds(61)).await;
+    let mut deliveries = consume(provider, &TOPIC, 2).await;
+    let first = next(&mut deliveries, "one that is due").await;
+    let second = next(&mut deliveries, "another that is due").await;
+    assert!([task_id(&*first), task_id(&*second)].contains(&id));
+    let taken = place(id).await.expect("it runs");
+    assert_eq!(taken.window, window(false), "nothing takes the place of one that runs");
 }

@@ -6,6 +6,7 @@ mod sealer;
 mod seeded_ids;
 mod seeded_randomness;
 mod services;
+mod webhook_sender;
 
 pub use email_sender::{RecordingEmailSender, SendStep, SentEmail};
 pub use manual_clock::ManualClock;
@@ -13,3 +14,4 @@ pub use sealer::TestSealer;
 pub use seeded_ids::SeededIds;
 pub use seeded_randomness::SeededRandomness;
 pub use services::{TestServices, test_services};
+pub use webhook_sender::{RecordingWebhookSender, SentWebhook, WebhookStep};

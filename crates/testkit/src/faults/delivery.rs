@@ -67,6 +67,11 @@ impl Delivery for FaultyDelivery {
         let give_back = self.inner.give_back();
         self.script.around(Operation::GiveBack, give_back, settle_away).await
     }
+
+    async fn set_aside(self: Box<Self>) -> Result<(), SettleError> {
+        let set_aside = self.inner.set_aside();
+        self.script.around(Operation::GiveBack, set_aside, settle_away).await
+    }
 }
 
 fn settle_away() -> SettleError {

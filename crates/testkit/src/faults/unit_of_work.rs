@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant};
 use aftercommit_domain::events::{OutboxError, OutboxMessage, OutboxWriter};
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::{Inbox, InboxClaim, InboxError, InboxMessage, ScheduleWriter};
+use aftercommit_domain::tasks::{Inbox, InboxClaim, InboxError, InboxMessage, ScheduleWriter, TaskWindows};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 
@@ -50,6 +50,10 @@ impl UnitOfWork for FaultyUnitOfWork {
 
     fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_> {
         self.inner.schedules()
+    }
+
+    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
+        self.inner.windows()
     }
 
     fn tenant(&self) -> &Tenant {

@@ -55,6 +55,10 @@ impl Letters {
         });
     }
 
+    pub(super) fn contains(&self, id: MessageId) -> bool {
+        self.find(id).is_some()
+    }
+
     pub(super) fn find(&self, id: MessageId) -> Option<&DeadLetter> {
         self.letters.iter().find(|letter| letter.id == id)
     }

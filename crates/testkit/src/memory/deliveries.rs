@@ -193,6 +193,10 @@ impl Delivery for MemoryDelivery {
     async fn give_back(mut self: Box<Self>) -> Result<(), SettleError> {
         self.settle(|all, lease| all.tasks.give_back(lease))
     }
+
+    async fn set_aside(mut self: Box<Self>) -> Result<(), SettleError> {
+        self.settle(|all, lease| all.tasks.set_aside(lease))
+    }
 }
 
 impl MemoryDelivery {

@@ -24,6 +24,12 @@ impl Lineage for InMemory {
         messages.retain(|message| message.correlation() == correlation.as_str());
         Ok(Relatives::of(messages, limit))
     }
+
+    async fn coalesced(&self, ids: &[MessageId]) -> Result<Vec<(MessageId, MessageId)>, LineageError> {
+        let state = self.lock();
+        let into = |id: &MessageId| Some((*id, state.tasks.windows.task_for(*id)?));
+        Ok(ids.iter().filter_map(into).collect())
+    }
 }
 
 impl InMemory {

@@ -4,6 +4,7 @@
 //! What it holds is gone with the process.
 
 mod bulk_runs;
+mod cancellations;
 mod consumers;
 mod dead_letter_operations;
 mod dead_letters;
@@ -14,10 +15,12 @@ mod history;
 mod inbox;
 mod lineage;
 mod outbox;
+mod pauses;
 mod queue;
 mod rest;
 mod schedules;
 mod task_inspector;
+mod task_windows;
 mod tasks;
 mod transfer;
 mod unit_of_work;
@@ -69,6 +72,8 @@ struct State {
     bulk: bulk_runs::Runs,
     inbox: inbox::Claims,
     schedules: schedules::Rows,
+    orders: cancellations::CancelOrders,
+    pauses: pauses::Pauses,
 }
 
 impl InMemory {

@@ -25,6 +25,7 @@ pub(super) struct Rows {
 
 /// What a transaction adds.
 pub(super) struct NewRow {
+    pub(super) id: MessageId,
     pub(super) ordering: Option<String>,
     pub(super) written_at: Timestamp,
     pub(super) message: RawOutboxMessage,
@@ -53,6 +54,12 @@ impl Rows {
             };
             self.by_position.insert(self.positions, row);
         }
+    }
+
+    /// Whether a message of this id has not left yet.
+    pub(super) fn has(&self, id: MessageId) -> bool {
+        let mut rows = self.by_position.values();
+        rows.any(|row| row.new.id == id)
     }
 
     fn claim(&mut self, limit: usize, now: Timestamp, until: Timestamp) -> Vec<Claimed> {
@@ -223,10 +230,11 @@ impl Rows {
     }
 
     /// Whether this message waits to be published, and is not kept aside.
-    pub(super) fn has_waiting(&self, id: MessageId, limits: &Limits) -> bool {
-        let waiting = self.messages().filter(|(_, set_aside)| set_aside.is_none());
-        let mut ids = waiting.filter_map(|(raw, _)| OutboxMessage::from_raw(raw, limits).ok());
-        ids.any(|message| message.id() == id)
+    pub(super) fn has_waiting(&self, id: MessageId) -> bool {
+        let quarantined = |row: &Row| matches!(row.state, RowState::Quarantined { .. });
+        self.by_position
+            .values()
+            .any(|row| row.new.id == id && !quarantined(row))
     }
 
     fn stats(&self) -> OutboxStats {

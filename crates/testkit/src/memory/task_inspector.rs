@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aftercommit_domain::contract::{Cause, TopicName};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
-    DeadLetter, InspectionError, TaskDetails, TaskFilter, TaskInspector, TaskState, TaskSummary, TopicDepth,
+    DeadLetter, InspectionError, TaskDetails, TaskFilter, TaskInspector, TaskPlace, TaskState, TaskSummary, TopicDepth,
 };
 use aftercommit_domain::time::Timestamp;
 use async_trait::async_trait;
@@ -42,6 +42,7 @@ impl TaskInspector for InMemory {
             let cause = row.envelope.as_ref().map(|task| &task.cause);
             let mut details = details(row.summary(now), code, cause);
             details.payload = row.envelope.as_ref().map(|task| task.payload.clone());
+            details.place = state.tasks.place_of(row);
             return Ok(Some(details));
         }
         if let Some(letter) = state.dead.find(id) {
@@ -65,12 +66,14 @@ impl TaskInspector for InMemory {
                 available: 0,
                 scheduled: 0,
                 running: 0,
+                paused: 0,
                 consumers: None,
             });
             match row.task_state(now) {
                 TaskState::Available => depth.available += 1,
                 TaskState::Scheduled | TaskState::Retryable => depth.scheduled += 1,
                 TaskState::Running => depth.running += 1,
+                TaskState::Paused => depth.paused += 1,
                 TaskState::Completed | TaskState::Skipped | TaskState::Cancelled | TaskState::Dead => {}
             }
         }
@@ -139,5 +142,6 @@ fn details(summary: TaskSummary, code: Option<String>, cause: Option<&Cause>) ->
             .map(ToString::to_string),
         causation_id: cause.and_then(|cause| cause.causation),
         payload: None,
+        place: TaskPlace::default(),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aftercommit_domain::contract::{Cause, Limits, TaskEnvelope, TopicName};
 use aftercommit_domain::failure::Failure;
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::{HeldTask, TaskState, TaskSummary};
+use aftercommit_domain::tasks::{HeldTask, TaskPlace, TaskState, TaskSummary};
 use aftercommit_domain::time::{Timestamp, after};
 
 use super::consumers::Consumers;
@@ -32,7 +32,7 @@ pub(super) struct Row {
     pub(super) topic: TopicName,
     pub(super) body: Arc<[u8]>,
     pub(super) envelope: Option<TaskEnvelope>,
-    ordering: Option<String>,
+    pub(super) ordering: Option<String>,
     pub(super) added_at: Timestamp,
     /// Counted attempts that ended.
     pub(super) attempts: u32,
@@ -40,6 +40,10 @@ pub(super) struct Row {
     pub(super) failure: Option<Failure>,
     pub(super) state: RowState,
     pub(super) window: Option<Window>,
+    /// A pause holds it.
+    pub(super) is_aside: bool,
+    /// An open unit of work changes it.
+    pub(super) is_withheld: bool,
 }
 
 pub(super) enum RowState {
@@ -97,6 +101,8 @@ impl Row {
                 due: envelope.as_ref().and_then(|task| task.not_before),
             },
             window: None,
+            is_aside: false,
+            is_withheld: false,
             envelope,
         }
     }
@@ -117,13 +123,15 @@ impl Row {
                 due: Some(held.task.not_before.map_or(due, |not_before| not_before.max(due))),
             },
             window: None,
+            is_aside: held.is_aside,
+            is_withheld: false,
             envelope: Some(held.task),
         }
     }
 
     fn is_due(&self, now: Timestamp) -> bool {
         match &self.state {
-            RowState::Waiting { due } => due.is_none_or(|due| due <= now),
+            RowState::Waiting { due } => !self.is_aside && !self.is_withheld && due.is_none_or(|due| due <= now),
             RowState::Running(_) => false,
         }
     }
@@ -131,6 +139,7 @@ impl Row {
     pub(super) fn task_state(&self, now: Timestamp) -> TaskState {
         match (&self.state, &self.failure) {
             (RowState::Running(_), _) => TaskState::Running,
+            (RowState::Waiting { .. }, _) if self.is_aside => TaskState::Paused,
             (RowState::Waiting { .. }, _) if self.is_due(now) => TaskState::Available,
             (RowState::Waiting { .. }, Some(_)) => TaskState::Retryable,
             (RowState::Waiting { .. }, None) => TaskState::Scheduled,
@@ -150,6 +159,21 @@ impl Tasks {
 
     pub(super) fn find(&self, id: MessageId) -> Option<&Row> {
         self.rows.get(self.places.get(&id)?)
+    }
+
+    /// What the task waits for, besides its time and a worker.
+    pub(super) fn place_of(&self, row: &Row) -> TaskPlace {
+        let mut of_topic = self.topics.get(&row.topic).into_iter().flatten();
+        let oldest = row.ordering.as_ref().and_then(|ordering| {
+            of_topic.find_map(|place| {
+                let other = self.rows.get(place)?;
+                (other.ordering.as_ref() == Some(ordering)).then_some(other.id)
+            })
+        });
+        TaskPlace {
+            behind: oldest.filter(|oldest| *oldest != row.id),
+            window: row.window.as_ref().map(Window::shown),
+        }
     }
 
     /// The orderings of the unfinished tasks of `topic`.
@@ -232,7 +256,7 @@ impl Tasks {
         });
         self.running.insert(place);
         if let Some(window) = &mut row.window {
-            window.is_open = false;
+            window.opened_at = None;
         }
         Some(Taken {
             lease: Lease { place, token },
@@ -259,6 +283,7 @@ impl Tasks {
     /// When a task of `topic` may become runnable by time alone.
     pub(super) fn next_due(&self, topic: &TopicName, now: Timestamp) -> Option<Timestamp> {
         let due = |place: &u64| match &self.rows.get(place)?.state {
+            // Whoever lets it go on tells.
             RowState::Waiting { due } => due.filter(|due| *due > now),
             RowState::Running(run) if self.is_alive(run) => None,
             RowState::Running(run) => Some(run.until),
@@ -392,6 +417,15 @@ impl Tasks {
     pub(super) fn give_back(&mut self, lease: Lease) -> Option<()> {
         let (row, due) = self.leased(lease)?;
         row.state = RowState::Waiting { due };
+        self.running.remove(&lease.place);
+        Some(())
+    }
+
+    /// Sets the row aside as it was before it was taken, if the lease is still its own.
+    pub(super) fn set_aside(&mut self, lease: Lease) -> Option<()> {
+        let (row, due) = self.leased(lease)?;
+        row.state = RowState::Waiting { due };
+        row.is_aside = true;
         self.running.remove(&lease.place);
         Some(())
     }

@@ -3,7 +3,7 @@
 use aftercommit_domain::contract::{Cause, EnvelopeFactory, Tenant};
 use aftercommit_domain::events::{OutboxError, OutboxMessage, OutboxWriter};
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::{Inbox, ScheduleWriter};
+use aftercommit_domain::tasks::{Inbox, ScheduleWriter, TaskWindows};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 
@@ -11,6 +11,7 @@ use super::InMemory;
 use super::inbox::{MemoryInbox, OpenClaims};
 use super::outbox::NewRow;
 use super::schedules::{Change, MemoryScheduleWriter};
+use super::task_windows::{MemoryTaskWindows, OpenWindows};
 
 struct MemoryUnitOfWork {
     provider: InMemory,
@@ -19,6 +20,7 @@ struct MemoryUnitOfWork {
     rows: Vec<NewRow>,
     claims: OpenClaims,
     schedules: Vec<Change>,
+    windows: OpenWindows,
 }
 
 struct MemoryOutboxWriter<'a> {
@@ -35,6 +37,7 @@ impl UnitOfWorkFactory for InMemory {
             rows: Vec::new(),
             claims: OpenClaims::new(self.clone()),
             schedules: Vec::new(),
+            windows: OpenWindows::new(self.clone()),
         }))
     }
 }
@@ -60,12 +63,20 @@ impl UnitOfWork for MemoryUnitOfWork {
         })
     }
 
+    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
+        Box::new(MemoryTaskWindows {
+            tenant: self.tenant.clone(),
+            open: &mut self.windows,
+        })
+    }
+
     fn tenant(&self) -> &Tenant {
         &self.tenant
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), CommitError> {
         self.claims.commit();
+        self.windows.commit();
         let now = self.provider.now();
         {
             let mut state = self.provider.lock();
@@ -91,6 +102,7 @@ impl OutboxWriter for MemoryOutboxWriter<'_> {
         for message in &messages {
             ids.push(message.id());
             new.push(NewRow {
+                id: message.id(),
                 ordering: message.ordering(),
                 written_at,
                 message: message.to_raw(tenant, provider.limits())?,

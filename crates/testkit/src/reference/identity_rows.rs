@@ -45,6 +45,12 @@ impl MembershipRepository for Rows<'_> {
         Ok(true)
     }
 
+    async fn list(&mut self, after: Option<UserId>, limit: u32) -> Result<Vec<UserId>, StoreError> {
+        let members = self.tables.memberships.keys();
+        let own = members.filter(|(organization, user_id)| self.sees(organization) && Some(*user_id) > after);
+        Ok(own.map(|(_, user_id)| *user_id).take(limit as usize).collect())
+    }
+
     async fn find(&mut self, user_id: UserId) -> Result<Option<Membership>, StoreError> {
         let key = self.key(user_id);
         Ok(key.and_then(|key| self.tables.memberships.get(&key)).cloned())

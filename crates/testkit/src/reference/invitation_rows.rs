@@ -51,6 +51,10 @@ impl InvitationRepository for Rows<'_> {
         Ok(self.undecided(id).map(|one| one.revoked_at = Some(at)).is_some())
     }
 
+    async fn prolong(&mut self, id: InvitationId, expires_at: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.undecided(id).map(|one| one.expires_at = expires_at).is_some())
+    }
+
     async fn expire(&mut self, id: InvitationId, at: Timestamp) -> Result<bool, StoreError> {
         Ok(self.undecided(id).map(|one| one.expired_at = Some(at)).is_some())
     }

@@ -1,10 +1,10 @@
 //! Organizations, projects and records in memory.
 
-use aftercommit_domain::contract::{ProjectId, StorageKey};
+use aftercommit_domain::contract::{OrganizationId, ProjectId, StorageKey};
 use aftercommit_domain::reference::RecordId;
 use aftercommit_domain::reference::organizations::{Organization, OrganizationRepository};
 use aftercommit_domain::reference::projects::{Project, ProjectRepository};
-use aftercommit_domain::reference::records::{NewRecord, RecordRepository};
+use aftercommit_domain::reference::records::{NewRecord, Record, RecordBody, RecordKey, RecordRepository};
 use aftercommit_domain::time::Timestamp;
 use aftercommit_domain::unit_of_work::StoreError;
 use async_trait::async_trait;
@@ -67,6 +67,25 @@ impl ProjectRepository for Rows<'_> {
         Ok(key.and_then(|key| self.tables.projects.get(&key)).cloned())
     }
 
+    async fn list_live(
+        &mut self,
+        after: Option<(OrganizationId, ProjectId)>,
+        limit: u32,
+    ) -> Result<Vec<(OrganizationId, ProjectId)>, StoreError> {
+        let text = |(organization, project): &(OrganizationId, ProjectId)| {
+            (organization.as_str().to_owned(), project.as_str().to_owned())
+        };
+        let after = after.as_ref().map(text);
+        let rows = self.tables.projects.iter();
+        let live = rows.filter(|(key, project)| {
+            self.lists(&key.0) && project.is_live() && after.as_ref().is_none_or(|after| text(key) > *after)
+        });
+        let mut live: Vec<_> = live.map(|(key, _)| key.clone()).collect();
+        live.sort_by_key(text);
+        live.truncate(limit as usize);
+        Ok(live)
+    }
+
     async fn mark_deleted(&mut self, id: &ProjectId, at: Timestamp) -> Result<bool, StoreError> {
         Ok(self.mark(id, at, |project| &mut project.deleted_at))
     }
@@ -109,6 +128,54 @@ impl RecordRepository for Rows<'_> {
         Ok(ids)
     }
 
+    async fn find(&mut self, project: &ProjectId, id: RecordId) -> Result<Option<Record>, StoreError> {
+        let mut rows = self.tables.records.iter();
+        let found = rows.find(|((of, from, _), row)| self.sees(of) && from == project && row.id == id);
+        found
+            .map(|((_, _, key), row)| {
+                let corrupt = |wrong: aftercommit_domain::reference::Wrong| StoreError::Corrupt {
+                    what: "record",
+                    reason: wrong.to_string(),
+                };
+                Ok(Record {
+                    id,
+                    project_id: project.clone(),
+                    key: RecordKey::new(key.clone()).map_err(corrupt)?,
+                    body: RecordBody::new(row.body.clone()).map_err(corrupt)?,
+                    received_at: row.received_at,
+                })
+            })
+            .transpose()
+    }
+
+    async fn of_batch(
+        &mut self,
+        project: &ProjectId,
+        batch: &StorageKey,
+        after: Option<RecordId>,
+        limit: u32,
+    ) -> Result<Vec<RecordId>, StoreError> {
+        let rows = self.tables.records.iter();
+        let of_batch = rows.filter(|((of, from, _), row)| self.sees(of) && from == project && row.batch == *batch);
+        let mut ids: Vec<RecordId> = of_batch.map(|(_, row)| row.id).filter(|id| Some(*id) > after).collect();
+        ids.sort_unstable();
+        ids.truncate(limit as usize);
+        Ok(ids)
+    }
+
+    async fn count_received(
+        &mut self,
+        project: &ProjectId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let rows = self.tables.records.iter();
+        let own = rows.filter(|((of, taken_by, _), row)| {
+            self.sees(of) && taken_by == project && from <= row.received_at && row.received_at < until
+        });
+        Ok(own.count() as u64)
+    }
+
     async fn any(&mut self, project: &ProjectId) -> Result<bool, StoreError> {
         let key = self.key(project.clone());
         Ok(self.tables.records.keys().any(|(organization, project, _)| {
@@ -120,9 +187,13 @@ impl RecordRepository for Rows<'_> {
     async fn purge(&mut self, project: &ProjectId, limit: u32) -> Result<u64, StoreError> {
         let mut left = u64::from(limit);
         let organization = self.organization.clone();
-        self.tables.records.retain(|(of, from, _), _| {
+        let search = &mut self.tables.search;
+        self.tables.records.retain(|(of, from, _), row| {
             let purged = left > 0 && organization.as_ref() == Some(of) && from == project;
             left -= u64::from(purged);
+            if purged {
+                search.remove(&(of.clone(), from.clone(), row.id));
+            }
             !purged
         });
         Ok(u64::from(limit) - left)

@@ -5,19 +5,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aftercommit_domain::contract::{Cause, Tenant};
 use aftercommit_domain::events::OutboxWriter;
+use aftercommit_domain::reference::billing::{BillingLedger, OverageReportRepository};
+use aftercommit_domain::reference::digests::WeeklyDigestRepository;
 use aftercommit_domain::reference::identity::{
     ApiKey, ApiKeyRepository, MembershipRepository, SignInLink, SignInLinkRepository, UserRepository,
 };
+use aftercommit_domain::reference::incidents::IncidentRepository;
 use aftercommit_domain::reference::invitations::InvitationRepository;
+use aftercommit_domain::reference::notifications::{NotificationPreferencesRepository, NotificationRepository};
 use aftercommit_domain::reference::organizations::OrganizationRepository;
 use aftercommit_domain::reference::projects::ProjectRepository;
 use aftercommit_domain::reference::records::RecordRepository;
 use aftercommit_domain::reference::requests::RequestRepository;
+use aftercommit_domain::reference::search::SearchIndexRepository;
 use aftercommit_domain::reference::usage::UsageRepository;
+use aftercommit_domain::reference::webhooks::WebhookEndpointRepository;
 use aftercommit_domain::reference::{
     Digest, InvitationId, ReferenceReader, ReferenceUnitOfWork, ReferenceUnitOfWorkFactory,
 };
-use aftercommit_domain::tasks::{Inbox, ScheduleWriter};
+use aftercommit_domain::tasks::{Inbox, ScheduleWriter, TaskWindows};
 use aftercommit_domain::unit_of_work::{CommitError, StoreError, UnitOfWork, UnitOfWorkFactory};
 use async_trait::async_trait;
 use tokio::sync::OwnedMutexGuard;
@@ -71,7 +77,15 @@ impl MemoryReference {
             + tables.invitations.len()
             + tokens
             + tables.records.len()
+            + tables.search.len()
             + tables.usage.len()
+            + tables.webhooks.len()
+            + tables.overage_reports.len()
+            + tables.billing_ledger.len()
+            + tables.incidents.len()
+            + tables.notifications.len()
+            + tables.notification_preferences.len()
+            + tables.digests.len()
             + tables.requests.len()
     }
 
@@ -119,6 +133,10 @@ impl UnitOfWork for MemoryReferenceUnitOfWork {
 
     fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_> {
         self.kit.schedules()
+    }
+
+    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
+        self.kit.windows()
     }
 
     fn tenant(&self) -> &Tenant {
@@ -179,7 +197,39 @@ impl ReferenceUnitOfWork for MemoryReferenceUnitOfWork {
         Box::new(self.rows())
     }
 
+    fn search_index(&mut self) -> Box<dyn SearchIndexRepository + '_> {
+        Box::new(self.rows())
+    }
+
     fn usage(&mut self) -> Box<dyn UsageRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn webhooks(&mut self) -> Box<dyn WebhookEndpointRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn overage_reports(&mut self) -> Box<dyn OverageReportRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn billing_ledger(&mut self) -> Box<dyn BillingLedger + '_> {
+        Box::new(self.rows())
+    }
+
+    fn incidents(&mut self) -> Box<dyn IncidentRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn notifications(&mut self) -> Box<dyn NotificationRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn notification_preferences(&mut self) -> Box<dyn NotificationPreferencesRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn digests(&mut self) -> Box<dyn WeeklyDigestRepository + '_> {
         Box::new(self.rows())
     }
 

@@ -4,13 +4,21 @@ use std::collections::BTreeMap;
 
 use aftercommit_domain::contract::{OrganizationId, ProjectId, StorageKey};
 use aftercommit_domain::ids::MessageId;
+use aftercommit_domain::reference::billing::{BillingLedgerEntry, OverageReport};
+use aftercommit_domain::reference::digests::WeeklyDigest;
 use aftercommit_domain::reference::identity::{ApiKey, Membership, SignInLink, User};
+use aftercommit_domain::reference::incidents::Incident;
 use aftercommit_domain::reference::invitations::Invitation;
+use aftercommit_domain::reference::notifications::{Notification, NotificationPreferences};
 use aftercommit_domain::reference::organizations::Organization;
 use aftercommit_domain::reference::projects::Project;
 use aftercommit_domain::reference::requests::KeptAnswer;
 use aftercommit_domain::reference::usage::UsagePeriod;
-use aftercommit_domain::reference::{ApiKeyId, Digest, InvitationId, RecordId, RequestId, SignInLinkId, UserId};
+use aftercommit_domain::reference::webhooks::WebhookEndpoint;
+use aftercommit_domain::reference::{
+    ApiKeyId, Digest, IncidentId, InvitationId, NotificationId, OverageReportId, RecordId, RequestId, SignInLinkId,
+    UserId, WebhookId, WeeklyDigestId,
+};
 use aftercommit_domain::time::Timestamp;
 use chrono::NaiveDate;
 
@@ -25,7 +33,15 @@ pub(super) struct Tables {
     pub(super) sign_in_links: BTreeMap<SignInLinkId, SignInLink>,
     pub(super) invitations: BTreeMap<(OrganizationId, InvitationId), InvitationRow>,
     pub(super) records: BTreeMap<(OrganizationId, ProjectId, String), RecordRow>,
+    pub(super) search: BTreeMap<(OrganizationId, ProjectId, RecordId), (String, Timestamp)>,
     pub(super) usage: BTreeMap<(OrganizationId, ProjectId, NaiveDate), UsagePeriod>,
+    pub(super) webhooks: BTreeMap<(OrganizationId, WebhookId), WebhookEndpoint>,
+    pub(super) overage_reports: BTreeMap<(OrganizationId, OverageReportId), OverageReport>,
+    pub(super) billing_ledger: BTreeMap<(OrganizationId, String), BillingLedgerEntry>,
+    pub(super) incidents: BTreeMap<IncidentId, Incident>,
+    pub(super) notifications: BTreeMap<(OrganizationId, NotificationId), NotificationRow>,
+    pub(super) notification_preferences: BTreeMap<(OrganizationId, UserId), NotificationPreferences>,
+    pub(super) digests: BTreeMap<(OrganizationId, WeeklyDigestId), WeeklyDigest>,
     pub(super) requests: BTreeMap<(Option<OrganizationId>, String, String), RequestRow>,
 }
 
@@ -34,6 +50,12 @@ pub(super) struct InvitationRow {
     pub(super) invitation: Invitation,
     pub(super) claim: Option<(MessageId, Timestamp)>,
     pub(super) tokens: Vec<Digest>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NotificationRow {
+    pub(super) notification: Notification,
+    pub(super) claim: Option<(MessageId, Timestamp)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +84,11 @@ impl Rows<'_> {
     /// Whether a row of this organization is seen.
     pub(super) fn sees(&self, organization: &OrganizationId) -> bool {
         self.organization.as_ref() == Some(organization)
+    }
+
+    /// Whether a row of this organization is listed: the system lists all.
+    pub(super) fn lists(&self, organization: &OrganizationId) -> bool {
+        self.organization.as_ref().is_none_or(|own| own == organization)
     }
 
     /// The key of a row of the unit of work's organization; `None` when it was begun for none.

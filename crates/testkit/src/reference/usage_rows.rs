@@ -26,6 +26,13 @@ impl UsageRepository for Rows<'_> {
         Ok(())
     }
 
+    async fn find(&mut self, project: &ProjectId, month: NaiveDate) -> Result<Option<UsagePeriod>, StoreError> {
+        let Some((organization, project)) = self.key(project.clone()) else {
+            return Ok(None);
+        };
+        Ok(self.tables.usage.get(&(organization, project, month)).copied())
+    }
+
     async fn periods(&mut self, project: &ProjectId, limit: u32) -> Result<Vec<UsagePeriod>, StoreError> {
         let own = |(organization, of, _): &(_, ProjectId, _)| self.sees(organization) && of == project;
         let newest_first = self.tables.usage.iter().rev().filter(|(key, _)| own(key));

@@ -251,6 +251,11 @@ impl Delivery for OnItsWay {
         let Self { inner, holding } = *self;
         holding.settle("give back", inner.give_back()).await
     }
+
+    async fn set_aside(self: Box<Self>) -> Result<(), SettleError> {
+        let Self { inner, holding } = *self;
+        holding.settle("set aside", inner.set_aside()).await
+    }
 }
 
 /// A second copy of a delivery, as a broker may make one. Settling it takes nothing from the first.
@@ -297,6 +302,10 @@ impl Delivery for Echo {
     }
 
     async fn give_back(self: Box<Self>) -> Result<(), SettleError> {
+        Ok(())
+    }
+
+    async fn set_aside(self: Box<Self>) -> Result<(), SettleError> {
         Ok(())
     }
 }

@@ -26,10 +26,14 @@ impl TaskHandler<ExpireInvitation> for ExpireInvitationHandler {
 
 #[cfg(test)]
 mod tests {
+    use aftercommit_domain::contract::Cause;
+    use aftercommit_domain::ids::MessageId;
     use aftercommit_domain::reference::RequestContext;
-    use aftercommit_domain::reference::invitations::InvitationExpired;
-    use aftercommit_domain::reference::invitations::use_cases::revoke_invitation;
-    use aftercommit_domain::tasks::Outcome;
+    use aftercommit_domain::reference::invitations::use_cases::{prolong_invitation, revoke_invitation};
+    use aftercommit_domain::reference::invitations::{InvitationExpired, InvitationProlonged};
+    use aftercommit_domain::tasks::{
+        Coalescing, Outcome, QueuePublisherExt as _, TaskInspector, TaskOptions, TaskState,
+    };
     use aftercommit_domain::time::days;
 
     use super::*;
@@ -83,5 +87,65 @@ mod tests {
         scene.harness.services.clock.advance(days(6));
         let result = scene.context().run(&handler, &task).await;
         assert_eq!(result, Ok(Outcome::Snoozed(days(1))));
+    }
+
+    #[tokio::test]
+    async fn a_prolonged_invitation_waits_for_its_new_date() {
+        let scene = Scene::new().await;
+        let handler = ExpireInvitationHandler::new(scene.harness.ports.clone());
+        let task = invite(&scene).await;
+        scene.harness.services.clock.advance(days(6));
+        let (ports, request) = (&scene.harness.ports, RequestContext::default());
+        prolong_invitation(ports, &scene.caller, &request, task.invitation_id)
+            .await
+            .unwrap();
+        scene.harness.services.clock.advance(days(1));
+        let early = scene.context().run(&handler, &task).await;
+        assert_eq!(early, Ok(Outcome::Snoozed(days(6))));
+        let events = scene.harness.take_events().await;
+        let prolonged: InvitationProlonged = scene.harness.read(events.first().unwrap());
+        assert_eq!(ExpireInvitation::from(&prolonged), task);
+    }
+
+    /// Puts the expiry on its topic, as its route does. Answers the id of its task.
+    async fn wait_for(scene: &Scene, task: &ExpireInvitation) -> MessageId {
+        let options = TaskOptions {
+            delay: Some(days(7)),
+            ..TaskOptions::coalesced(Coalescing::replace(task.invitation_id))
+        };
+        let envelopes = &scene.harness.services.envelopes;
+        let provider = &scene.harness.provider;
+        provider
+            .publish_task(envelopes, task.clone(), options, &Cause::root())
+            .await
+            .unwrap()
+    }
+
+    async fn how_it_ended(scene: &Scene, task: MessageId) -> (TaskState, Option<String>) {
+        let found = TaskInspector::find(&scene.harness.provider, task).await.unwrap();
+        let summary = found.unwrap().summary;
+        (summary.state, summary.reason)
+    }
+
+    #[tokio::test]
+    async fn the_expiry_that_waits_is_cancelled_with_the_transaction_that_revokes_the_invitation() {
+        let scene = Scene::new().await;
+        let task = invite(&scene).await;
+        let id = wait_for(&scene, &task).await;
+        let (ports, request) = (&scene.harness.ports, RequestContext::default());
+        scene.harness.store.refuse_commits(true);
+        let refused = revoke_invitation(ports, &scene.caller, &request, task.invitation_id).await;
+        assert!(refused.is_err());
+        assert_eq!(
+            how_it_ended(&scene, id).await,
+            (TaskState::Scheduled, None),
+            "nothing was committed"
+        );
+        scene.harness.store.refuse_commits(false);
+        revoke_invitation(ports, &scene.caller, &request, task.invitation_id)
+            .await
+            .unwrap();
+        let reason = "the invitation was revoked".to_owned();
+        assert_eq!(how_it_ended(&scene, id).await, (TaskState::Cancelled, Some(reason)));
     }
 }

@@ -4,6 +4,7 @@ mod actor;
 mod bulk_runs;
 mod dead_letters;
 mod events;
+mod orders;
 mod outbox;
 mod routes;
 mod schedules;
@@ -39,6 +40,10 @@ pub(super) fn router(operations: Operations, token: SecretString) -> Router {
         .route("/admin/v1/events/{id}", get(events::show))
         .route("/admin/v1/tasks", get(tasks::list).post(tasks::publish))
         .route("/admin/v1/tasks/{id}", get(tasks::show))
+        .route("/admin/v1/tasks/{id}/explanation", get(orders::explanation))
+        .route("/admin/v1/tasks/{id}/cancel", post(orders::cancel))
+        .route("/admin/v1/pauses", get(orders::pauses).post(orders::pause))
+        .route("/admin/v1/pauses/resume", post(orders::resume))
         .route("/admin/v1/events/replay-preview", post(bulk_runs::preview))
         .route("/admin/v1/bulk-runs", get(bulk_runs::list).post(bulk_runs::begin))
         .route("/admin/v1/bulk-runs/{id}", get(bulk_runs::show))

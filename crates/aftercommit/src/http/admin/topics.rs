@@ -57,6 +57,7 @@ pub(super) async fn list(State(operations): State<Operations>) -> Result<Json<To
             available: 0,
             scheduled: 0,
             running: 0,
+            paused: 0,
             // Of a topic that a broker does not list there is nothing, and nobody takes from it.
             consumers: (!broker.is_empty()).then_some(0),
         },

@@ -12,6 +12,9 @@ pub trait MembershipRepository: Send {
     /// Adds a membership unless the person is a member. Answers whether this call added it.
     async fn ensure(&mut self, membership: &Membership) -> Result<bool, StoreError>;
 
+    /// The members whose ids are greater than `after`, in the order of their ids, `limit` at most.
+    async fn list(&mut self, after: Option<UserId>, limit: u32) -> Result<Vec<UserId>, StoreError>;
+
     /// A person's membership. `Ok(None)` when they are no member.
     async fn find(&mut self, user_id: UserId) -> Result<Option<Membership>, StoreError>;
 }

@@ -22,6 +22,21 @@ pub struct InvitationCreated {
     pub expires_at: Timestamp,
 }
 
+/// An invitation can be accepted for longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, DomainEvent)]
+#[event(name = "InvitationProlonged", version = 1, aggregate = "invitation")]
+pub struct InvitationProlonged {
+    /// To which organization.
+    pub organization_id: OrganizationId,
+    /// For which project.
+    pub project_id: ProjectId,
+    /// The invitation.
+    #[aggregate_id]
+    pub invitation_id: InvitationId,
+    /// When it will expire, as it was decided then.
+    pub expires_at: Timestamp,
+}
+
 /// The e-mail of an invitation is to be sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, DomainEvent)]
 #[event(name = "InvitationEmailRequested", version = 1, aggregate = "invitation")]

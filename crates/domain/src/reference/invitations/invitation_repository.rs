@@ -10,7 +10,7 @@ use crate::unit_of_work::StoreError;
 
 /// Keeps the invitations of the unit of work's organization. Addresses are never stored in clear, tokens as digests
 /// only. `accept`, `revoke` and `expire` change an invitation at most once between them: `Ok(false)` when one of them
-/// was there before, or there is no such invitation.
+/// was there before, or there is no such invitation. `prolong` changes it as long as none of them did.
 #[async_trait]
 pub trait InvitationRepository: Send {
     /// Adds an invitation.
@@ -24,6 +24,9 @@ pub trait InvitationRepository: Send {
 
     /// Marks it revoked.
     async fn revoke(&mut self, id: InvitationId, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// Moves its expiry.
+    async fn prolong(&mut self, id: InvitationId, expires_at: Timestamp) -> Result<bool, StoreError>;
 
     /// Marks that its expiry was told of.
     async fn expire(&mut self, id: InvitationId, at: Timestamp) -> Result<bool, StoreError>;

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{OrganizationId, ProjectId};
+use crate::contract::{OrganizationId, ProjectId, Tenant};
 use crate::reference::InvitationId;
-use crate::reference::invitations::{InvitationCreated, InvitationEmailRequested};
-use crate::tasks::Task;
+use crate::reference::invitations::{Invitation, InvitationCreated, InvitationEmailRequested, InvitationProlonged};
+use crate::tasks::{Task, TaskKey};
 
 /// Send the e-mail of an invitation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Task)]
@@ -33,6 +33,14 @@ pub struct ExpireInvitation {
     pub invitation_id: InvitationId,
 }
 
+impl ExpireInvitation {
+    /// The key under which the expiry of an invitation waits, to be cancelled once it is decided otherwise.
+    pub fn key_of(invitation: &Invitation) -> TaskKey {
+        let tenant = Tenant::project(&invitation.organization_id, &invitation.project_id);
+        TaskKey::of::<Self>(&tenant, invitation.id)
+    }
+}
+
 impl From<&InvitationEmailRequested> for SendInvitationEmail {
     fn from(event: &InvitationEmailRequested) -> Self {
         Self {
@@ -44,6 +52,16 @@ impl From<&InvitationEmailRequested> for SendInvitationEmail {
 
 impl From<&InvitationCreated> for ExpireInvitation {
     fn from(event: &InvitationCreated) -> Self {
+        Self {
+            organization_id: event.organization_id.clone(),
+            project_id: event.project_id.clone(),
+            invitation_id: event.invitation_id,
+        }
+    }
+}
+
+impl From<&InvitationProlonged> for ExpireInvitation {
+    fn from(event: &InvitationProlonged) -> Self {
         Self {
             organization_id: event.organization_id.clone(),
             project_id: event.project_id.clone(),

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::contract::ProjectId;
+use crate::contract::{OrganizationId, ProjectId};
 use crate::reference::projects::Project;
 use crate::time::Timestamp;
 use crate::unit_of_work::StoreError;
@@ -16,6 +16,14 @@ pub trait ProjectRepository: Send {
 
     /// A project, deleted or not. `Ok(None)` when there is none.
     async fn find(&mut self, id: &ProjectId) -> Result<Option<Project>, StoreError>;
+
+    /// The projects that are not deleted and come after this one in an order that is the store's own and does not change,
+    /// `limit` at most. The system's unit of work lists those of all organizations.
+    async fn list_live(
+        &mut self,
+        after: Option<(OrganizationId, ProjectId)>,
+        limit: u32,
+    ) -> Result<Vec<(OrganizationId, ProjectId)>, StoreError>;
 
     /// Marks it deleted.
     async fn mark_deleted(&mut self, id: &ProjectId, at: Timestamp) -> Result<bool, StoreError>;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::contract::{OrganizationId, ProjectId, StorageKey, UpcastError};
 use crate::events::DomainEvent;
+use crate::reference::RecordId;
 
 /// A batch of records was stored. Goes on the direct rail: it is published after the batch is durable.
 ///
@@ -20,6 +21,20 @@ pub struct RecordsIngested {
     pub record_count: u32,
     /// What the batch is known by where it is stored.
     pub batch: StorageKey,
+}
+
+/// A record has not come again for a while. Goes on the direct rail, from the delayed task that noticed: what it tells of is
+/// durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, DomainEvent)]
+#[event(name = "RecordSettled", version = 1, aggregate = "record")]
+pub struct RecordSettled {
+    /// Whose it is.
+    pub organization_id: OrganizationId,
+    /// The project that took it.
+    pub project_id: ProjectId,
+    /// The record.
+    #[aggregate_id]
+    pub record_id: RecordId,
 }
 
 /// Version 1 had `record_ids` where version 2 has `record_count`.

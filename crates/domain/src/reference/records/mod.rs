@@ -6,7 +6,7 @@ mod record_repository;
 mod tasks;
 pub mod use_cases;
 
-pub use events::RecordsIngested;
-pub use record::{NewRecord, RecordBody, RecordKey};
+pub use events::{RecordSettled, RecordsIngested};
+pub use record::{NewRecord, Record, RecordBody, RecordKey};
 pub use record_repository::RecordRepository;
-pub use tasks::PurgeRecords;
+pub use tasks::{FanOutRecords, PurgeRecords, SettleRecord};

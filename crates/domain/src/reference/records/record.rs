@@ -1,12 +1,28 @@
 //! A record.
 
-use crate::contract::{InvalidJson, Json, LimitExceeded, Limits};
-use crate::reference::Wrong;
+use crate::contract::{InvalidJson, Json, LimitExceeded, Limits, ProjectId};
+use crate::reference::{RecordId, Wrong};
+use crate::time::Timestamp;
 
 /// The longest key, in bytes.
 const MAX_KEY: usize = 200;
 /// The longest body, in bytes of JSON.
 const MAX_BODY: usize = 64 * 1024;
+
+/// A record as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its id: the same as long as its key is.
+    pub id: RecordId,
+    /// The project that took it.
+    pub project_id: ProjectId,
+    /// What it is known by within its project.
+    pub key: RecordKey,
+    /// What it says.
+    pub body: RecordBody,
+    /// When it came last.
+    pub received_at: Timestamp,
+}
 
 /// A record as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,5 +95,11 @@ impl RecordBody {
     /// The JSON.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// A text that it holds under this name, if it is an object.
+    pub fn text_field(&self, name: &str) -> Option<String> {
+        let fields: serde_json::Value = serde_json::from_str(&self.0).ok()?;
+        fields.get(name)?.as_str().map(str::to_owned)
     }
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::contract::{ProjectId, StorageKey};
 use crate::reference::RecordId;
-use crate::reference::records::NewRecord;
+use crate::reference::records::{NewRecord, Record};
 use crate::time::Timestamp;
 use crate::unit_of_work::StoreError;
 
@@ -22,9 +22,30 @@ pub trait RecordRepository: Send {
         at: Timestamp,
     ) -> Result<Vec<RecordId>, StoreError>;
 
+    /// A record as it is now. `Ok(None)` when there is none.
+    async fn find(&mut self, project: &ProjectId, id: RecordId) -> Result<Option<Record>, StoreError>;
+
+    /// The records that came last with this batch and whose ids are greater than `after`, in the order of their ids, `limit` at
+    /// most. One that came again since is another batch's.
+    async fn of_batch(
+        &mut self,
+        project: &ProjectId,
+        batch: &StorageKey,
+        after: Option<RecordId>,
+        limit: u32,
+    ) -> Result<Vec<RecordId>, StoreError>;
+
+    /// How many of the project's records came last from `from` on and before `until`.
+    async fn count_received(
+        &mut self,
+        project: &ProjectId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<u64, StoreError>;
+
     /// Whether the project has any.
     async fn any(&mut self, project: &ProjectId) -> Result<bool, StoreError>;
 
-    /// Removes up to `limit` of the project's records. Answers how many.
+    /// Removes up to `limit` of the project's records, and what the search index has of them. Answers how many records.
     async fn purge(&mut self, project: &ProjectId, limit: u32) -> Result<u64, StoreError>;
 }

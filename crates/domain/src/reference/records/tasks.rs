@@ -2,9 +2,35 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::{OrganizationId, ProjectId};
+use crate::contract::{OrganizationId, ProjectId, StorageKey};
+use crate::reference::RecordId;
 use crate::reference::projects::ProjectDeleted;
+use crate::reference::records::RecordsIngested;
 use crate::tasks::Task;
+
+/// Ask for each record of a batch to be settled. A task, because a route has no store to look the batch up in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Task)]
+#[task(topic = "records", name = "fan-out", version = 1)]
+pub struct FanOutRecords {
+    /// Whose they are.
+    pub organization_id: OrganizationId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// The batch.
+    pub batch: StorageKey,
+}
+
+/// Tell that a record has settled. Debounced by record: it runs once the record has not come for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Task)]
+#[task(topic = "records", name = "settle", version = 1)]
+pub struct SettleRecord {
+    /// Whose it is.
+    pub organization_id: OrganizationId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// The record.
+    pub record_id: RecordId,
+}
 
 /// Remove every record of a deleted project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Task)]
@@ -21,6 +47,16 @@ impl From<&ProjectDeleted> for PurgeRecords {
         Self {
             organization_id: event.organization_id.clone(),
             project_id: event.project_id.clone(),
+        }
+    }
+}
+
+impl From<&RecordsIngested> for FanOutRecords {
+    fn from(event: &RecordsIngested) -> Self {
+        Self {
+            organization_id: event.organization_id.clone(),
+            project_id: event.project_id.clone(),
+            batch: event.batch.clone(),
         }
     }
 }

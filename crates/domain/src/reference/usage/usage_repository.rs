@@ -14,6 +14,9 @@ pub trait UsageRepository: Send {
     /// sure that it is not.
     async fn add_batch(&mut self, project: &ProjectId, month: NaiveDate, records: u32) -> Result<(), StoreError>;
 
+    /// A month of the project. `Ok(None)` when it used nothing in it.
+    async fn find(&mut self, project: &ProjectId, month: NaiveDate) -> Result<Option<UsagePeriod>, StoreError>;
+
     /// The project's months, newest first, `limit` at most.
     async fn periods(&mut self, project: &ProjectId, limit: u32) -> Result<Vec<UsagePeriod>, StoreError>;
 }

@@ -21,6 +21,8 @@ pub struct CoalescingCandidate<'c> {
     pub policy: CoalescingPolicy,
     /// When it could run at the earliest.
     pub not_before: Option<Timestamp>,
+    /// Whether it has an order among tasks: an order key, or the order of its window.
+    pub is_ordered: bool,
 }
 
 /// An unfinished task of a key, as it is stored.
@@ -36,6 +38,8 @@ pub struct KnownTask {
     pub opened_at: Option<Timestamp>,
     /// Whether a worker has it.
     pub is_running: bool,
+    /// Whether it has an order among tasks.
+    pub is_ordered: bool,
 }
 
 /// What is stored about a key.
@@ -54,14 +58,19 @@ pub struct CoalescingPlan {
     pub answers: Vec<Published>,
     /// Stored tasks whose windows are closed.
     pub closed: Vec<i64>,
+    /// Stored tasks that are gone: what replaced them is among the new ones, because it has its own place in its order. To be
+    /// written before anything else.
+    pub removed: Vec<i64>,
     /// Stored tasks whose place is taken: by which of the candidates, and when it is due.
     pub replaced: Vec<(i64, usize, Timestamp)>,
-    /// Candidates that become tasks.
+    /// Candidates that become tasks, in this order.
     pub new: Vec<NewWindow>,
     /// Candidates that [`CoalescingPolicy::Once`] remembers, and until when.
     pub once: Vec<(usize, Timestamp)>,
     /// Each publish, and the task that is run for it: what comes again changes nothing.
     pub coalesced: Vec<(MessageId, MessageId)>,
+    /// Publishes of before whose task is another now: the one that took their place.
+    pub superseded: Vec<(MessageId, MessageId)>,
 }
 
 /// A candidate that becomes a task.
@@ -89,6 +98,7 @@ struct Task {
     due_at: Timestamp,
     opened_at: Option<Timestamp>,
     is_running: bool,
+    is_ordered: bool,
 }
 
 #[derive(Default)]
@@ -99,7 +109,7 @@ struct Key {
 
 impl CoalescingPlan {
     /// Decides about `candidates` in their order. `known` is what is stored about their keys, `applied` are those of them that
-    /// were published before.
+    /// were published before: coalesced, or as a task of their own that is unfinished.
     pub fn of<'c>(
         candidates: &[CoalescingCandidate<'c>],
         mut applied: HashSet<MessageId>,
@@ -138,8 +148,20 @@ impl CoalescingPlan {
                 }
                 CoalescingDecision::Replace { replaced: gone, due_at } => {
                     if let Some(task) = key.tasks.iter_mut().find(|task| task.id == gone) {
-                        (task.id, task.due_at) = (candidate.id, due_at);
+                        let has_place_of_its_own = task.is_ordered || candidate.is_ordered;
+                        (task.id, task.due_at, task.is_ordered) = (candidate.id, due_at, candidate.is_ordered);
                         match task.place {
+                            Place::Stored(row) if has_place_of_its_own => {
+                                // Behind what was published of its order key after the one that it replaces.
+                                replaced.remove(&row);
+                                plan.removed.push(row);
+                                task.place = Place::New(plan.new.len());
+                                plan.new.push(NewWindow {
+                                    candidate: at,
+                                    due_at,
+                                    opened_at: task.opened_at,
+                                });
+                            }
                             Place::Stored(row) => drop(replaced.insert(row, (at, due_at))),
                             Place::New(place) => {
                                 if let Some(new) = plan.new.get_mut(place) {
@@ -148,6 +170,7 @@ impl CoalescingPlan {
                             }
                         }
                     }
+                    plan.supersede(gone, candidate.id);
                     plan.coalesced.push((candidate.id, candidate.id));
                     let why = Coalesced::Replaced(gone);
                     let into = candidate.id;
@@ -163,7 +186,18 @@ impl CoalescingPlan {
         // In one order, so that two who write do not wait for each other.
         plan.replaced.sort_unstable_by_key(|(row, _, _)| *row);
         plan.closed.sort_unstable();
+        plan.removed.sort_unstable();
+        // What was replaced within the call is where the one is that replaced it.
+        plan.new.sort_unstable_by_key(|new| new.candidate);
         plan
+    }
+
+    /// Another publish took the place of `gone`.
+    fn supersede(&mut self, gone: MessageId, by: MessageId) {
+        match self.coalesced.iter_mut().find(|(id, _)| *id == gone) {
+            Some((_, task)) => *task = by,
+            None => self.superseded.push((gone, by)),
+        }
     }
 
     /// What is open of the key is not any more.
@@ -196,6 +230,7 @@ impl CoalescingPlan {
             due_at,
             opened_at,
             is_running: false,
+            is_ordered: candidate.is_ordered,
         });
         self.new.push(NewWindow {
             candidate: at,
@@ -237,6 +272,7 @@ impl From<KnownKey> for Key {
             due_at: task.due_at,
             opened_at: task.opened_at,
             is_running: task.is_running,
+            is_ordered: task.is_ordered,
         });
         Self {
             tasks: tasks.collect(),

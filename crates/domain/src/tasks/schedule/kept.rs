@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Misfire, Overlap, Schedule, ScheduleId, ScheduledTask, Tick, TickOutcome, Timetable};
 use crate::ids::MessageId;
-use crate::tasks::PauseOrder;
+use crate::tasks::SchedulePauseOrder;
 use crate::time::Timestamp;
 
 /// A schedule and how far it is.
@@ -23,7 +23,7 @@ pub struct KeptSchedule {
     /// The task of the newest slot that fired.
     pub last_task: Option<MessageId>,
     /// Its latest pause, over or not.
-    pub pause: Option<Pause>,
+    pub pause: Option<SchedulePause>,
 }
 
 /// Where a schedule comes from.
@@ -38,7 +38,7 @@ pub enum ScheduleOrigin {
 
 /// A time in which a schedule does not fire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pause {
+pub struct SchedulePause {
     /// From when on, by the store's clock.
     pub since: Timestamp,
     /// Who paused it.
@@ -69,9 +69,9 @@ impl ScheduleOrigin {
     }
 }
 
-impl Pause {
+impl SchedulePause {
     /// The pause that is ordered at `now`. One that holds goes on with another reason and end.
-    pub fn ordered(before: Option<Self>, order: PauseOrder, now: Timestamp) -> Self {
+    pub fn ordered(before: Option<Self>, order: SchedulePauseOrder, now: Timestamp) -> Self {
         let goes_on = before.filter(|pause| pause.holds_at(now));
         Self {
             since: goes_on.map_or(now, |pause| pause.since),

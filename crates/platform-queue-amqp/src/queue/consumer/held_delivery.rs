@@ -55,4 +55,8 @@ impl Delivery for HeldDelivery {
     async fn give_back(self: Box<Self>) -> Result<(), SettleError> {
         self.held.give_back().await
     }
+
+    async fn set_aside(self: Box<Self>) -> Result<(), SettleError> {
+        self.held.set_aside().await
+    }
 }

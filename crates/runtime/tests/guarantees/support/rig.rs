@@ -66,6 +66,8 @@ impl Rig {
             inbox: Arc::new(self.store.clone()),
             dead_letters: Arc::new(self.store.clone()),
             dead_letter_operations: Arc::new(self.store.inner().clone()),
+            cancellations: Arc::new(self.store.inner().clone()),
+            pauses: Arc::new(self.store.inner().clone()),
             bulk_runs: Arc::new(self.store.inner().clone()),
             schedules: Arc::new(self.store.clone()),
             envelopes: self.envelopes.clone(),

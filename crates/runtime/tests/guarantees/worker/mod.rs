@@ -5,6 +5,7 @@ mod context;
 mod failures;
 mod inbox;
 mod limits;
+mod orders;
 mod outcomes;
 mod reading;
 mod settling;

@@ -341,4 +341,8 @@ impl Delivery for Suspected {
     async fn give_back(self: Box<Self>) -> Result<(), SettleError> {
         self.inner.give_back().await
     }
+
+    async fn set_aside(self: Box<Self>) -> Result<(), SettleError> {
+        self.inner.set_aside().await
+    }
 }

@@ -49,6 +49,39 @@ pub async fn the_same_key_of_another_tenant_task_or_topic_is_another<P: Provider
     assert_eq!(number_of(&*delivery), 3);
 }
 
+/// A publish that was dropped says which task stood for it, and one that was replaced which took its place, also when both were
+/// published together; a task of its own says nothing.
+pub async fn a_publish_that_was_coalesced_is_traced_to_its_task<P: Provider>(provider: &P) {
+    let scene = Scene::begin(provider).await;
+    let lineage = provider.lineage();
+    let debounce = || Coalescing::debounce("a", SECOND, None);
+    let first = enqueued(scene.publish(1, debounce()).await);
+    assert_eq!(ok("nothing", lineage.coalesced(&[first])).await, []);
+    let (of_first, second) = replaced(scene.publish(2, debounce()).await);
+    assert_eq!(of_first, first);
+    let together = [3, 4].map(|number| scene.task(number, debounce()));
+    let [third, fourth] = [together[0].id, together[1].id];
+    scene.publish_all(together.to_vec()).await;
+    let pending = || Coalescing::while_pending("b");
+    let other = enqueued(scene.publish(5, pending()).await);
+    let dropped = scene.task(6, pending());
+    let dropped_id = dropped.id;
+    scene.publish_task(dropped).await;
+    let asked = [
+        first,
+        second,
+        third,
+        fourth,
+        other,
+        dropped_id,
+        scene.task(7, pending()).id,
+    ];
+    let found = ok("what they became", lineage.coalesced(&asked)).await;
+    let found: BTreeSet<_> = found.into_iter().collect();
+    let expected = [(first, second), (second, third), (third, fourth), (dropped_id, other)];
+    assert_eq!(found, expected.into());
+}
+
 /// A publish under an id that was published changes nothing, whether that one waits, was dropped, was replaced, runs or is
 /// over.
 pub async fn a_publish_that_comes_again_changes_nothing_whatever_became_of_it<P: Provider>(provider: &P) {

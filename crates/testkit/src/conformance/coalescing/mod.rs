@@ -2,12 +2,14 @@
 
 mod keys;
 mod model;
+mod order;
 mod scene;
 mod time_windows;
 mod unfinished;
 mod walk;
 
 pub use keys::*;
+pub use order::*;
 pub use time_windows::*;
 pub use unfinished::*;
 pub use walk::*;
@@ -39,9 +41,14 @@ macro_rules! coalescing_conformance {
                 the_same_key_of_another_tenant_task_or_topic_is_another,
                 a_publish_that_comes_again_changes_nothing_whatever_became_of_it,
                 what_was_coalesced_is_remembered_until_it_is_old,
+                a_publish_that_was_coalesced_is_traced_to_its_task,
                 the_answers_in_bulk_are_those_one_by_one,
                 of_many_racing_publishers_one_task_comes_and_covers_them_all,
                 a_publish_that_is_coalesced_spoils_no_other_of_its_call,
+                what_replaces_an_ordered_task_is_behind_what_was_published_of_its_order_meanwhile,
+                what_replaces_a_task_of_another_order_waits_in_its_own,
+                what_is_ordered_stays_in_order_within_a_call_coalesced_or_not,
+                a_publish_under_the_id_of_an_unfinished_task_of_its_own_changes_nothing,
                 whatever_happens_to_a_key_comes_to_what_the_model_says,
             ]
         );
@@ -49,4 +56,4 @@ macro_rules! coalescing_conformance {
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 21;
+pub const SCENARIOS: usize = 26;

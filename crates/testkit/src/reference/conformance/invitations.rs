@@ -36,6 +36,20 @@ pub async fn an_invitation_is_accepted_revoked_or_expired_once(stores: &Referenc
     assert_eq!(kept.expired_at, Some(at(3)));
 }
 
+pub async fn an_open_invitation_is_prolonged_and_a_decided_one_is_not(stores: &ReferenceStores) {
+    stores.found(1).await;
+    let mut uow = stores.begin(&tenant(1)).await;
+    uow.invitations().insert(&invitation(1, 1)).await.unwrap();
+    let invitation_id = InvitationId::from(id(1));
+    assert!(uow.invitations().prolong(invitation_id, at(90_000)).await.unwrap());
+    let kept = uow.invitations().find(invitation_id).await.unwrap().unwrap();
+    assert_eq!(kept.expires_at, at(90_000));
+    assert!(uow.invitations().expire(invitation_id, at(90_001)).await.unwrap());
+    for decided in [invitation_id, InvitationId::from(id(99))] {
+        assert!(!uow.invitations().prolong(decided, at(99_000)).await.unwrap());
+    }
+}
+
 pub async fn an_email_is_claimed_by_one_task_until_its_claim_is_stale(stores: &ReferenceStores) {
     let (one, other) = (MessageId::from(id(71)), MessageId::from(id(72)));
     stores.found(1).await;

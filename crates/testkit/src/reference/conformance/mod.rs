@@ -7,12 +7,18 @@
     reason = "a scenario says in its name what it shows, and fails by a panic"
 )]
 
+mod billing;
+mod digests;
 mod identity;
+mod incidents;
 mod invitations;
+mod notifications;
 mod projects;
 mod requests;
+mod search;
 mod tenancy;
 mod usage;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -22,12 +28,18 @@ use aftercommit_domain::reference::projects::Project;
 use aftercommit_domain::reference::{Name, ReferenceReader, ReferenceUnitOfWork, ReferenceUnitOfWorkFactory};
 use aftercommit_domain::time::{Timestamp, after, seconds};
 
+pub use billing::*;
+pub use digests::*;
 pub use identity::*;
+pub use incidents::*;
 pub use invitations::*;
+pub use notifications::*;
 pub use projects::*;
 pub use requests::*;
+pub use search::*;
 pub use tenancy::*;
 pub use usage::*;
+pub use webhooks::*;
 
 /// The store under test: empty, and one of its own for each scenario.
 #[derive(Clone)]
@@ -59,7 +71,22 @@ macro_rules! reference_store_conformance {
             a_record_under_a_known_key_replaces_the_first_and_keeps_its_id,
             projects_do_not_share_keys,
             a_purge_takes_one_projects_records_and_at_most_its_limit,
+            a_record_is_found_as_it_is_now_and_by_the_batch_it_came_with_last,
+            a_record_is_looked_up_by_what_it_says_now_the_latest_first,
+            what_the_index_has_of_a_record_goes_with_it_and_does_not_come_back,
             usage_adds_up_by_project_and_month_the_newest_first,
+            of_a_project_and_month_one_report_is_pending_and_the_next_goes_on_where_it_ended,
+            the_ledger_takes_down_one_report_for_each_key,
+            of_a_source_one_incident_is_open_and_it_is_closed_once,
+            open_incidents_are_listed_in_pages_and_the_system_lists_those_of_all_organizations,
+            incidents_are_counted_from_a_time_on_and_before_another,
+            a_notification_is_there_once_for_each_key_of_a_person,
+            the_email_of_a_notification_is_claimed_by_one_task_and_recorded_once,
+            notifications_about_a_project_are_deleted_a_part_at_a_time_and_no_others,
+            what_a_person_wants_is_kept_for_each_organization,
+            a_project_has_one_digest_for_each_end_of_a_week,
+            live_projects_are_listed_in_pages_and_the_system_lists_those_of_all_organizations,
+            members_are_listed_in_pages,
             an_address_belongs_to_one_person_whatever_its_case,
             someone_is_a_member_once_and_keeps_their_role,
             an_api_key_is_found_by_its_digest_even_when_it_was_revoked,
@@ -67,9 +94,13 @@ macro_rules! reference_store_conformance {
             a_sign_in_link_is_found_by_its_token_and_used_up_once,
             old_sign_in_links_are_forgotten_a_few_at_a_time,
             an_invitation_is_accepted_revoked_or_expired_once,
+            an_open_invitation_is_prolonged_and_a_decided_one_is_not,
             an_email_is_claimed_by_one_task_until_its_claim_is_stale,
             an_email_that_was_sent_cannot_be_claimed,
             every_token_of_an_invitation_works_up_to_its_limit,
+            a_webhook_comes_back_with_its_secret_and_its_health,
+            the_webhooks_of_a_project_come_the_oldest_first_and_at_most_as_many_as_asked_for,
+            a_webhook_is_deleted_once_and_only_as_one_of_its_project,
             a_request_is_claimed_once_and_repeats_its_answer,
             a_key_means_something_else_to_another_organization_and_on_another_route,
             a_request_older_than_it_is_kept_can_be_claimed_again,

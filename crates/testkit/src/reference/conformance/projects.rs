@@ -75,7 +75,7 @@ pub async fn a_purge_takes_one_projects_records_and_at_most_its_limit(stores: &R
     assert!(uow.records().any(&project_id(5)).await.unwrap());
 }
 
-async fn upsert(
+pub(super) async fn upsert(
     uow: &mut dyn aftercommit_domain::reference::ReferenceUnitOfWork,
     project: u128,
     records: &[(&str, &str)],

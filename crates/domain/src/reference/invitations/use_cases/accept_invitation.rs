@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::contract::{OrganizationId, ProjectId};
 use crate::events::OutboxWriterExt;
 use crate::reference::identity::{MemberJoined, Membership, User, UserSignedUp};
-use crate::reference::invitations::{Invitation, InvitationState};
+use crate::reference::invitations::{ExpireInvitation, Invitation, InvitationState};
 use crate::reference::projects::Project;
 use crate::reference::requests::{Answers, Claim};
 use crate::reference::{
     InvitationId, ReferencePorts, ReferenceUnitOfWork, Refusal, RequestContext, Secret, UseCaseError, UserId,
 };
+use crate::tasks::Reason;
 
 /// Who joined what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +75,11 @@ async fn join(
     if !uow.invitations().accept(invitation.id, user_id, ports.now()).await? {
         return Err(Refusal::InvitationRevoked.into());
     }
+    // One that has not reached its topic yet finds the invitation accepted.
+    let reason = Reason::new("the invitation was accepted");
+    uow.windows()
+        .cancel(&ExpireInvitation::key_of(invitation), &reason)
+        .await?;
     if is_new {
         uow.outbox()
             .write(UserSignedUp {

@@ -1,10 +1,11 @@
 //! Takes an invitation back.
 
 use crate::contract::Tenant;
-use crate::reference::invitations::InvitationState;
+use crate::reference::invitations::{ExpireInvitation, InvitationState};
 use crate::reference::{Caller, InvitationId, ReferencePorts, Refusal, RequestContext, UseCaseError};
+use crate::tasks::Reason;
 
-/// Revokes an invitation; an e-mail that was not sent yet is not sent any more. Revoking one that was revoked or has
+/// Revokes an invitation; an e-mail that was not sent yet is not sent any more, and its expiry, if it waits by now, is cancelled. Revoking one that was revoked or has
 /// expired changes nothing.
 ///
 /// # Errors
@@ -31,6 +32,10 @@ pub async fn revoke_invitation(
             if !uow.invitations().revoke(id, now).await? {
                 return Err(Refusal::InvitationAccepted.into());
             }
+            let reason = Reason::new("the invitation was revoked");
+            uow.windows()
+                .cancel(&ExpireInvitation::key_of(&invitation), &reason)
+                .await?;
             uow.commit().await?;
             Ok(())
         }

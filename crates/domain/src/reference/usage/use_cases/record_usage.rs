@@ -1,7 +1,8 @@
 //! Adds a batch to the usage of its project.
 
 use crate::contract::Contract;
-use crate::reference::usage::{RecordUsage, month_of};
+use crate::events::OutboxWriterExt;
+use crate::reference::usage::{RecordUsage, UsagePeriodUpdated, month_of};
 use crate::reference::{Progress, ReferencePorts};
 use crate::tasks::{Stop, TaskContext};
 
@@ -18,6 +19,13 @@ pub async fn record_usage(ports: &ReferencePorts, ctx: &TaskContext, task: &Reco
     }
     let month = month_of(ports.now());
     uow.usage().add_batch(&task.project_id, month, task.records).await?;
+    uow.outbox()
+        .write(UsagePeriodUpdated {
+            organization_id: task.organization_id.clone(),
+            project_id: task.project_id.clone(),
+            month,
+        })
+        .await?;
     uow.commit().await?;
     Ok(Progress::Done(()))
 }

@@ -1,0 +1,5 @@
+//! The topic `notification-email`.
+
+mod send;
+
+pub(crate) use send::SendNotificationEmailHandler;

@@ -1,0 +1,7 @@
+//! What can be done about billing.
+
+mod decide_overage_report;
+mod record_overage_report;
+
+pub use decide_overage_report::decide_overage_report;
+pub use record_overage_report::record_overage_report;
