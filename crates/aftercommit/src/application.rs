@@ -8,7 +8,7 @@ use aftercommit_domain::events::{DOMAIN_EVENTS_TOPIC, EventCatalogue, Routes};
 use aftercommit_platform_config::Settings;
 use aftercommit_platform_telemetry::{LogFormat, LogOptions, MetricsHandle};
 use aftercommit_runtime::worker::Topic;
-use aftercommit_runtime::{Engine, Health, Roles};
+use aftercommit_runtime::{CountedPublisher, Engine, Health, Roles};
 use axum::Router;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
@@ -221,6 +221,7 @@ impl Aftercommit {
                 settings,
                 system: foundation.system,
                 envelopes: foundation.envelopes,
+                publisher: Arc::new(CountedPublisher::new(Arc::clone(&foundation.providers.queue_publisher))),
                 providers: foundation.providers,
                 health,
             }),
@@ -276,6 +277,7 @@ impl Aftercommit {
         let options = engine_options(kit.settings(), roles, &known);
         let routes = (self.routes)(kit.settings());
         let engine = Engine::new(kit.engine_ports(), options, &self.catalogue, routes, topics)?;
+        kit.inner.publisher.declare(engine.topics_it_leads_to());
         if let Some(broker) = &kit.inner.providers.broker
             && purpose == Purpose::Run
         {
