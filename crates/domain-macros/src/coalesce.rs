@@ -194,12 +194,12 @@ impl Kind {
             }
             return Ok(());
         }
-        let place = match (self, name.as_str()) {
-            (Self::Once(time), "ttl")
-            | (Self::Debounce(time, _), "quiet")
-            | (Self::Debounce(_, time), "max_wait")
-            | (Self::Throttle(time) | Self::LatestThrottle(time), "every") => time,
-            _ => return Err(option.error(format!("`{name}` is none of its times; the policies are {POLICIES}"))),
+        let ((Self::Once(place), "ttl")
+        | (Self::Debounce(place, _), "quiet")
+        | (Self::Debounce(_, place), "max_wait")
+        | (Self::Throttle(place) | Self::LatestThrottle(place), "every")) = (self, name.as_str())
+        else {
+            return Err(option.error(format!("`{name}` is none of its times; the policies are {POLICIES}")));
         };
         if place.replace(millis(option)?).is_some() {
             return Err(option.error(format!("`{name}` is given twice")));
