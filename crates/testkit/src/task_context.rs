@@ -8,7 +8,7 @@ use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
     CancellationSignal, Task, TaskContext, TaskContextParts, TaskHandler, TaskOptions, TaskResult,
 };
-use aftercommit_domain::time::{Clock, after, minutes};
+use aftercommit_domain::time::{Clock, Timestamp, after, minutes};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +55,7 @@ pub struct TaskContextBuilder {
     tenant: Tenant,
     attempt: u32,
     time_left: Duration,
+    slot: Option<Timestamp>,
     cause: Cause,
     cancellation: CancellationToken,
 }
@@ -68,6 +69,7 @@ impl TaskContextBuilder {
             tenant: Tenant::project(1_i64, 1_i64),
             attempt: 1,
             time_left: minutes(1),
+            slot: None,
             cause: Cause::root(),
             cancellation: CancellationToken::new(),
         }
@@ -94,6 +96,12 @@ impl TaskContextBuilder {
     /// Sets how long the attempt may take.
     pub const fn time_left(mut self, time_left: Duration) -> Self {
         self.time_left = time_left;
+        self
+    }
+
+    /// Sets the slot of the schedule that published the task.
+    pub const fn slot(mut self, slot: Timestamp) -> Self {
+        self.slot = Some(slot);
         self
     }
 
@@ -125,7 +133,7 @@ impl TaskContextBuilder {
             deadline: None,
             order_key: None,
             coalescing: None,
-            slot: None,
+            slot: self.slot,
             cause: self.cause.clone(),
             payload: Json::empty(),
         })
@@ -146,7 +154,8 @@ impl TaskContextBuilder {
     /// run as it would in production, by the class of its error.
     pub async fn run<T: Task>(&self, handler: &impl TaskHandler<T>, task: &T) -> TaskResult {
         let (envelopes, codec) = (&self.services.envelopes, &self.services.codec);
-        let written = envelopes.task(self.task_id, task, &TaskOptions::default(), &self.cause)?;
+        let mut written = envelopes.task(self.task_id, task, &TaskOptions::default(), &self.cause)?;
+        written.slot = self.slot;
         let read = TaskEnvelope::decode(written.encode().as_bytes(), codec.limits())?;
         let task = codec.decode::<T>(&read.payload, read.version, &read.tenant, read.id)?;
         handler.handle(task, &self.context_of(read)).await
