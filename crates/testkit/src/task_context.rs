@@ -55,9 +55,9 @@ pub struct TaskContextBuilder {
     tenant: Tenant,
     attempt: u32,
     time_left: Duration,
+    slot: Option<Timestamp>,
     cause: Cause,
     cancellation: CancellationToken,
-    slot: Option<Timestamp>,
 }
 
 impl TaskContextBuilder {
@@ -69,16 +69,10 @@ impl TaskContextBuilder {
             tenant: Tenant::project(1_i64, 1_i64),
             attempt: 1,
             time_left: minutes(1),
+            slot: None,
             cause: Cause::root(),
             cancellation: CancellationToken::new(),
-            slot: None,
         }
-    }
-
-    /// The slot of the schedule that published the task. Defaults to none.
-    pub const fn slot(mut self, slot: Timestamp) -> Self {
-        self.slot = Some(slot);
-        self
     }
 
     /// Sets the task's id, and with it the idempotency key.
@@ -102,6 +96,12 @@ impl TaskContextBuilder {
     /// Sets how long the attempt may take.
     pub const fn time_left(mut self, time_left: Duration) -> Self {
         self.time_left = time_left;
+        self
+    }
+
+    /// Sets the slot of the schedule that published the task.
+    pub const fn slot(mut self, slot: Timestamp) -> Self {
+        self.slot = Some(slot);
         self
     }
 
@@ -154,10 +154,8 @@ impl TaskContextBuilder {
     /// run as it would in production, by the class of its error.
     pub async fn run<T: Task>(&self, handler: &impl TaskHandler<T>, task: &T) -> TaskResult {
         let (envelopes, codec) = (&self.services.envelopes, &self.services.codec);
-        let written = TaskEnvelope {
-            slot: self.slot,
-            ..envelopes.task(self.task_id, task, &TaskOptions::default(), &self.cause)?
-        };
+        let mut written = envelopes.task(self.task_id, task, &TaskOptions::default(), &self.cause)?;
+        written.slot = self.slot;
         let read = TaskEnvelope::decode(written.encode().as_bytes(), codec.limits())?;
         let task = codec.decode::<T>(&read.payload, read.version, &read.tenant, read.id)?;
         handler.handle(task, &self.context_of(read)).await

@@ -180,13 +180,11 @@ impl Reconciliation {
     ) -> Self {
         let is_left = declared_at.is_some_and(|at| at <= time::before(now, grace));
         match (declared_at, declared) {
-            (None, Some(_)) => Self::Differ,
-            (None, None) => Self::Leave,
             (Some(_), Some(declared)) if kept.schedule == *declared => Self::Renew,
             (Some(_), Some(_)) if is_left => Self::Change,
-            (Some(_), Some(_)) => Self::Differ,
             (Some(_), None) if is_left => Self::Remove,
-            (Some(_), None) => Self::Leave,
+            (_, Some(_)) => Self::Differ,
+            (_, None) => Self::Leave,
         }
     }
 }

@@ -24,7 +24,7 @@ impl Zone {
     }
 
     /// How many seconds its clocks are ahead of UTC at this second since 1970.
-    pub(super) fn offset_at(&self, second: i64) -> i64 {
+    pub(super) fn offset_at(self, second: i64) -> i64 {
         let at = DateTime::from_timestamp(second, 0).unwrap_or_default().naive_utc();
         self.0.offset_from_utc_datetime(&at).fix().local_minus_utc().into()
     }

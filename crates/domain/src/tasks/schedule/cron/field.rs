@@ -118,7 +118,7 @@ pub(super) struct Part<'t> {
     pub(super) column: usize,
 }
 
-impl<'t> Part<'t> {
+impl Part<'_> {
     /// What stands before and after the first `separator`.
     pub(super) fn split_once(self, separator: char) -> Option<(Self, Self)> {
         let (before, after) = self.text.split_once(separator)?;
