@@ -32,10 +32,10 @@ impl TaskHandler<TriggerWeeklyDigests> for TriggerWeeklyDigestsHandler {
     }
 }
 
-/// The end of the week: when the task was first enqueued, which is the same in every attempt. A tick of a schedule has a slot of
-/// its own, which belongs here.
+/// The end of the week: the slot of the schedule's tick, or when somebody first enqueued the task. Both are the same in every
+/// attempt.
 fn slot(ctx: &TaskContext) -> Timestamp {
-    ctx.first_enqueued_at()
+    ctx.slot().unwrap_or_else(|| ctx.first_enqueued_at())
 }
 
 #[cfg(test)]
