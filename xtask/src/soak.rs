@@ -47,6 +47,8 @@ pub(crate) enum Part {
     BrokerRestarts,
     /// The broker is away, or short of memory.
     BrokerOutages,
+    /// Publishers of one key are killed, with the broker.
+    CoalescingKills,
     /// What only a broker can show of the queue on it.
     Broker,
     /// What only a server can show of the stores.
@@ -148,6 +150,10 @@ impl Part {
                     ("AFTERCOMMIT_E2E_ALARM", "120"),
                     ("AFTERCOMMIT_E2E_EVENTS", "5000"),
                 ],
+            ),
+            Self::CoalescingKills => e2e(
+                "coalescing_kills",
+                &[("AFTERCOMMIT_E2E_PUBLISHES", "1000"), ("AFTERCOMMIT_E2E_ROUNDS", "20")],
             ),
             Self::Broker => Run {
                 package: "aftercommit-platform-queue-amqp",

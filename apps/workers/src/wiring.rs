@@ -1,11 +1,13 @@
 //! Registers the workers with an application.
 
+use aftercommit::domain::reference::schedules;
 use aftercommit::{Aftercommit, StartupError};
 
 use crate::{HandlerPorts, Rails, topics};
 
-/// Adds the reference product's topics to `application`.
+/// Adds the reference product's topics and schedules to `application`.
 pub fn register(application: Aftercommit) -> Aftercommit {
+    let application = schedules().into_iter().fold(application, Aftercommit::schedule);
     application.topics(async |kit| {
         let rails = Rails {
             events: kit.events_publisher(),

@@ -77,7 +77,7 @@ END
 $$;
 
 -- Carries out what becomes of slots, in one statement: whoever stops in the middle of a tick holds nothing up. Answers no row,
--- and changes nothing, when the schedule or its slot is no longer what was planned for. Otherwise the time, and whether the
+-- and changes nothing, when the schedule or its slot is no longer what was planned for, or somebody else has it now. Otherwise the time, and whether the
 -- last task is not over, so that what was to fire was skipped. `by_hand` names who ordered a task besides the slots.
 CREATE FUNCTION aftercommit.schedule_tick(
     of_organization text, of_project text, of_key text, at_revision bigint,
@@ -99,11 +99,20 @@ DECLARE
     last_fired  uuid;
     tick        record;
 BEGIN
-    SELECT mine.entry, mine.last_task, mine.last_position INTO schedule, before, at_position
-    FROM aftercommit.schedules AS mine
-    WHERE mine.organization_id = of_organization AND mine.project_id = of_project AND mine.key = of_key
-        AND mine.revision = at_revision AND (by_hand IS NOT NULL OR mine.next_slot = from_slot)
-    FOR UPDATE;
+    IF by_hand IS NULL THEN
+        -- Who ticks waits for nobody: a transaction that changes a schedule must not hold up the others.
+        SELECT mine.entry, mine.last_task, mine.last_position INTO schedule, before, at_position
+        FROM aftercommit.schedules AS mine
+        WHERE mine.organization_id = of_organization AND mine.project_id = of_project AND mine.key = of_key
+            AND mine.revision = at_revision AND mine.next_slot = from_slot
+        FOR UPDATE SKIP LOCKED;
+    ELSE
+        SELECT mine.entry, mine.last_task, mine.last_position INTO schedule, before, at_position
+        FROM aftercommit.schedules AS mine
+        WHERE mine.organization_id = of_organization AND mine.project_id = of_project AND mine.key = of_key
+            AND mine.revision = at_revision
+        FOR UPDATE;
+    END IF;
     IF NOT FOUND THEN
         RETURN;
     END IF;

@@ -1,6 +1,11 @@
 -- Coalescing once more, for processes of this version: what is written is one call, and a coalesced task that is ordered has
 -- its own place in its order. Those of the version before go on with `windows_known` and `windows_write`.
 
+-- The time by now, whenever the transaction began: who has waited for a turn is later than who had it.
+CREATE FUNCTION aftercommit.clock_by_now() RETURNS timestamptz
+    LANGUAGE sql VOLATILE PARALLEL SAFE
+    AS 'SELECT clock_timestamp()';
+
 -- What is known of these keys, each of them once, and which of these publishes were made before. From here on until the end of
 -- the transaction nobody else publishes under these keys, and nobody takes a task whose window is open. `orders` are the order
 -- keys of the publishes, as topic and scope.
@@ -21,6 +26,7 @@ CREATE FUNCTION aftercommit.windows_read(
 DECLARE
     turn integer;
     keys bigint[];
+    now_is timestamptz;
 BEGIN
     -- In one order; before the turns of order keys, and those before any row.
     FOR turn IN
@@ -47,8 +53,9 @@ BEGIN
         WHERE task.window_opened_at IS NOT NULL ORDER BY task.seq FOR UPDATE OF task
     ) AS locked;
 
+    now_is := aftercommit.clock_by_now();
     RETURN QUERY
-        SELECT 0::smallint, 0::bigint, NULL::bigint, NULL::uuid, aftercommit.clock(), NULL::timestamptz, NULL::boolean,
+        SELECT 0::smallint, 0::bigint, NULL::bigint, NULL::uuid, now_is, NULL::timestamptz, NULL::boolean,
             NULL::boolean;
     RETURN QUERY
         SELECT 1::smallint, line.place, task.seq, task.id, task.due_at, task.window_opened_at, task.state = 1,
@@ -60,7 +67,7 @@ BEGIN
         SELECT 2::smallint, line.place, NULL::bigint, one.id, one.until, NULL::timestamptz, NULL::boolean, NULL::boolean
         FROM unnest(topics, scopes) WITH ORDINALITY AS line (topic, scope, place)
         JOIN aftercommit.once AS one ON one.topic = line.topic AND one.window_scope = line.scope
-        WHERE one.until > aftercommit.clock();
+        WHERE one.until > now_is;
     RETURN QUERY
         SELECT 3::smallint, 0::bigint, NULL::bigint, before.id, NULL::timestamptz, NULL::timestamptz, NULL::boolean,
             NULL::boolean

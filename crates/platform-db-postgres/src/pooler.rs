@@ -40,7 +40,9 @@ pub async fn in_one_transaction<T, F>(
 where
     F: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>,
 {
-    let begin = AssertSqlSafe(format!("BEGIN; {}", limits(statement_timeout))).into_sql_str();
+    // Whoever has waited for its turn must see what was done meanwhile, whatever the role is set to.
+    let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED; {}", limits(statement_timeout));
+    let begin = AssertSqlSafe(begin).into_sql_str();
     PgTransactionManager::begin(connection, Some(begin)).await?;
     let answer = run(connection).await;
     // Also after an error: a transaction that failed takes no statements, but still forgets them.

@@ -50,6 +50,12 @@ impl Pools {
     pub(crate) fn build(options: &PostgresOptions) -> Result<Self, ConnectError> {
         let application = connect_options(&options.url, "DATABASE_URL", options)?;
         let engine = connect_options(&options.engine_url, "AFTERCOMMIT_POSTGRES__ENGINE_URL", options)?;
+        let engine = if options.pgbouncer {
+            engine
+        } else {
+            // Whoever has waited for its turn must see what was done meanwhile, whatever the role is set to.
+            engine.options([("default_transaction_isolation", "read committed")])
+        };
         let unasked = |connections: u32| {
             PgPoolOptions::new()
                 .min_connections(0)

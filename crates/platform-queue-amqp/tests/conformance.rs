@@ -12,7 +12,7 @@ use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
-    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
+    DeadLetterOperations, DeadLetters, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher, Schedules,
     TaskCancellations, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
@@ -91,6 +91,10 @@ impl<const PARTITIONED: bool> Provider for RabbitMq<PARTITIONED> {
         Arc::new(self.0.store.clone())
     }
 
+    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
+        Some(Arc::new(self.0.store.clone()))
+    }
+
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {
         Arc::new(self.0.queue.clone())
     }
@@ -122,6 +126,7 @@ mod ordered_by_the_database {
     aftercommit_testkit::coalescing_conformance!(RabbitMq<false>);
     aftercommit_testkit::orders_conformance!(RabbitMq<false>);
     aftercommit_testkit::dead_letters_conformance!(RabbitMq<false>);
+    aftercommit_testkit::schedules_conformance!(RabbitMq<false>);
     aftercommit_testkit::task_inspector_conformance!(RabbitMq<false>);
     aftercommit_testkit::lineage_conformance!(RabbitMq<false>);
 }

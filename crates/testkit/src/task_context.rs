@@ -8,7 +8,7 @@ use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
     CancellationSignal, Task, TaskContext, TaskContextParts, TaskHandler, TaskOptions, TaskResult,
 };
-use aftercommit_domain::time::{Clock, after, minutes};
+use aftercommit_domain::time::{Clock, Timestamp, after, minutes};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
@@ -57,6 +57,7 @@ pub struct TaskContextBuilder {
     time_left: Duration,
     cause: Cause,
     cancellation: CancellationToken,
+    slot: Option<Timestamp>,
 }
 
 impl TaskContextBuilder {
@@ -70,7 +71,14 @@ impl TaskContextBuilder {
             time_left: minutes(1),
             cause: Cause::root(),
             cancellation: CancellationToken::new(),
+            slot: None,
         }
+    }
+
+    /// The slot of the schedule that published the task. Defaults to none.
+    pub const fn slot(mut self, slot: Timestamp) -> Self {
+        self.slot = Some(slot);
+        self
     }
 
     /// Sets the task's id, and with it the idempotency key.
@@ -125,7 +133,7 @@ impl TaskContextBuilder {
             deadline: None,
             order_key: None,
             coalescing: None,
-            slot: None,
+            slot: self.slot,
             cause: self.cause.clone(),
             payload: Json::empty(),
         })
@@ -146,7 +154,10 @@ impl TaskContextBuilder {
     /// run as it would in production, by the class of its error.
     pub async fn run<T: Task>(&self, handler: &impl TaskHandler<T>, task: &T) -> TaskResult {
         let (envelopes, codec) = (&self.services.envelopes, &self.services.codec);
-        let written = envelopes.task(self.task_id, task, &TaskOptions::default(), &self.cause)?;
+        let written = TaskEnvelope {
+            slot: self.slot,
+            ..envelopes.task(self.task_id, task, &TaskOptions::default(), &self.cause)?
+        };
         let read = TaskEnvelope::decode(written.encode().as_bytes(), codec.limits())?;
         let task = codec.decode::<T>(&read.payload, read.version, &read.tenant, read.id)?;
         handler.handle(task, &self.context_of(read)).await

@@ -16,7 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 pub use received_webhook::ReceivedWebhook;
 
 /// How long [`RecordingWebhookReceiver::wait_for`] waits at most.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server that takes HTTP requests on a port of the loopback interface, without TLS.
 ///

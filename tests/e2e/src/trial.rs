@@ -13,6 +13,8 @@ pub use journal::{Run, runs_of};
 
 /// The topic of its task.
 pub const TOPIC: &str = "trials";
+/// The topic of the task that is debounced.
+pub const REFRESHES: &str = "refreshes";
 /// The code of its handler's failures.
 pub const FAILED: &str = "trial.failed";
 /// What the file is called that shows that a handler keeps its thread.
@@ -25,6 +27,17 @@ pub struct Trial {
     pub trial: u32,
     /// What its handler does.
     pub behaviour: Behaviour,
+}
+
+/// A publish of the task that is debounced. All of them have one key.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct RefreshOrder {
+    /// The task's id.
+    pub id: uuid::Uuid,
+    /// What it carries.
+    pub number: u32,
+    /// How long it must be quiet.
+    pub quiet_millis: u64,
 }
 
 /// What the handler does after it has noted its run and taken its effect.

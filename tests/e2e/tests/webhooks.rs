@@ -4,8 +4,10 @@
 
 use std::collections::BTreeSet;
 
+use aftercommit_e2e::broker::SEALING_KEYS;
 use aftercommit_e2e::{Account, PATIENCE, Product, Setup, eventually};
 use aftercommit_testkit::postgres_server::PostgresServer;
+use aftercommit_testkit::rabbitmq_server::{RabbitMqOptions, RabbitMqServer};
 use aftercommit_testkit::webhook_receiver::{ReceivedWebhook, ReceiverStep, RecordingWebhookReceiver};
 use serde_json::{Value, json};
 
@@ -23,6 +25,18 @@ async fn a_receiver_that_fails_gets_every_webhook_signed_and_in_order_on_the_emb
 async fn a_receiver_that_fails_gets_every_webhook_signed_and_in_order_on_postgresql() {
     let database = PostgresServer::shared().await.database(None).await;
     deliver(Setup::default().set("DATABASE_URL", &database.url())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_fails_gets_every_webhook_signed_and_in_order_across_a_broker() {
+    let broker = RabbitMqServer::start(RabbitMqOptions::default()).await;
+    let database = PostgresServer::shared().await.database(None).await;
+    let setup = Setup::default()
+        .set("DATABASE_URL", &database.url())
+        .set("AMQP_URL", &broker.url())
+        .set("AFTERCOMMIT_AMQP__ORDERED_TOPICS", "webhooks")
+        .set("AFTERCOMMIT_SEALING__KEYS", SEALING_KEYS);
+    deliver(setup).await;
 }
 
 async fn deliver(setup: Setup) {

@@ -13,6 +13,7 @@ mod probes;
 mod rails;
 mod roles;
 mod routes;
+mod schedules;
 mod start;
 mod tasks;
 mod trees;

@@ -145,7 +145,7 @@ impl RunningPlace {
 }
 
 impl Api {
-    fn of(operations: &Operations) -> Self {
+    pub(crate) fn of(operations: &Operations) -> Self {
         Self(http::router(operations.clone(), metrics(), SecretString::from(TOKEN)))
     }
 

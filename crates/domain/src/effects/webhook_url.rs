@@ -113,6 +113,10 @@ fn checked(text: &str, network: WebhookNetwork) -> Result<Url, &'static str> {
         return Err("it has a backslash, which some read as a slash");
     }
     let url = Url::parse(text).map_err(|_| "it is no URL")?;
+    // What is kept has escapes for some letters, and must be taken again.
+    if url.as_str().len() > MAX_WEBHOOK_URL {
+        return Err("it is longer than 2048 bytes");
+    }
     match (url.scheme(), network) {
         ("https", _) | ("http", WebhookNetwork::Any) => {}
         ("http", WebhookNetwork::Public) => return Err("it has no TLS"),
@@ -186,6 +190,14 @@ fn check_name(name: &str, network: WebhookNetwork) -> Result<(), &'static str> {
     }
     if network == WebhookNetwork::Any {
         return Ok(());
+    }
+    // No top-level domain begins with a digit, and what does is an address to somebody.
+    if name
+        .rsplit('.')
+        .next()
+        .is_some_and(|last| last.starts_with(|first: char| first.is_ascii_digit()))
+    {
+        return Err("its host is no host name");
     }
     let is_below = |inner: &str| {
         name.strip_suffix(inner)

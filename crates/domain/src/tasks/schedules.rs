@@ -51,8 +51,8 @@ pub trait Schedules: Send + Sync {
     /// Schedules with a slot that is due, longest due first: at most `limit`.
     async fn due(&self, limit: u32) -> Result<DueSchedules, SchedulesError>;
 
-    /// Carries out what becomes of slots. `Ok(None)` when the schedule or its slot is no longer what was planned for; then
-    /// nothing is changed. Answers what was recorded.
+    /// Carries out what becomes of slots. `Ok(None)` when the schedule or its slot is no longer what was planned for, or somebody
+    /// else is about to change it; then nothing is changed. Waits for nobody. Answers what was recorded.
     async fn tick(&self, plan: TickPlan) -> Result<Option<Vec<Tick>>, SchedulesError>;
 
     /// Publishes the task of a schedule at once, whether it is paused or not, and records who ordered it. Its slot is now. When

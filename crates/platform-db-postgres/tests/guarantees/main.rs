@@ -15,5 +15,6 @@ mod refusals;
 mod relays;
 #[path = "../rig/mod.rs"]
 mod rig;
+mod schedules;
 mod transactions;
 mod write_event;

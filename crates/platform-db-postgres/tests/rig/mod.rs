@@ -22,7 +22,9 @@ pub(crate) struct Rig {
 /// Puts a clock in place that a table sets.
 const TEST_CLOCK: &str = "CREATE TABLE public.test_clock (at timestamptz NOT NULL); \
     CREATE OR REPLACE FUNCTION aftercommit.clock() RETURNS timestamptz LANGUAGE sql STABLE \
-    AS 'SELECT coalesce((SELECT at FROM public.test_clock), now())'";
+    AS 'SELECT coalesce((SELECT at FROM public.test_clock), now())'; \
+    CREATE OR REPLACE FUNCTION aftercommit.clock_by_now() RETURNS timestamptz LANGUAGE sql VOLATILE \
+    AS 'SELECT coalesce((SELECT at FROM public.test_clock), clock_timestamp())'";
 
 impl Rig {
     pub(crate) async fn start() -> Self {

@@ -12,6 +12,7 @@
 mod rig;
 
 mod cancelled_calls;
+mod coalescing;
 mod hearing;
 mod held;
 mod leases;

@@ -71,8 +71,8 @@ async fn receiver(shows: Shows) -> (SocketAddr, String) {
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         if let Ok(mut stream) = acceptor.accept(stream).await {
-            let mut part = [0; 4096];
-            stream.read(&mut part).await.unwrap();
+            let mut part = Vec::with_capacity(4096);
+            assert!(stream.read_buf(&mut part).await.unwrap() > 0);
             stream.write_all(b"HTTP/1.1 204 Fine\r\n\r\n").await.unwrap();
             stream.shutdown().await.unwrap();
         }

@@ -33,8 +33,10 @@ async fn answer(stream: &mut TcpStream, state: &State, webhook: ReceivedWebhook,
             stream.write_all(OK).await?;
         }
         ReceiverStep::Refuse { status, headers } => {
-            let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-            let head = format!("HTTP/1.1 {status} No\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n");
+            let mut lines = vec![format!("HTTP/1.1 {status} No")];
+            lines.extend(headers);
+            lines.push("Content-Length: 0\r\nConnection: close\r\n\r\n".into());
+            let head = lines.join("\r\n");
             stream.write_all(head.as_bytes()).await?;
         }
         ReceiverStep::AcceptWith(bytes) => {
@@ -65,9 +67,8 @@ async fn read(stream: &mut TcpStream) -> io::Result<ReceivedWebhook> {
         if let Some(webhook) = parsed(&bytes) {
             return Ok(webhook);
         }
-        let mut part = [0; 16 * 1024];
-        let read = stream.read(&mut part).await?;
-        bytes.extend(part.iter().take(read));
+        // Grows by what is there, within the bound below.
+        let read = stream.read_buf(&mut bytes).await?;
         if read == 0 || bytes.len() > MAX_REQUEST {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }

@@ -32,8 +32,8 @@ impl TaskHandler<TriggerWeeklyDigests> for TriggerWeeklyDigestsHandler {
     }
 }
 
-/// The end of the week: the slot of the schedule's tick, or when somebody first enqueued the task. Both are the same in every
-/// attempt.
+/// The end of the week: the slot of the schedule's tick, however late it runs. Of one that was published by hand, when it was
+/// first enqueued. Either is the same in every attempt.
 fn slot(ctx: &TaskContext) -> Timestamp {
     ctx.slot().unwrap_or_else(|| ctx.first_enqueued_at())
 }
@@ -42,7 +42,7 @@ fn slot(ctx: &TaskContext) -> Timestamp {
 mod tests {
     use aftercommit_domain::reference::digests::RunDigest;
     use aftercommit_domain::tasks::Outcome;
-    use aftercommit_domain::time::Clock as _;
+    use aftercommit_domain::time::{Clock as _, days};
 
     use super::*;
     use crate::handlers::scene::Scene;
@@ -66,5 +66,17 @@ mod tests {
         live.sort();
         assert_eq!(projects, live);
         assert!(asked.iter().all(|(task, _)| task.until == slot));
+    }
+
+    #[tokio::test]
+    async fn a_tick_that_runs_late_asks_for_the_week_before_its_slot() {
+        let scene = Scene::new().await;
+        let handler = TriggerWeeklyDigestsHandler::new(scene.harness.ports.clone(), scene.rails());
+        let slot = scene.harness.services.clock.now();
+        let context = scene.context().slot(slot);
+        scene.harness.services.clock.advance(days(1));
+        context.run(&handler, &TriggerWeeklyDigests {}).await.unwrap();
+        let asked = scene.harness.waiting::<RunDigest>().await;
+        assert!(!asked.is_empty() && asked.iter().all(|(task, _)| task.until == slot));
     }
 }

@@ -67,6 +67,7 @@ fn an_address_that_leads_inside_a_network_is_refused_in_every_spelling() {
         ("https://%31%32%37.0.0.1/", UNUSUAL),
         ("https://..example.com/", NO_NAME),
         ("https://-a.example.com/", NO_NAME),
+        ("https://169.254.169.2u4/", NO_NAME),
     ] {
         assert_eq!(refused(url, WebhookNetwork::Public), reason, "{url}");
     }
@@ -155,6 +156,18 @@ fn where_every_network_is_allowed_an_inner_address_without_tls_is_taken_in_its_u
     for bad in ["http://2130706433/", "http://127.0.0.1:22/", "http://localhost./"] {
         refused(bad, WebhookNetwork::Any);
     }
+}
+
+#[test]
+fn an_address_whose_escapes_make_it_too_long_is_refused_when_it_comes() {
+    let escaped = |n| format!("https://example.com/{}", "\"".repeat(n));
+    let longest = WebhookUrl::parse(&escaped(676), WebhookNetwork::Public).unwrap();
+    assert_eq!(longest.as_str().len(), MAX_WEBHOOK_URL);
+    assert_eq!(longest.check(WebhookNetwork::Public), Ok(()));
+    assert_eq!(
+        refused(&escaped(677), WebhookNetwork::Public),
+        "it is longer than 2048 bytes"
+    );
 }
 
 #[test]

@@ -24,6 +24,15 @@ pub(crate) struct RunTrial {
     pub(crate) behaviour: Behaviour,
 }
 
+/// Has no effect but its run.
+#[derive(Serialize, Deserialize, Task)]
+#[task(topic = "refreshes", name = "refresh", version = 1)]
+pub(crate) struct Refresh {
+    pub(crate) organization_id: OrganizationId,
+    pub(crate) project_id: ProjectId,
+    pub(crate) number: u32,
+}
+
 /// The effect of a trial, which every provider keeps in its event log.
 #[derive(Serialize, Deserialize, DomainEvent)]
 #[event(name = "TrialTookEffect", version = 1, aggregate = "trial")]

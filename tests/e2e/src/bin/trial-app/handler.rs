@@ -6,10 +6,10 @@ use std::time::Duration;
 use aftercommit::StartupError;
 use aftercommit::domain::failure::{ErrorClass, Failure};
 use aftercommit::prelude::*;
-use aftercommit_e2e::trial::{BLOCKED, Behaviour, FAILED, Run, TOPIC};
+use aftercommit_e2e::trial::{BLOCKED, Behaviour, FAILED, REFRESHES, Run, TOPIC};
 use tokio::time::sleep;
 
-use crate::contract::{RunTrial, TrialTookEffect};
+use crate::contract::{Refresh, RunTrial, TrialTookEffect};
 use crate::journal::Journal;
 
 /// How often it looks for its switch.
@@ -19,6 +19,23 @@ struct Trials {
     kit: Kit,
     journal: Journal,
     switches: PathBuf,
+}
+
+struct Refreshes {
+    journal: Journal,
+}
+
+pub(crate) fn refreshes(journal: &Path) -> Result<Topic, StartupError> {
+    let journal = Journal::open(journal).map_err(|error| StartupError::Application(error.to_string()))?;
+    Ok(Topic::named(REFRESHES).handle(Refreshes { journal }))
+}
+
+#[async_trait]
+impl TaskHandler<Refresh> for Refreshes {
+    async fn handle(&self, refresh: Refresh, ctx: &TaskContext) -> TaskResult {
+        self.journal.note(&run(refresh.number, ctx)).await?;
+        completed()
+    }
 }
 
 pub(crate) fn topic(kit: &Kit, journal: &Path, switches: PathBuf) -> Result<Topic, StartupError> {
@@ -33,14 +50,7 @@ pub(crate) fn topic(kit: &Kit, journal: &Path, switches: PathBuf) -> Result<Topi
 #[async_trait]
 impl TaskHandler<RunTrial> for Trials {
     async fn handle(&self, trial: RunTrial, ctx: &TaskContext) -> TaskResult {
-        let run = Run {
-            task: ctx.task_id().to_string(),
-            trial: trial.trial,
-            attempt: ctx.attempt(),
-            at: ctx.now().timestamp_millis(),
-            process: std::process::id(),
-        };
-        self.journal.note(&run).await?;
+        self.journal.note(&run(trial.trial, ctx)).await?;
         // Half of its time before the effect and half after it, so that a stop finds some of either kind.
         let mut half = Duration::ZERO;
         if let Behaviour::Take { millis } = trial.behaviour {
@@ -101,6 +111,17 @@ impl Trials {
 
     fn switch(&self, trial: &RunTrial) -> PathBuf {
         self.switches.join(trial.trial.to_string())
+    }
+}
+
+/// A run that begins.
+fn run(trial: u32, ctx: &TaskContext) -> Run {
+    Run {
+        task: ctx.task_id().to_string(),
+        trial,
+        attempt: ctx.attempt(),
+        at: ctx.now().timestamp_millis(),
+        process: std::process::id(),
     }
 }
 

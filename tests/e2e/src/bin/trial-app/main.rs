@@ -29,7 +29,12 @@ async fn main() -> ExitCode {
         .source("/trial-app")
         .events(contract::events())
         .routes(contract::routes())
-        .topics(async move |kit| Ok(vec![handler::topic(&kit, &journal, switches)?]))
+        .topics(async move |kit| {
+            Ok(vec![
+                handler::topic(&kit, &journal, switches)?,
+                handler::refreshes(&journal)?,
+            ])
+        })
         .http(async |kit| Ok(orders::router(kit)))
         .run()
         .await
