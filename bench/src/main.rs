@@ -1,11 +1,12 @@
 //! Workloads on the real engine over a real provider, with outcomes, metrics and logs on. Each prints one JSON line last.
 //!
-//! `cargo run --release -p bench -- drain|rail|latency|enqueue|direct|relay|commit --provider sqlite|postgres|amqp --n N [--keep]`
+//! `cargo run --release -p bench -- drain|rail|latency|enqueue|direct|coalesce|relay|commit --provider sqlite|postgres|amqp --n N [--keep]`
 //! `cargo run --release -p bench -- compare --provider P --n N`
 //!
 //! PostgreSQL is the server of `DATABASE_URL`; a database of its own is made there, and dropped unless it is kept. With `amqp`
 //! the queue is on the broker of `AMQP_URL`, under names of its own.
 
+mod coalescing;
 mod commits;
 mod compare;
 mod contracts;
@@ -41,6 +42,8 @@ enum Workload {
     Enqueue(Options),
     /// N tasks confirmed by the queue, published by the hundred: tasks/s.
     Direct(Options),
+    /// N publishes that become fewer tasks, of 1 000 keys and of one, beside N that do not, in turns: publishes/s.
+    Coalesce(Options),
     /// N waiting events, one relay, a publisher that only says yes: events/s, the clock stopped at the last durable mark.
     Relay(Options),
     /// 16 producers commit a business row and its event in one transaction, on PostgreSQL: commits/s.
@@ -110,6 +113,7 @@ async fn main() -> ExitCode {
         Workload::Latency(options) => workloads::latency(options).await,
         Workload::Enqueue(options) => workloads::enqueue(options).await,
         Workload::Direct(options) => direct::direct(options).await,
+        Workload::Coalesce(options) => coalescing::coalesce(options).await,
         Workload::Compare(comparing) => compare::compare(&comparing).await,
         Workload::Relay(options) => relaying::relay(options).await,
         Workload::Commit(options) => commits::commit(options).await,

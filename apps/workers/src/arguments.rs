@@ -12,7 +12,7 @@ use clap::{CommandFactory as _, Parser};
 /// What `--roles` and `--topics` take for everything.
 const ALL: &str = "all";
 
-/// Workers of the reference product: relay, dispatcher, topics and maintenance, or some of them.
+/// Workers of the reference product: relay, dispatcher, topics, scheduler and maintenance, or some of them.
 #[derive(Debug, Parser)]
 #[command(
     name = "aftercommit-workers",
@@ -136,7 +136,7 @@ mod tests {
         for (arguments, text) in [
             (
                 &["--roles", "relya"][..],
-                "[possible values: all, relay, dispatcher, topics, maintenance]",
+                "[possible values: all, relay, dispatcher, topics, scheduler, maintenance]",
             ),
             (&["--roles", ""], "[possible values: "),
             (&["--roles"], "a value is required"),

@@ -1,4 +1,4 @@
-//! The workers alone: relay, dispatcher, topics and maintenance, or those of them that are asked for.
+//! The workers alone: relay, dispatcher, topics, scheduler and maintenance, or those of them that are asked for.
 
 mod arguments;
 

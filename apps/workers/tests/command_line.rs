@@ -137,7 +137,7 @@ fn wrong_usage_ends_with_2_and_a_wrong_configuration_with_78() {
             &["--roles", "relya"][..],
             &[][..],
             2,
-            "[possible values: all, relay, dispatcher, topics, maintenance]",
+            "[possible values: all, relay, dispatcher, topics, scheduler, maintenance]",
         ),
         (&["--nope"], &[], 2, "Usage: aftercommit-workers"),
         (

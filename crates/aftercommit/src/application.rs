@@ -11,7 +11,7 @@ use aftercommit_domain::tasks::{InvalidSchedule, Schedule};
 use aftercommit_platform_config::Settings;
 use aftercommit_platform_telemetry::{LogFormat, LogOptions, MetricsHandle};
 use aftercommit_runtime::worker::Topic;
-use aftercommit_runtime::{Engine, Health, Roles, StartError};
+use aftercommit_runtime::{CountedPublisher, Engine, Health, Roles, StartError};
 use axum::Router;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
@@ -237,6 +237,7 @@ impl Aftercommit {
                 settings,
                 system: foundation.system,
                 envelopes: foundation.envelopes,
+                publisher: Arc::new(CountedPublisher::new(Arc::clone(&foundation.providers.queue_publisher))),
                 providers: foundation.providers,
                 health,
             }),
@@ -296,6 +297,7 @@ impl Aftercommit {
         }
         let routes = (self.routes)(kit.settings());
         let engine = Engine::new(kit.engine_ports(), options, &self.catalogue, routes, topics)?;
+        kit.inner.publisher.declare(engine.topics_it_leads_to());
         if let Some(broker) = &kit.inner.providers.broker
             && purpose == Purpose::Run
         {

@@ -22,7 +22,7 @@ use aftercommit_domain::unit_of_work::{StoreError, UnitOfWork, UnitOfWorkFactory
 use aftercommit_platform_config::Settings;
 use aftercommit_runtime::bulk::{BulkPorts, BulkRunner};
 use aftercommit_runtime::worker::TaskInputs;
-use aftercommit_runtime::{EnginePorts, Health};
+use aftercommit_runtime::{CountedPublisher, EnginePorts, Health};
 
 use crate::foreign_transaction::OutboxTransaction;
 use crate::http::seen_since::SeenSince;
@@ -40,6 +40,8 @@ pub(crate) struct KitParts {
     pub(crate) system: System,
     pub(crate) envelopes: EnvelopeFactory,
     pub(crate) providers: Providers,
+    /// The providers' queue, counted.
+    pub(crate) publisher: Arc<CountedPublisher>,
     pub(crate) health: Health,
 }
 
@@ -66,7 +68,8 @@ impl Kit {
 
     /// Publishes tasks outside any transaction.
     pub fn queue_publisher(&self) -> Arc<dyn QueuePublisher> {
-        Arc::clone(&self.inner.providers.queue_publisher)
+        let publisher: Arc<dyn QueuePublisher> = Arc::clone(&self.inner.publisher) as _;
+        publisher
     }
 
     /// Schedules outside any transaction; in one, [`UnitOfWork::schedules`].
@@ -206,7 +209,7 @@ impl Kit {
         EnginePorts {
             outbox: Arc::clone(&providers.outbox),
             outbox_transfer: providers.outbox_transfer.clone(),
-            queue_publisher: Arc::clone(&providers.queue_publisher),
+            queue_publisher: self.queue_publisher(),
             queue_consumer: Arc::clone(&providers.queue_consumer),
             queue_maintenance: Arc::clone(&providers.queue_maintenance),
             event_log: Arc::clone(&providers.event_log),

@@ -106,8 +106,8 @@ pub mod prelude {
         DomainEvent, EventsPublisher, EventsPublisherExt, OutboxWriter, OutboxWriterExt, Routes, publish,
     };
     pub use aftercommit_domain::tasks::{
-        Misfire, Outcome, Overlap, QueuePublisher, QueuePublisherExt, Retryable, Schedule, Stop, Task, TaskContext,
-        TaskHandler, TaskOptions, TaskResult, completed, skipped,
+        Coalescing, Misfire, Outcome, Overlap, QueuePublisher, QueuePublisherExt, Retryable, Schedule, Stop, Task,
+        TaskContext, TaskHandler, TaskKey, TaskOptions, TaskResult, WhenActive, completed, skipped,
     };
     pub use aftercommit_domain::time::{days, hours, minutes, seconds};
     pub use aftercommit_domain::unit_of_work::{UnitOfWork, UnitOfWorkFactory};

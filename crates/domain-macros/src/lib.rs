@@ -8,6 +8,7 @@
 //! `aftercommit_domain::tasks::Task` and `aftercommit_domain::contract::PayloadField`.
 
 mod attribute;
+mod coalesce;
 mod contract;
 mod crate_path;
 mod domain_event;
@@ -43,7 +44,12 @@ pub fn derive_domain_event(input: TokenStream) -> TokenStream {
 /// The fields `organization_id` and `project_id`, or fields marked `#[organization_id]` and `#[project_id]`, say whose
 /// task it is. `#[exempt(organization, "reason")]` does without a project id, `#[exempt(system, "reason")]` without
 /// both.
-#[proc_macro_derive(Task, attributes(task, exempt, organization_id, project_id))]
+///
+/// `#[coalesce(debounce(quiet = "90s", max_wait = "15m"), key = record_id)]` says how publishes become fewer tasks unless a
+/// publish says otherwise. The policies are `replace`, `once(ttl = …)`, `while_pending`, `while_active(skip)`,
+/// `while_active(run_again_once)`, `debounce(quiet = …, max_wait = …)`, `throttle(every = …)` and
+/// `latest_throttle(every = …)`; `key` names the field whose text is the key.
+#[proc_macro_derive(Task, attributes(task, coalesce, exempt, organization_id, project_id))]
 pub fn derive_task(input: TokenStream) -> TokenStream {
     expand(task::derive(&parse_macro_input!(input as DeriveInput)))
 }

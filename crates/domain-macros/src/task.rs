@@ -9,7 +9,7 @@ use crate::attribute::{count, read, required, value};
 use crate::contract::Contract;
 use crate::names::Form;
 use crate::tenant::TenantSource;
-use crate::{crate_path, fields};
+use crate::{coalesce, crate_path, fields};
 
 const EXAMPLE: &str = "#[task(topic = \"receipts\", name = \"send\", version = 1)]";
 const KEYS: [&str; 7] = [
@@ -32,6 +32,7 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
         .as_ref()
         .map(|field| order_key(&domain, &all, field))
         .transpose()?;
+    let coalescing = coalesce::method(&domain, input, &all, attribute.order_key.is_some())?;
     let retry_policy = attribute.max_attempts.map(|attempts| {
         quote! {
             fn retry_policy() -> #domain::tasks::RetryPolicy {
@@ -65,6 +66,7 @@ pub(crate) fn derive(input: &DeriveInput) -> syn::Result<TokenStream> {
             const NAME: #domain::contract::TaskName = #domain::contract::TaskName::constant(#task);
 
             #order_key
+            #coalescing
             #retry_policy
             #timeout
         }

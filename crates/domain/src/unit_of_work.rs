@@ -19,11 +19,10 @@ pub trait UnitOfWork: Send {
     /// Remembers what this transaction has done: for handlers, before anything else.
     fn inbox(&mut self) -> Box<dyn Inbox + '_>;
 
-    /// What waits under coalescing keys, to be cancelled or moved with this transaction.
-    fn windows(&mut self) -> Box<dyn TaskWindows + '_>;
-
     /// Makes, changes and removes schedules of its tenant with this transaction.
     fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_>;
+    /// What waits under coalescing keys, to be cancelled or moved with this transaction.
+    fn windows(&mut self) -> Box<dyn TaskWindows + '_>;
 
     /// Whose it is.
     fn tenant(&self) -> &Tenant;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
-    DueSchedules, KeptSchedule, PauseOrder, Reconciled, Schedule, ScheduleFilter, ScheduleId, Schedules,
+    DueSchedules, KeptSchedule, Reconciled, Schedule, ScheduleFilter, ScheduleId, SchedulePauseOrder, Schedules,
     SchedulesError, Tick, TickPlan,
 };
 use aftercommit_domain::time::Timestamp;
@@ -190,7 +190,7 @@ impl Schedules for PostgresSchedules {
         })
     }
 
-    async fn pause(&self, id: &ScheduleId, pause: PauseOrder) -> Result<bool, SchedulesError> {
+    async fn pause(&self, id: &ScheduleId, pause: SchedulePauseOrder) -> Result<bool, SchedulesError> {
         let id = id.clone();
         let paused = self.change("pause", move |connection| {
             Box::pin(async move { writing::pause(connection, &id, pause).await })

@@ -111,14 +111,14 @@ impl UnitOfWork for PostgresUnitOfWork {
         Box::new(create_inbox(&mut self.transaction, tenant))
     }
 
-    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
-        let tenant = self.tenant.clone();
-        Box::new(create_task_windows(&mut self.transaction, tenant))
-    }
-
     fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_> {
         let tenant = self.tenant.clone();
         Box::new(create_schedule_writer(&mut self.transaction, tenant))
+    }
+
+    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
+        let tenant = self.tenant.clone();
+        Box::new(create_task_windows(&mut self.transaction, tenant))
     }
 
     fn tenant(&self) -> &Tenant {

@@ -86,16 +86,16 @@ impl<const POOLED: bool> Provider for Postgres<POOLED> {
         Some(Arc::new(self.rig.database.bulk_runs()))
     }
 
+    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
+        Some(Arc::new(self.rig.database.schedules()))
+    }
+
     fn cancellations(&self) -> Arc<dyn TaskCancellations> {
         Arc::new(self.queue.clone())
     }
 
     fn pauses(&self) -> Arc<dyn TaskPauses> {
         Arc::new(self.queue.clone())
-    }
-
-    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
-        Some(Arc::new(self.rig.database.schedules()))
     }
 
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {

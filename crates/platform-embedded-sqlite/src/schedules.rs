@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::tasks::{
-    DueSchedules, KeptSchedule, PauseOrder, Reconciled, Schedule, ScheduleFilter, ScheduleId, Schedules,
+    DueSchedules, KeptSchedule, Reconciled, Schedule, ScheduleFilter, ScheduleId, SchedulePauseOrder, Schedules,
     SchedulesError, Tick, TickPlan,
 };
 use aftercommit_domain::time::Timestamp;
@@ -142,7 +142,7 @@ impl Schedules for SqliteSchedules {
         ran.await?.transpose()
     }
 
-    async fn pause(&self, id: &ScheduleId, pause: PauseOrder) -> Result<bool, SchedulesError> {
+    async fn pause(&self, id: &ScheduleId, pause: SchedulePauseOrder) -> Result<bool, SchedulesError> {
         let (now, id) = (self.now(), id.clone());
         let paused = self.write("pause", move |connection| {
             let (id, pause) = (id.clone(), pause.clone());

@@ -84,14 +84,14 @@ impl UnitOfWork for SqliteUnitOfWork {
         Box::new(create_inbox(&mut self.transaction, tenant, now))
     }
 
-    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
-        let (tenant, now) = (self.tenant.clone(), self.envelopes.now());
-        Box::new(create_task_windows(&mut self.transaction, tenant, now))
-    }
-
     fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_> {
         let (tenant, now) = (self.tenant.clone(), self.envelopes.now());
         Box::new(create_schedule_writer(&mut self.transaction, tenant, now))
+    }
+
+    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
+        let (tenant, now) = (self.tenant.clone(), self.envelopes.now());
+        Box::new(create_task_windows(&mut self.transaction, tenant, now))
     }
 
     fn tenant(&self) -> &Tenant {

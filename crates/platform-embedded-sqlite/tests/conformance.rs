@@ -97,16 +97,16 @@ impl Provider for Sqlite {
         Some(Arc::new(self.database.bulk_runs()))
     }
 
+    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
+        Some(Arc::new(self.database.schedules()))
+    }
+
     fn cancellations(&self) -> Arc<dyn TaskCancellations> {
         Arc::new(self.database.queue())
     }
 
     fn pauses(&self) -> Arc<dyn TaskPauses> {
         Arc::new(self.database.queue())
-    }
-
-    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
-        Some(Arc::new(self.database.schedules()))
     }
 
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {

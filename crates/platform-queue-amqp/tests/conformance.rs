@@ -83,16 +83,16 @@ impl<const PARTITIONED: bool> Provider for RabbitMq<PARTITIONED> {
         Some(Arc::new(self.0.store.clone()))
     }
 
+    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
+        Some(Arc::new(self.0.store.clone()))
+    }
+
     fn cancellations(&self) -> Arc<dyn TaskCancellations> {
         Arc::new(self.0.store.clone())
     }
 
     fn pauses(&self) -> Arc<dyn TaskPauses> {
         Arc::new(self.0.store.clone())
-    }
-
-    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
-        Some(Arc::new(self.0.store.clone()))
     }
 
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {

@@ -21,10 +21,12 @@ pub mod scheduler;
 pub mod system;
 pub mod worker;
 
+mod counted_publisher;
 mod engine;
 mod options;
 mod orders;
 
+pub use counted_publisher::CountedPublisher;
 pub use engine::{Engine, RunningEngine, StartError};
 pub use health::{Health, LoopHealth, LoopReport, LoopStatus};
 pub use options::{EngineOptions, EnginePorts, Roles};

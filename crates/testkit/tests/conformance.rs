@@ -74,16 +74,16 @@ impl Provider for Memory {
         Some(Arc::new(self.store.clone()))
     }
 
+    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
+        Some(Arc::new(self.store.clone()))
+    }
+
     fn cancellations(&self) -> Arc<dyn TaskCancellations> {
         Arc::new(self.store.clone())
     }
 
     fn pauses(&self) -> Arc<dyn TaskPauses> {
         Arc::new(self.store.clone())
-    }
-
-    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
-        Some(Arc::new(self.store.clone()))
     }
 
     fn task_inspector(&self) -> Arc<dyn TaskInspector> {

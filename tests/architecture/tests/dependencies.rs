@@ -9,6 +9,7 @@ const PURE: &[&str] = &[
     "async-trait",
     "base64",
     "chrono",
+    "chrono-tz",
     "hmac",
     "serde",
     "serde_json",

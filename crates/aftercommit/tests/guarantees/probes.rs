@@ -1,9 +1,11 @@
 //! What a load balancer, an orchestrator and Prometheus see.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aftercommit::domain::contract::{Cause, Json, Limits, TaskEnvelope, Tenant};
 use aftercommit::domain::failure::{ErrorClass, Failure};
+use aftercommit::domain::tasks::Coalescing;
 use serde_json::json;
 
 use crate::place::{PATIENCE, Place};
@@ -116,7 +118,7 @@ async fn metrics_count_what_ran_and_their_labels_name_nothing_but_what_was_decla
             );
         }
     }
-    let known = ["kind", "le", "outcome", "state", "task", "topic", "what"].map(str::to_owned);
+    let known = ["kind", "le", "outcome", "state", "task", "topic", "what", "why"].map(str::to_owned);
     assert!(labels.is_subset(&known.into()), "{labels:?}");
     drop(metrics);
     opened.close().await;
@@ -189,6 +191,15 @@ async fn a_name_that_a_message_brings_becomes_no_label() {
         // Known, and not what its contract says.
         stranger("receipts", "send"),
     ];
+    let coalesced = |topic: &str| TaskEnvelope {
+        coalescing: Some(Coalescing::debounce("any", Duration::from_hours(1), None)),
+        ..stranger(topic, "later")
+    };
+    for topic in ["receipts", "receipts", "receipts", "hostile-other", "hostile-other"] {
+        kit.queue_publisher().publish(vec![coalesced(topic)]).await[0]
+            .as_ref()
+            .unwrap();
+    }
     let dead = [tasks[0].id, tasks[2].id];
     for published in kit.queue_publisher().publish(tasks.to_vec()).await {
         published.unwrap();
@@ -207,6 +218,13 @@ async fn a_name_that_a_message_brings_becomes_no_label() {
         text.contains(unknown) && !text.contains(&format!("{unknown}0")),
         "{text}"
     );
+    for line in [
+        "aftercommit_coalesced_total{topic=\"receipts\",why=\"replaced\"} 2",
+        "aftercommit_coalesced_total{topic=\"receipts\",why=\"dropped\"} 0",
+        "aftercommit_coalesced_total{topic=\"unknown\",why=\"replaced\"} 1",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
     assert!(!text.contains("hostile") && !text.contains(&known), "{text}");
     let ready = running.api.get("/ready").await.json(200);
     let details = ready["details"].to_string();

@@ -86,15 +86,15 @@ impl TaskContext {
         &self.parts.task.tenant
     }
 
-    /// When the task was first enqueued: the same for every attempt and redelivery.
-    pub fn first_enqueued_at(&self) -> Timestamp {
-        self.parts.task.first_enqueued_at
-    }
-
     /// The slot of the schedule that published this task: the time it is about, however late it runs. Of a run by hand, when
     /// it was ordered. `None` for what no schedule published.
     pub fn slot(&self) -> Option<Timestamp> {
         self.parts.task.slot
+    }
+
+    /// When the task was first enqueued: the same for every attempt and redelivery.
+    pub fn first_enqueued_at(&self) -> Timestamp {
+        self.parts.task.first_enqueued_at
     }
 
     /// This attempt's number, from 1.

@@ -57,8 +57,8 @@ pub use schedule::{
     Timetable, Zone,
 };
 pub use schedules::{
-    DECLARATION_GRACE, DueSchedules, PauseEnd, PauseOrder, Reconciled, Reconciliation, ScheduleFilter, ScheduleWriter,
-    Schedules, SchedulesError, TICKS_RETENTION,
+    DECLARATION_GRACE, DueSchedules, PauseEnd, Reconciled, Reconciliation, ScheduleFilter, SchedulePauseOrder,
+    ScheduleWriter, Schedules, SchedulesError, TICKS_RETENTION,
 };
 pub use task::{Coalesce, DelayOutOfRange, LONGEST_DELAY, Task, TaskDescriptor, TaskOptions};
 pub use windows::{TaskKey, TaskWindows, WaitingTask};

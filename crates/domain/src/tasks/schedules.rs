@@ -62,7 +62,7 @@ pub trait Schedules: Send + Sync {
 
     /// From now on the schedule does not fire; its slots are recorded as skipped. Holds until it is resumed, or for so long.
     /// Whoever pauses one that is paused replaces the reason and the end. `false` when there is no such schedule.
-    async fn pause(&self, id: &ScheduleId, pause: PauseOrder) -> Result<bool, SchedulesError>;
+    async fn pause(&self, id: &ScheduleId, pause: SchedulePauseOrder) -> Result<bool, SchedulesError>;
 
     /// Ends a pause: from now on it fires. Slots until now stay skipped. `false` when there is no such schedule or no pause.
     async fn resume(&self, id: &ScheduleId, by: &str) -> Result<bool, SchedulesError>;
@@ -110,7 +110,7 @@ pub struct DueSchedules {
 
 /// An order to pause.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PauseOrder {
+pub struct SchedulePauseOrder {
     /// Who orders it.
     pub by: String,
     /// Why.

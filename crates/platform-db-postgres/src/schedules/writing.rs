@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::Tenant;
 use aftercommit_domain::tasks::{
-    KeptSchedule, PauseOrder, Reconciled, Reconciliation, Schedule, ScheduleId, ScheduleOrigin, SchedulePause,
+    KeptSchedule, Reconciled, Reconciliation, Schedule, ScheduleId, ScheduleOrigin, SchedulePause, SchedulePauseOrder,
     ScheduleWriter, SchedulesError,
 };
 use aftercommit_domain::time::Timestamp;
@@ -139,7 +139,7 @@ pub(super) async fn reconcile(
 pub(super) async fn pause(
     connection: &mut PgConnection,
     id: &ScheduleId,
-    order: PauseOrder,
+    order: SchedulePauseOrder,
 ) -> Result<bool, sqlx::Error> {
     change_pause(connection, id, |kept, now| {
         Some(SchedulePause::ordered(kept.pause, order, now))

@@ -65,12 +65,12 @@ impl UnitOfWork for SqliteReferenceUnitOfWork {
         self.kit.inbox()
     }
 
-    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
-        self.kit.windows()
-    }
-
     fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_> {
         self.kit.schedules()
+    }
+
+    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
+        self.kit.windows()
     }
 
     fn tenant(&self) -> &Tenant {

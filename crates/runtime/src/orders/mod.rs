@@ -154,8 +154,8 @@ impl Orders {
         cancelled.retain(|task, _| running.contains_key(task));
         cancelled.extend(orders.iter().map(|order| (order.task, order.outcome())));
         for (task, runs) in running {
-            if cancelled.contains_key(task) {
-                runs.iter().for_each(|(_, token)| token.cancel());
+            for (_, token) in runs.iter().filter(|_| cancelled.contains_key(task)) {
+                token.cancel();
             }
         }
     }

@@ -81,16 +81,16 @@ pub trait Provider: Sized + Sync + 'static {
         None
     }
 
+    /// Keeps schedules. `None` where the provider offers none.
+    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
+        None
+    }
+
     /// Which tasks are not to be run any more.
     fn cancellations(&self) -> Arc<dyn TaskCancellations>;
 
     /// What is paused.
     fn pauses(&self) -> Arc<dyn TaskPauses>;
-
-    /// Keeps schedules. `None` where the provider offers none.
-    fn schedules(&self) -> Option<Arc<dyn Schedules>> {
-        None
-    }
 
     /// Looks at tasks.
     fn task_inspector(&self) -> Arc<dyn TaskInspector>;

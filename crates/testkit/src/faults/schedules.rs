@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aftercommit_domain::tasks::{
-    DueSchedules, KeptSchedule, PauseOrder, Reconciled, Schedule, ScheduleFilter, ScheduleId, Schedules,
+    DueSchedules, KeptSchedule, Reconciled, Schedule, ScheduleFilter, ScheduleId, SchedulePauseOrder, Schedules,
     SchedulesError, Tick, TickPlan,
 };
 use aftercommit_domain::time::Timestamp;
@@ -49,7 +49,7 @@ impl<P: Schedules> Schedules for Faulty<P> {
         self.inner.run_now(id, by).await
     }
 
-    async fn pause(&self, id: &ScheduleId, pause: PauseOrder) -> Result<bool, SchedulesError> {
+    async fn pause(&self, id: &ScheduleId, pause: SchedulePauseOrder) -> Result<bool, SchedulesError> {
         self.inner.pause(id, pause).await
     }
 

@@ -48,12 +48,12 @@ impl UnitOfWork for FaultyUnitOfWork {
         })
     }
 
-    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
-        self.inner.windows()
-    }
-
     fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_> {
         self.inner.schedules()
+    }
+
+    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
+        self.inner.windows()
     }
 
     fn tenant(&self) -> &Tenant {

@@ -71,9 +71,9 @@ struct State {
     dead: dead_letters::Letters,
     bulk: bulk_runs::Runs,
     inbox: inbox::Claims,
+    schedules: schedules::Rows,
     orders: cancellations::CancelOrders,
     pauses: pauses::Pauses,
-    schedules: schedules::Rows,
 }
 
 impl InMemory {

@@ -230,10 +230,11 @@ impl Rows {
     }
 
     /// Whether this message waits to be published, and is not kept aside.
-    pub(super) fn has_waiting(&self, id: MessageId, limits: &Limits) -> bool {
-        let waiting = self.messages().filter(|(_, set_aside)| set_aside.is_none());
-        let mut ids = waiting.filter_map(|(raw, _)| OutboxMessage::from_raw(raw, limits).ok());
-        ids.any(|message| message.id() == id)
+    pub(super) fn has_waiting(&self, id: MessageId) -> bool {
+        let quarantined = |row: &Row| matches!(row.state, RowState::Quarantined { .. });
+        self.by_position
+            .values()
+            .any(|row| row.new.id == id && !quarantined(row))
     }
 
     fn stats(&self) -> OutboxStats {

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aftercommit_domain::contract::{Limits, OrganizationId, ProjectId, Tenant};
+use aftercommit_domain::contract::{OrganizationId, ProjectId, Tenant};
 use aftercommit_domain::events::OutboxMessage;
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
-    DueSchedules, KeptSchedule, Overlap, PauseOrder, Reconciled, Reconciliation, Schedule, ScheduleFilter, ScheduleId,
-    ScheduleOrigin, SchedulePause, ScheduleWriter, Schedules, SchedulesError, Tick, TickPlan,
+    DueSchedules, KeptSchedule, Overlap, Reconciled, Reconciliation, Schedule, ScheduleFilter, ScheduleId,
+    ScheduleOrigin, SchedulePause, SchedulePauseOrder, ScheduleWriter, Schedules, SchedulesError, Tick, TickPlan,
 };
 use aftercommit_domain::time::Timestamp;
 use async_trait::async_trait;
@@ -73,8 +73,8 @@ fn order_of(id: &ScheduleId) -> (String, String, String) {
 
 impl State {
     /// Whether a task is not over.
-    fn is_active(&self, task: Option<MessageId>, limits: &Limits) -> bool {
-        task.is_some_and(|id| self.outbox.has_waiting(id, limits) || self.tasks.contains(id))
+    fn is_active(&self, task: Option<MessageId>) -> bool {
+        task.is_some_and(|id| self.outbox.has_waiting(id) || self.tasks.contains(id))
     }
 }
 
@@ -200,7 +200,7 @@ impl Schedules for InMemory {
             return Ok(None);
         };
         let (id, next_slot) = (plan.id.clone(), plan.next_slot);
-        let ticks = plan.decided(state.is_active(kept.last_task, self.limits()));
+        let ticks = plan.decided(state.is_active(kept.last_task));
         let records: Vec<Tick> = ticks.iter().map(|tick| tick.recorded(now)).collect();
         let tasks = ticks.into_iter().filter_map(|tick| tick.task);
         let rows = tasks
@@ -223,7 +223,7 @@ impl Schedules for InMemory {
         let Some(kept) = state.schedules.kept.get(id).map(|row| row.kept.clone()) else {
             return Ok(None);
         };
-        let skips = kept.schedule.overlap == Overlap::Skip && state.is_active(kept.last_task, self.limits());
+        let skips = kept.schedule.overlap == Overlap::Skip && state.is_active(kept.last_task);
         if !skips {
             let task = OutboxMessage::Task(kept.schedule.task_by_hand(task_id, now));
             let row = self.outbox_row(task, now)?;
@@ -239,7 +239,7 @@ impl Schedules for InMemory {
         Ok(Some(tick))
     }
 
-    async fn pause(&self, id: &ScheduleId, pause: PauseOrder) -> Result<bool, SchedulesError> {
+    async fn pause(&self, id: &ScheduleId, pause: SchedulePauseOrder) -> Result<bool, SchedulesError> {
         let now = self.now();
         let mut state = self.lock();
         let Some(row) = state.schedules.kept.get_mut(id) else {

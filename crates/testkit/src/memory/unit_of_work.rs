@@ -19,8 +19,8 @@ struct MemoryUnitOfWork {
     cause: Cause,
     rows: Vec<NewRow>,
     claims: OpenClaims,
-    windows: OpenWindows,
     schedules: Vec<Change>,
+    windows: OpenWindows,
 }
 
 struct MemoryOutboxWriter<'a> {
@@ -36,8 +36,8 @@ impl UnitOfWorkFactory for InMemory {
             cause: cause.clone(),
             rows: Vec::new(),
             claims: OpenClaims::new(self.clone()),
-            windows: OpenWindows::new(self.clone()),
             schedules: Vec::new(),
+            windows: OpenWindows::new(self.clone()),
         }))
     }
 }
@@ -55,18 +55,18 @@ impl UnitOfWork for MemoryUnitOfWork {
         })
     }
 
-    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
-        Box::new(MemoryTaskWindows {
-            tenant: self.tenant.clone(),
-            open: &mut self.windows,
-        })
-    }
-
     fn schedules(&mut self) -> Box<dyn ScheduleWriter + '_> {
         Box::new(MemoryScheduleWriter {
             provider: &self.provider,
             tenant: &self.tenant,
             changes: &mut self.schedules,
+        })
+    }
+
+    fn windows(&mut self) -> Box<dyn TaskWindows + '_> {
+        Box::new(MemoryTaskWindows {
+            tenant: self.tenant.clone(),
+            open: &mut self.windows,
         })
     }
 

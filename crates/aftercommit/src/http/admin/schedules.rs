@@ -5,8 +5,8 @@ use std::time::Duration;
 use aftercommit_domain::contract::{Json as RawJson, OrganizationId, ProjectId, ScheduleKey, Tenant};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
-    KeptSchedule, Misfire, Overlap, PauseEnd, PauseOrder, ScheduleFilter, ScheduleId, ScheduleOrigin, SchedulePause,
-    Tick, TickOutcome,
+    KeptSchedule, Misfire, Overlap, PauseEnd, ScheduleFilter, ScheduleId, ScheduleOrigin, SchedulePause,
+    SchedulePauseOrder, Tick, TickOutcome,
 };
 use aftercommit_domain::time::Timestamp;
 use axum::Json;
@@ -253,7 +253,7 @@ impl Whose {
 }
 
 impl PauseBody {
-    fn order(self, by: String, now: Timestamp) -> Result<PauseOrder, Problem> {
+    fn order(self, by: String, now: Timestamp) -> Result<SchedulePauseOrder, Problem> {
         let refused = |code, detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
         let reason = self.reason.trim().to_owned();
         if reason.is_empty() || reason.len() > MOST_REASON || reason.contains(char::is_control) {
@@ -269,7 +269,7 @@ impl PauseBody {
                 return Err(refused("pause.end", "the end of a pause is still to come".into()));
             }
         };
-        Ok(PauseOrder { by, reason, until })
+        Ok(SchedulePauseOrder { by, reason, until })
     }
 }
 

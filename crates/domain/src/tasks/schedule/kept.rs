@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Misfire, Overlap, Schedule, ScheduleId, ScheduledTask, Tick, TickOutcome, Timetable};
 use crate::ids::MessageId;
-use crate::tasks::PauseOrder;
+use crate::tasks::SchedulePauseOrder;
 use crate::time::Timestamp;
 
 /// A schedule and how far it is.
@@ -71,7 +71,7 @@ impl ScheduleOrigin {
 
 impl SchedulePause {
     /// The pause that is ordered at `now`. One that holds goes on with another reason and end.
-    pub fn ordered(before: Option<Self>, order: PauseOrder, now: Timestamp) -> Self {
+    pub fn ordered(before: Option<Self>, order: SchedulePauseOrder, now: Timestamp) -> Self {
         let goes_on = before.filter(|pause| pause.holds_at(now));
         Self {
             since: goes_on.map_or(now, |pause| pause.since),

@@ -1,6 +1,6 @@
 //! Pauses.
 
-use aftercommit_domain::tasks::{Misfire, PauseEnd, PauseOrder, Schedule, ScheduleId, TickOutcome};
+use aftercommit_domain::tasks::{Misfire, PauseEnd, Schedule, ScheduleId, SchedulePauseOrder, TickOutcome};
 use aftercommit_domain::time::{after, seconds};
 
 use super::Scene;
@@ -9,7 +9,7 @@ use crate::conformance::Provider;
 use crate::conformance::support::ok;
 
 async fn pause<P: Provider>(scene: &Scene<'_, P>, id: &ScheduleId, until: PauseEnd) -> bool {
-    let order = PauseOrder {
+    let order = SchedulePauseOrder {
         by: "ada".into(),
         reason: "the mail server moves".into(),
         until,
