@@ -108,6 +108,7 @@ impl Default for EngineOptions {
 }
 
 /// What a process does.
+#[expect(clippy::struct_excessive_bools, reason = "each is a role of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roles {
     /// Moves the outbox.

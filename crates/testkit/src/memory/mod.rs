@@ -19,6 +19,7 @@ mod pauses;
 mod queue;
 mod rest;
 mod schedules;
+mod settling;
 mod task_inspector;
 mod task_windows;
 mod tasks;

@@ -19,9 +19,9 @@ pub(super) struct Tasks {
     pub(super) rows: BTreeMap<u64, Row>,
     places: HashMap<MessageId, u64>,
     topics: HashMap<TopicName, BTreeSet<u64>>,
-    running: BTreeSet<u64>,
+    pub(super) running: BTreeSet<u64>,
     pub(super) ended: BTreeMap<u64, Ended>,
-    ended_places: HashMap<MessageId, u64>,
+    pub(super) ended_places: HashMap<MessageId, u64>,
     consumers: Consumers,
     pub(super) windows: Windows,
     numbers: u64,
@@ -52,14 +52,14 @@ pub(super) enum RowState {
 }
 
 pub(super) struct Run {
-    token: u64,
+    pub(super) token: u64,
     consumer: u64,
     lease: Duration,
     until: Timestamp,
     /// Whether its delivery still exists.
-    held: bool,
+    pub(super) held: bool,
     /// When it was due, for a give-back.
-    due: Option<Timestamp>,
+    pub(super) due: Option<Timestamp>,
 }
 
 /// A task that is over, without its payload.
@@ -72,8 +72,8 @@ pub(super) struct Ended {
 /// Proves that a row was taken, and by whom it may be settled.
 #[derive(Clone, Copy)]
 pub(super) struct Lease {
-    place: u64,
-    token: u64,
+    pub(super) place: u64,
+    pub(super) token: u64,
 }
 
 /// A row as it was taken.
@@ -148,7 +148,7 @@ impl Row {
 }
 
 impl Tasks {
-    fn number(&mut self) -> u64 {
+    pub(super) fn number(&mut self) -> u64 {
         self.numbers += 1;
         self.numbers
     }
@@ -202,7 +202,7 @@ impl Tasks {
         self.remove(place)
     }
 
-    fn remove(&mut self, place: u64) -> Option<Row> {
+    pub(super) fn remove(&mut self, place: u64) -> Option<Row> {
         let row = self.rows.remove(&place)?;
         self.places.remove(&row.id);
         if let Some(places) = self.topics.get_mut(&row.topic) {
@@ -301,7 +301,7 @@ impl Tasks {
     }
 
     /// A live consumer renews its leases all the time; here that is done whenever someone looks.
-    fn renew(&mut self, now: Timestamp) {
+    pub(super) fn renew(&mut self, now: Timestamp) {
         let Self {
             rows,
             running,
@@ -341,92 +341,5 @@ impl Tasks {
             }
         }
         expired.len() as u64
-    }
-
-    /// The delivery was dropped unsettled: its lease runs out from here.
-    pub(super) fn let_go(&mut self, lease: Lease, now: Timestamp) {
-        self.renew(now);
-        if let Some(Row {
-            state: RowState::Running(run),
-            ..
-        }) = self.rows.get_mut(&lease.place)
-            && run.token == lease.token
-        {
-            run.held = false;
-        }
-    }
-
-    /// The row, if the lease is still its own.
-    fn leased(&mut self, lease: Lease) -> Option<(&mut Row, Option<Timestamp>)> {
-        let row = self.rows.get_mut(&lease.place)?;
-        match &row.state {
-            RowState::Running(run) if run.token == lease.token => {
-                let due = run.due;
-                Some((row, due))
-            }
-            RowState::Running(_) | RowState::Waiting { .. } => None,
-        }
-    }
-
-    /// Takes the row out, if the lease is still its own.
-    pub(super) fn finish(&mut self, lease: Lease) -> Option<Row> {
-        self.leased(lease)?;
-        self.running.remove(&lease.place);
-        self.remove(lease.place)
-    }
-
-    /// Keeps how a task ended.
-    pub(super) fn record(&mut self, ended: Ended) {
-        // One that ended twice, because it came twice, ended as it did last.
-        self.forget(ended.summary.id);
-        let number = self.number();
-        self.ended_places.insert(ended.summary.id, number);
-        self.ended.insert(number, ended);
-    }
-
-    /// How a task ended, if it did and is still known.
-    pub(super) fn ended(&self, id: MessageId) -> Option<&Ended> {
-        self.ended.get(self.ended_places.get(&id)?)
-    }
-
-    /// Forgets how a task ended.
-    pub(super) fn forget(&mut self, id: MessageId) {
-        if let Some(number) = self.ended_places.remove(&id) {
-            self.ended.remove(&number);
-        }
-    }
-
-    /// Lets the row wait until `due`, if the lease is still its own.
-    pub(super) fn retry(
-        &mut self,
-        lease: Lease,
-        due: Timestamp,
-        counted: bool,
-        failure: Option<&Failure>,
-    ) -> Option<()> {
-        let (row, _) = self.leased(lease)?;
-        row.attempts = row.attempts.saturating_add(u32::from(counted));
-        row.failure = failure.cloned();
-        row.redelivered = false;
-        row.state = RowState::Waiting { due: Some(due) };
-        self.running.remove(&lease.place);
-        Some(())
-    }
-
-    /// Puts the row back as it was before it was taken, if the lease is still its own.
-    pub(super) fn give_back(&mut self, lease: Lease) -> Option<()> {
-        let (row, due) = self.leased(lease)?;
-        row.state = RowState::Waiting { due };
-        self.running.remove(&lease.place);
-        Some(())
-    }
-
-    /// Sets the row aside as it was before it was taken, if the lease is still its own.
-    pub(super) fn set_aside(&mut self, lease: Lease) -> Option<()> {
-        let (row, due) = self.leased(lease)?;
-        row.state = RowState::Waiting { due };
-        row.is_aside = true;
-        self.running.remove(&lease.place);
-        Some(())
     }
 }
