@@ -109,6 +109,10 @@ impl Default for EngineOptions {
 
 /// What a process does.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each role is there or not, whatever the others are"
+)]
 pub struct Roles {
     /// Moves the outbox.
     pub relay: bool,
