@@ -330,7 +330,7 @@ fn declared_schedules(schedules: Vec<Result<Schedule, InvalidSchedule>>) -> Resu
     let (good, bad): (Vec<_>, Vec<_>) = schedules.into_iter().partition(Result::is_ok);
     let problems: Vec<String> = bad
         .into_iter()
-        .filter_map(|schedule| schedule.err())
+        .filter_map(Result::err)
         .map(|error| format!("a schedule cannot be meant: {error} ({})", error.code()))
         .collect();
     if problems.is_empty() {

@@ -29,8 +29,11 @@ const ZONES: [(&str, i32); 11] = [
     ("Antarctica/Troll", 2024),
 ];
 
+/// Whether a clock that shows this is at a slot.
+type Fits = fn(NaiveDateTime) -> bool;
+
 /// Expressions, and what they mean to somebody with a clock: by real time, or by the wall.
-const EXPRESSIONS: [(&str, bool, fn(NaiveDateTime) -> bool); 8] = [
+const EXPRESSIONS: [(&str, bool, Fits); 8] = [
     ("*/15 * * * *", true, |at| at.minute() % 15 == 0),
     ("0 * * * *", true, |at| at.minute() == 0),
     ("5 * * 3,4,10 *", true, |at| {
@@ -59,7 +62,7 @@ fn shown(zone: Tz, from: Timestamp, to: Timestamp) -> Vec<(Timestamp, NaiveDateT
 const STEP: TimeDelta = TimeDelta::minutes(5);
 
 /// What somebody sees who looks all the time, and who goes by real time or by the highest time that the clock has shown.
-fn seen(clock: &[(Timestamp, NaiveDateTime)], by_real_time: bool, fits: fn(NaiveDateTime) -> bool) -> Vec<Timestamp> {
+fn seen(clock: &[(Timestamp, NaiveDateTime)], by_real_time: bool, fits: Fits) -> Vec<Timestamp> {
     let mut seen = Vec::new();
     let mut highest = clock[0].1 - STEP;
     for (at, now) in clock {

@@ -127,8 +127,7 @@ impl Schedules for SqliteSchedules {
             let job = job.clone();
             Box::pin(async move { job.run(connection, now).await })
         });
-        let ticked = ticked.await;
-        ticked
+        ticked.await
     }
 
     async fn run_now(&self, id: &ScheduleId, by: &str) -> Result<Option<Tick>, SchedulesError> {

@@ -110,6 +110,10 @@ impl Default for EngineOptions {
 /// What a process does.
 #[expect(clippy::struct_excessive_bools, reason = "each is a role of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each role is there or not, whatever the others are"
+)]
 pub struct Roles {
     /// Moves the outbox.
     pub relay: bool,

@@ -73,7 +73,7 @@ impl ScheduleRow {
         };
         let pause = match (self.paused_at, self.paused_by, self.paused_reason) {
             (Some(since), Some(by), Some(reason)) => Some(SchedulePause {
-                since: since,
+                since,
                 by,
                 reason,
                 until: self.paused_until,

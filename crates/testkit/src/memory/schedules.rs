@@ -31,7 +31,7 @@ struct Row {
 
 /// What a transaction changes.
 pub(super) enum Change {
-    Put(Schedule),
+    Put(Box<Schedule>),
     Remove(ScheduleId),
 }
 
@@ -89,7 +89,7 @@ pub(super) struct MemoryScheduleWriter<'t> {
 impl ScheduleWriter for MemoryScheduleWriter<'_> {
     async fn put(&mut self, schedule: &Schedule) -> Result<(), SchedulesError> {
         schedule.id.check_owner(self.tenant)?;
-        self.changes.push(Change::Put(schedule.clone()));
+        self.changes.push(Change::Put(Box::new(schedule.clone())));
         Ok(())
     }
 
@@ -143,7 +143,9 @@ impl Schedules for InMemory {
 
     async fn put(&self, schedule: &Schedule) -> Result<(), SchedulesError> {
         let now = self.now();
-        self.lock().schedules.apply(Change::Put(schedule.clone()), now);
+        self.lock()
+            .schedules
+            .apply(Change::Put(Box::new(schedule.clone())), now);
         Ok(())
     }
 
@@ -204,7 +206,7 @@ impl Schedules for InMemory {
         let records: Vec<Tick> = ticks.iter().map(|tick| tick.recorded(now)).collect();
         let tasks = ticks.into_iter().filter_map(|tick| tick.task);
         let rows = tasks
-            .map(|task| self.outbox_row(OutboxMessage::Task(task), now))
+            .map(|task| self.outbox_row(&OutboxMessage::Task(task), now))
             .collect::<Result<Vec<NewRow>, SchedulesError>>()?;
         state.outbox.add(rows);
         state.schedules.record(&id, &records);
@@ -226,7 +228,7 @@ impl Schedules for InMemory {
         let skips = kept.schedule.overlap == Overlap::Skip && state.is_active(kept.last_task);
         if !skips {
             let task = OutboxMessage::Task(kept.schedule.task_by_hand(task_id, now));
-            let row = self.outbox_row(task, now)?;
+            let row = self.outbox_row(&task, now)?;
             state.outbox.add(vec![row]);
             if let Some(row) = state.schedules.kept.get_mut(id) {
                 row.kept.last_task = Some(task_id);
@@ -286,7 +288,7 @@ impl Schedules for InMemory {
 }
 
 impl InMemory {
-    fn outbox_row(&self, message: OutboxMessage, written_at: Timestamp) -> Result<NewRow, SchedulesError> {
+    fn outbox_row(&self, message: &OutboxMessage, written_at: Timestamp) -> Result<NewRow, SchedulesError> {
         let raw = message
             .to_raw(message.tenant(), self.limits())
             .map_err(|error| SchedulesError::Refused {

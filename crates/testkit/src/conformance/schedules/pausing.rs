@@ -91,7 +91,10 @@ pub async fn a_pause_survives_reconciling_and_changing<P: Provider>(provider: &P
         misfire: Misfire::Skip,
         ..declared.clone()
     };
-    assert_eq!(reconcile(changed.clone()).await.changed, [declared.id.clone()]);
+    assert_eq!(
+        reconcile(changed.clone()).await.changed,
+        std::slice::from_ref(&declared.id)
+    );
     scene.put(&changed).await;
     assert!(scene.kept(&declared.id).await.is_paused_at(scene.now()));
     let ticks = scene.tick().await;

@@ -72,7 +72,7 @@ impl<'p, P: Provider> Scene<'p, P> {
         let schedules = provider.schedules().expect("this provider keeps schedules");
         let scene = Self { provider, schedules };
         let past = u64::try_from(scene.now().timestamp_micros().rem_euclid(60_000_000)).unwrap_or_default();
-        scene.advance(MINUTE - Duration::from_micros(past)).await;
+        scene.advance(MINUTE.saturating_sub(Duration::from_micros(past))).await;
         scene
     }
 
