@@ -56,7 +56,7 @@ impl Cli {
 
     /// Checks what only the whole command line tells.
     fn check(&self, arguments: &[OsString]) -> Result<(), clap::Error> {
-        let (Some(Command::Events(Events::Show(show))) | Some(Command::Tasks(Tasks::Show(ShowTask { show, .. })))) =
+        let Some(Command::Events(Events::Show(show)) | Command::Tasks(Tasks::Show(ShowTask { show, .. }))) =
             &self.command
         else {
             return Ok(());

@@ -108,7 +108,6 @@ impl Default for EngineOptions {
 }
 
 /// What a process does.
-#[expect(clippy::struct_excessive_bools, reason = "each is a role of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     clippy::struct_excessive_bools,

@@ -11,8 +11,14 @@ const MOST_SHOWN: usize = 20;
 pub(crate) struct Paused(pub(crate) Vec<Pause>);
 
 impl Paused {
+    /// The lines that tell of them, each made by `line`.
+    pub(crate) fn lines(&self, line: impl Fn(&str, Timestamp, &str) -> String) -> Vec<String> {
+        let told = self.described().map(|(what, since, todo)| line(&what, since, &todo));
+        told.chain(self.others()).collect()
+    }
+
     /// Of each: what it is, since when, and what lets it go on.
-    pub(crate) fn described(&self) -> impl Iterator<Item = (String, Timestamp, String)> {
+    fn described(&self) -> impl Iterator<Item = (String, Timestamp, String)> {
         self.0.iter().take(MOST_SHOWN).map(|pause| {
             let todo = match pause.until {
                 Some(until) => format!("it goes on at {}", until.format("%Y-%m-%dT%H:%M:%SZ")),
@@ -23,7 +29,7 @@ impl Paused {
     }
 
     /// That there are more than were described.
-    pub(crate) fn others(&self) -> Option<String> {
+    fn others(&self) -> Option<String> {
         let others = self.0.len().saturating_sub(MOST_SHOWN);
         (others > 0).then(|| format!("{others} more pauses; see `aftercommit pauses`"))
     }

@@ -124,9 +124,7 @@ pub(crate) fn judge(found: Found, seen: &SeenSince) -> Readiness {
                 .push(line(&what, since, "see `aftercommit outbox status` for their reasons"));
         }
     }
-    told.details
-        .extend(pauses.described().map(|(what, since, todo)| line(&what, since, &todo)));
-    told.details.extend(pauses.others());
+    told.details.extend(pauses.lines(line));
     // What is not known leaves it as it was.
     let since = without_owner
         .as_ref()

@@ -4,7 +4,6 @@
 //! then to the file; none is ever changed or removed.
 
 #![cfg(feature = "reference")]
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -133,6 +133,7 @@ impl Act {
 }
 
 /// Does it to what belongs to `to`. Answers whether anything was found or changed.
+#[expect(clippy::too_many_lines, reason = "one line for each act")]
 pub(crate) async fn act(rig: &Rig, uow: &mut dyn ReferenceUnitOfWork, act: Act, to: &Side) -> Result<bool, StoreError> {
     let next = || rig.services.ids.next();
     let task = MessageId::from(next());

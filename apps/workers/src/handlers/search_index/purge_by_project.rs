@@ -49,7 +49,7 @@ mod tests {
         let scene = Scene::new().await;
         let handler = PurgeSearchIndexHandler::new(scene.harness.ports.clone());
         let doomed = scene.make_project("Doomed").await;
-        ingest(&scene, &doomed, 600, &Default::default()).await;
+        ingest(&scene, &doomed, 600, &RequestContext::default()).await;
         let tenant = scene.caller.tenant_of(&doomed);
         let mut uow = scene.harness.ports.units.begin(&tenant, &Cause::root()).await.unwrap();
         let batch = scene.harness.direct_events().await;
