@@ -38,6 +38,7 @@ impl TaskHandler<PurgeSearchIndex> for PurgeSearchIndexHandler {
 #[cfg(test)]
 mod tests {
     use aftercommit_domain::contract::Cause;
+    use aftercommit_domain::reference::RequestContext;
     use aftercommit_domain::reference::search::SearchText;
 
     use super::*;
