@@ -21,8 +21,10 @@ async fn a_process_whose_loops_work_is_ready() {
     assert_eq!(
         running.api.loops().await,
         [
+            "orders",
             "relay",
             "rescuer",
+            "scheduler",
             "topic domain-events",
             "topic measured",
             "topic receipts"

@@ -13,14 +13,22 @@ const TOPICS: &str = "AFTERCOMMIT_WORKER__TOPICS";
 async fn a_process_runs_the_loops_of_its_roles_and_of_its_topics_and_no_others() {
     for (roles, topics, expected) in [
         ("relay", "all", &["relay"][..]),
-        ("dispatcher", "all", &["topic domain-events"]),
+        ("dispatcher", "all", &["orders", "topic domain-events"]),
         ("maintenance,relay", "all", &["relay", "rescuer"]),
-        ("topics", "all", &["topic measured", "topic receipts"]),
-        ("topics", "receipts", &["topic receipts"]),
+        ("scheduler", "all", &["scheduler"]),
+        ("topics", "all", &["orders", "topic measured", "topic receipts"]),
+        ("topics", "receipts", &["orders", "topic receipts"]),
         (
             "all",
             "measured",
-            &["relay", "rescuer", "topic domain-events", "topic measured"],
+            &[
+                "orders",
+                "relay",
+                "rescuer",
+                "scheduler",
+                "topic domain-events",
+                "topic measured",
+            ],
         ),
     ] {
         let opened = Place::new().open_with(&[(ROLES, roles), (TOPICS, topics)]).await;
