@@ -8,13 +8,15 @@ mod maintenance;
 mod publisher;
 mod pump;
 pub(crate) mod settlement;
+mod windowed;
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::database::Inner;
 
-/// The queue of a database. Implements `QueuePublisher`, `QueueConsumer`, `QueueMaintenance` and `TaskInspector`.
+/// The queue of a database. Implements `QueuePublisher`, `QueueConsumer`, `QueueMaintenance`, `TaskInspector`,
+/// `TaskCancellations` and `TaskPauses`.
 #[derive(Clone)]
 pub struct SqliteQueue {
     pub(crate) database: Arc<Inner>,

@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use crate::claims::Topics;
 use crate::columns::{json_list, micros, timestamp};
-use crate::queue::insertion::{NewTask, Sequence, insert_windowed, promote};
+use crate::queue::insertion::{NewTask, Sequence, promote};
+use crate::queue::windowed::{self, Replacement, WindowedTask};
 
 /// How many rows one statement adds.
 const ROWS: usize = 64;
@@ -153,17 +154,27 @@ async fn write(
         .execute(&mut *connection)
         .await?;
     }
-    for (row, at, due_at) in &plan.replaced {
-        if let Some(candidate) = candidates.get(*at) {
-            candidate.task.replace(connection, *row, micros(*due_at)).await?;
-        }
-    }
-    for (seq, new) in (sequence.reserve(plan.new.len())..).zip(&plan.new) {
-        if let Some(Candidate { task, scope, .. }) = candidates.get(new.candidate) {
-            let opened_at = new.opened_at.map(micros);
-            insert_windowed(connection, seq, task, micros(new.due_at), scope, opened_at).await?;
-        }
-    }
+    let replaced = plan.replaced.iter().filter_map(|(seq, at, due_at)| {
+        let task = &candidates.get(*at)?.task;
+        Some(Replacement {
+            seq: *seq,
+            task,
+            due_at: micros(*due_at),
+        })
+    });
+    windowed::replace(connection, &replaced.collect::<Vec<_>>()).await?;
+    let numbered = (sequence.reserve(plan.new.len())..).zip(&plan.new);
+    let new = numbered.filter_map(|(seq, new)| {
+        let Candidate { task, scope, .. } = candidates.get(new.candidate)?;
+        Some(WindowedTask {
+            seq,
+            task,
+            due_at: micros(new.due_at),
+            scope,
+            opened_at: new.opened_at.map(micros),
+        })
+    });
+    windowed::insert(connection, &new.collect::<Vec<_>>()).await?;
     promote(
         connection,
         left.iter().map(|(topic, scope)| (topic.as_str(), scope.as_str())),
@@ -182,13 +193,7 @@ async fn write(
         .execute(&mut *connection)
         .await?;
     }
-    for (gone, by) in &plan.superseded {
-        sqlx::query("UPDATE aftercommit_coalesced SET task = ?2 WHERE id = ?1")
-            .bind(gone.uuid())
-            .bind(by.uuid())
-            .execute(&mut *connection)
-            .await?;
-    }
+    windowed::supersede(connection, &plan.superseded).await?;
     for part in plan.coalesced.chunks(ROWS) {
         let mut query = QueryBuilder::new("INSERT INTO aftercommit_coalesced (id, task, coalesced_at) ");
         query.push_values(part, |mut row, (id, task)| {

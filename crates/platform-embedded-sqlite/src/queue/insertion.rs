@@ -17,17 +17,17 @@ use crate::writer::{WriteError, WriterContext};
 /// A row to add.
 #[derive(Debug, Clone)]
 pub(crate) struct NewTask {
-    id: Uuid,
-    topic: TopicName,
-    task: TaskName,
-    organization: Option<OrganizationId>,
-    project: Option<ProjectId>,
+    pub(super) id: Uuid,
+    pub(super) topic: TopicName,
+    pub(super) task: TaskName,
+    pub(super) organization: Option<OrganizationId>,
+    pub(super) project: Option<ProjectId>,
     due_at: i64,
-    ordering: Option<String>,
-    enqueued_at: i64,
-    correlation: Option<CorrelationId>,
-    causation: Option<Uuid>,
-    body: Vec<u8>,
+    pub(super) ordering: Option<String>,
+    pub(super) enqueued_at: i64,
+    pub(super) correlation: Option<CorrelationId>,
+    pub(super) causation: Option<Uuid>,
+    pub(super) body: Vec<u8>,
 }
 
 impl NewTask {
@@ -58,63 +58,6 @@ impl NewTask {
     pub(crate) const fn topic(&self) -> &TopicName {
         &self.topic
     }
-
-    /// Takes the place of the task of this number.
-    pub(crate) async fn replace(
-        &self,
-        connection: &mut SqliteConnection,
-        seq: i64,
-        due_at: i64,
-    ) -> Result<(), sqlx::Error> {
-        sqlx::query(
-            "UPDATE aftercommit_tasks SET id = ?2, due_at = ?3, enqueued_at = ?4, correlation_id = ?5, causation_id = ?6, \
-               body = ?7 WHERE seq = ?1",
-        )
-        .bind(seq)
-        .bind(self.id)
-        .bind(due_at)
-        .bind(self.enqueued_at)
-        .bind(self.correlation.as_ref().map(CorrelationId::as_str))
-        .bind(self.causation)
-        .bind(self.body.as_slice())
-        .execute(connection)
-        .await?;
-        Ok(())
-    }
-}
-
-/// Adds a task that is coalesced.
-pub(crate) async fn insert_windowed(
-    connection: &mut SqliteConnection,
-    seq: i64,
-    task: &NewTask,
-    due_at: i64,
-    scope: &str,
-    opened_at: Option<i64>,
-) -> Result<(), sqlx::Error> {
-    let sql = "INSERT INTO aftercommit_tasks (seq, id, topic, task, organization_id, project_id, state, due_at, order_scope, \
-         enqueued_at, correlation_id, causation_id, body, window_scope, window_opened_at) \
-       VALUES (?1, ?2, ?3, ?4, ?5, ?6, \
-         CASE WHEN EXISTS (SELECT 1 FROM aftercommit_tasks WHERE topic = ?3 AND order_scope = ?8) THEN 2 ELSE 0 END, \
-         ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (id) DO NOTHING";
-    sqlx::query(sql)
-        .bind(seq)
-        .bind(task.id)
-        .bind(task.topic.as_str())
-        .bind(task.task.as_str())
-        .bind(task.organization.as_ref().map(OrganizationId::as_str))
-        .bind(task.project.as_ref().map(ProjectId::as_str))
-        .bind(due_at)
-        .bind(task.ordering.as_deref())
-        .bind(task.enqueued_at)
-        .bind(task.correlation.as_ref().map(CorrelationId::as_str))
-        .bind(task.causation)
-        .bind(task.body.as_slice())
-        .bind(scope)
-        .bind(opened_at)
-        .execute(connection)
-        .await?;
-    Ok(())
 }
 
 /// Numbers tasks in the order they are written. A number that was not used stays unused, so it never means two tasks.
