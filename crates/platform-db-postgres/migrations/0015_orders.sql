@@ -3,7 +3,7 @@
 -- Two more states of a task: 3 set aside, because a pause holds it; 4 cancelled under its key, and still before the next of its
 -- order key until the engine has ended it.
 
--- Which tasks are not to be run any more, until that is carried out.
+-- Which tasks are not to be run any more. Kept after that was carried out: a copy, or a publish that comes again, may come late.
 CREATE TABLE aftercommit.cancel_orders (
     task       uuid        NOT NULL PRIMARY KEY,
     actor      text        NOT NULL,
@@ -74,10 +74,10 @@ BEGIN
                 IF key IS NOT NULL THEN
                     PERFORM aftercommit.tasks_bring_forward(ARRAY[key]);
                 END IF;
-                RETURN 'ended';
+                word := 'ended';
             END IF;
         END IF;
-        IF NOT EXISTS (SELECT FROM aftercommit.tasks WHERE id = of_task) THEN
+        IF word IS NULL AND NOT EXISTS (SELECT FROM aftercommit.tasks WHERE id = of_task) THEN
             SELECT 'dead' INTO word FROM aftercommit.dead_letters WHERE id = of_task;
             IF word IS NULL THEN
                 SELECT outcome INTO word FROM aftercommit.task_outcomes WHERE id = of_task ORDER BY entry DESC LIMIT 1;
@@ -92,12 +92,11 @@ BEGIN
     END IF;
     INSERT INTO aftercommit.cancel_orders (task, actor, reason, outcome, ordered_at)
     VALUES (of_task, by, why, ends_with, aftercommit.clock()) ON CONFLICT DO NOTHING;
-    RETURN 'requested';
+    RETURN coalesce(word, 'requested');
 END
 $$;
 
--- The orders that are not carried out, newest first. Carries out first those whose task waits by now, and forgets those whose task
--- is over.
+-- The orders, newest first. Carries out first those whose task waits by now.
 CREATE FUNCTION aftercommit.cancel_orders_outstanding(row_limit integer)
     RETURNS TABLE (ordered_task uuid, ordered_by text, ordered_why text)
     LANGUAGE plpgsql
@@ -124,25 +123,16 @@ BEGIN
                 DELETE FROM aftercommit.tasks AS task USING aftercommit.cancel_orders AS one
                 WHERE task.id = ANY (ripe) AND one.task = task.id AND task.state <> 1
                 RETURNING task.*, one.outcome AS ends_with
-            ), recorded AS (
-                INSERT INTO aftercommit.task_outcomes (
-                    id, topic, task, organization_id, project_id, attempts, outcome, reason, enqueued_at, finished_at,
-                    correlation_id, causation_id
-                )
-                SELECT id, topic, task, organization_id, project_id, attempts, 'cancelled', ends_with, enqueued_at,
-                    aftercommit.clock(), correlation_id, causation_id
-                FROM ended ORDER BY seq
             )
-            DELETE FROM aftercommit.cancel_orders AS one USING ended WHERE one.task = ended.id;
+            INSERT INTO aftercommit.task_outcomes (
+                id, topic, task, organization_id, project_id, attempts, outcome, reason, enqueued_at, finished_at,
+                correlation_id, causation_id
+            )
+            SELECT id, topic, task, organization_id, project_id, attempts, 'cancelled', ends_with, enqueued_at,
+                aftercommit.clock(), correlation_id, causation_id
+            FROM ended ORDER BY seq;
             PERFORM aftercommit.tasks_bring_forward(array_remove(keys, NULL));
         END IF;
-        -- Where successes are not recorded, the order is forgotten when it is old.
-        DELETE FROM aftercommit.cancel_orders AS one
-        WHERE NOT EXISTS (SELECT FROM aftercommit.tasks AS task WHERE task.id = one.task)
-            AND (
-                EXISTS (SELECT FROM aftercommit.task_outcomes AS ended WHERE ended.id = one.task)
-                OR EXISTS (SELECT FROM aftercommit.dead_letters AS letter WHERE letter.id = one.task)
-            );
     END IF;
     RETURN QUERY
         SELECT one.task, one.actor, one.reason FROM aftercommit.cancel_orders AS one
@@ -230,7 +220,7 @@ CREATE FUNCTION aftercommit.windows_change(
 ) RETURNS TABLE (changed_id uuid, changed_due_at timestamptz, changed_attempts integer)
     LANGUAGE plpgsql
     SECURITY DEFINER
-    SET search_path = pg_catalog
+    SET search_path = pg_catalog, pg_temp
     SET lock_timeout = '5s'
     SET enable_seqscan = off
     SET jit = off
@@ -244,14 +234,21 @@ BEGIN
             set_config('aftercommit.organization_id', coalesce(organization, ''), true),
             set_config('aftercommit.project_id', coalesce(project, ''), true);
     END IF;
+    -- Without one it would be the engine's, who may touch everything.
+    IF aftercommit.current_scope() IS NULL THEN
+        RAISE EXCEPTION 'it is not said whose the transaction is' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     IF change = 'list' THEN
         SELECT array_agg(task.seq) INTO seqs FROM aftercommit.tasks AS task
-        WHERE task.topic = of_topic AND task.window_scope = of_scope AND task.state NOT IN (1, 4);
+        WHERE task.topic = of_topic AND task.window_scope = of_scope AND task.state NOT IN (1, 4)
+            AND aftercommit.may_touch(task.organization_id, task.project_id);
     ELSE
-        -- Locked, nobody is handed them; and whoever publishes under the key waits for this transaction.
+        -- Locked, nobody is handed them; and whoever publishes under the key, or settles the task before one of them in its order,
+        -- waits for this transaction.
         SELECT array_agg(mine.seq) INTO seqs FROM (
             SELECT task.seq FROM aftercommit.tasks AS task
             WHERE task.topic = of_topic AND task.window_scope = of_scope AND task.state NOT IN (1, 4)
+                AND aftercommit.may_touch(task.organization_id, task.project_id)
             ORDER BY task.seq FOR UPDATE
         ) AS mine;
     END IF;
@@ -271,16 +268,18 @@ BEGIN
         SELECT ended.id, ended.topic, ended.task, ended.organization_id, ended.project_id, ended.attempts, 'cancelled',
             ends_with, ended.enqueued_at, aftercommit.clock(), ended.correlation_id, ended.causation_id
         FROM ended ORDER BY ended.seq;
-        -- To let the next of an order key go is for the engine: the turns of keys are not held for as long as a unit of work.
+        -- To let the next of an order key go is for the engine, which takes the turns of keys before rows.
         WITH marked AS (
             UPDATE aftercommit.tasks AS task SET state = 4, window_opened_at = NULL, window_scope = NULL
             WHERE task.seq = ANY (seqs) AND task.order_key IS NOT NULL RETURNING task.id
         )
         INSERT INTO aftercommit.cancel_orders (task, actor, reason, outcome, ordered_at)
-        SELECT marked.id, '', ends_with, ends_with, aftercommit.clock() FROM marked;
+        SELECT marked.id, '', ends_with, ends_with, aftercommit.clock() FROM marked ON CONFLICT DO NOTHING;
     END IF;
     IF has_no_scope THEN
         PERFORM set_config('aftercommit.scope', '', true);
     END IF;
 END
 $$;
+
+REVOKE EXECUTE ON FUNCTION aftercommit.windows_change(text, text, text, timestamptz, text, text, text, text) FROM PUBLIC;

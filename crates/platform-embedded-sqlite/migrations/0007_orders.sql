@@ -1,6 +1,6 @@
 -- What people ordered about tasks.
 
--- Which tasks are not to be run any more, until that is carried out.
+-- Which tasks are not to be run any more. Kept after that was carried out: a publish that comes again may come late.
 CREATE TABLE aftercommit_cancel_orders (
     task       BLOB    NOT NULL PRIMARY KEY,
     actor      TEXT    NOT NULL,

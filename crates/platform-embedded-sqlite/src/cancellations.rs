@@ -15,6 +15,9 @@ use crate::task_inspector::state_named;
 use crate::transaction::SqliteTransaction;
 use crate::windows::{UnfinishedRow, cancel};
 
+/// Orders that are carried out in one transaction.
+const MOST_AT_ONCE: u32 = 1000;
+
 #[derive(FromRow)]
 struct OrderRow {
     task: Uuid,
@@ -27,7 +30,7 @@ impl TaskCancellations for SqliteQueue {
     async fn cancel(&self, order: &CancelOrder, unseen: Unseen) -> Result<Cancelled, StoreError> {
         let mut transaction = self.database.begin().await?;
         let cancelled = self.carry_out(&mut transaction, order, unseen).await?;
-        if cancelled == Cancelled::Requested {
+        if matches!(cancelled, Cancelled::Requested | Cancelled::Ended) {
             sqlx::query(
                 "INSERT INTO aftercommit_cancel_orders (task, actor, reason, ordered_at) \
                  VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
@@ -45,27 +48,19 @@ impl TaskCancellations for SqliteQueue {
     }
 
     async fn outstanding(&self, limit: u32) -> Result<Vec<CancelOrder>, StoreError> {
-        let orders = self.orders(limit).await?;
-        if orders.is_empty() {
-            return Ok(orders);
-        }
         let ripe = self.ripe().await?;
-        if ripe.is_empty() {
-            return Ok(orders);
-        }
-        let mut transaction = self.database.begin().await?;
-        for order in orders.iter().filter(|order| ripe.contains(&order.task)) {
-            let cancelled = self.carry_out(&mut transaction, order, Unseen::IsUnknown).await?;
-            if cancelled != Cancelled::Requested {
-                sqlx::query("DELETE FROM aftercommit_cancel_orders WHERE task = ?1")
-                    .bind(order.task.uuid())
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(|error| store_error("forget an order", &error))?;
+        if !ripe.is_empty() {
+            let mut transaction = self.database.begin().await?;
+            for order in &ripe {
+                self.carry_out(&mut transaction, order, Unseen::IsUnknown).await?;
             }
+            transaction.commit().await?;
         }
-        transaction.commit().await?;
-        self.orders(limit).await
+        let query = sqlx::query_as(
+            "SELECT task, actor, reason FROM aftercommit_cancel_orders ORDER BY ordered_at DESC, task LIMIT ?1",
+        )
+        .bind(i64::from(limit));
+        self.orders(query).await
     }
 
     async fn find(&self, task: MessageId) -> Result<Option<CancelOrder>, StoreError> {
@@ -88,7 +83,8 @@ impl TaskCancellations for SqliteQueue {
                     Box::pin(async move {
                         let done = sqlx::query(
                             "DELETE FROM aftercommit_cancel_orders WHERE task IN (\
-                               SELECT task FROM aftercommit_cancel_orders WHERE ordered_at < ?1 LIMIT ?2)",
+                               SELECT o.task FROM aftercommit_cancel_orders o WHERE o.ordered_at < ?1 \
+                                 AND NOT EXISTS (SELECT 1 FROM aftercommit_tasks t WHERE t.id = o.task) LIMIT ?2)",
                         )
                         .bind(before)
                         .bind(i64::from(limit))
@@ -104,37 +100,29 @@ impl TaskCancellations for SqliteQueue {
     }
 }
 
+/// A query of orders.
+type Orders<'q> = sqlx::query::QueryAs<'q, sqlx::Sqlite, OrderRow, sqlx::sqlite::SqliteArguments>;
+
 impl SqliteQueue {
-    async fn orders(&self, limit: u32) -> Result<Vec<CancelOrder>, StoreError> {
+    /// Orders whose task waits by now.
+    async fn ripe(&self) -> Result<Vec<CancelOrder>, StoreError> {
         let query = sqlx::query_as(
-            "SELECT task, actor, reason FROM aftercommit_cancel_orders ORDER BY ordered_at DESC, task LIMIT ?1",
+            "SELECT o.task, o.actor, o.reason FROM aftercommit_cancel_orders o \
+             CROSS JOIN aftercommit_tasks t ON t.id = o.task \
+             WHERE t.seq NOT IN (SELECT value FROM json_each(?1)) ORDER BY o.ordered_at LIMIT ?2",
         )
-        .bind(i64::from(limit));
+        .bind(self.running())
+        .bind(i64::from(MOST_AT_ONCE));
+        self.orders(query).await
+    }
+
+    async fn orders(&self, query: Orders<'_>) -> Result<Vec<CancelOrder>, StoreError> {
         let rows: Vec<OrderRow> = self
             .database
             .bounded(query.fetch_all(&self.database.readers))
             .await
             .map_err(|error| store_error("list orders", &error))?;
         Ok(rows.into_iter().map(OrderRow::into_order).collect())
-    }
-
-    /// The tasks of orders that can be carried out or forgotten: they wait or are over. Where successes are not recorded, the order
-    /// is forgotten when it is old.
-    async fn ripe(&self) -> Result<Vec<MessageId>, StoreError> {
-        let query = sqlx::query_scalar(
-            "SELECT o.task FROM aftercommit_cancel_orders o LEFT JOIN aftercommit_tasks t ON t.id = o.task \
-             WHERE t.seq IS NOT NULL AND t.seq NOT IN (SELECT value FROM json_each(?1)) \
-               OR t.seq IS NULL AND ( \
-                 EXISTS (SELECT 1 FROM aftercommit_task_outcomes e WHERE e.id = o.task) \
-                 OR EXISTS (SELECT 1 FROM aftercommit_dead_letters d WHERE d.id = o.task))",
-        )
-        .bind(self.running());
-        let tasks: Vec<Uuid> = self
-            .database
-            .bounded(query.fetch_all(&self.database.readers))
-            .await
-            .map_err(|error| store_error("list orders", &error))?;
-        Ok(tasks.into_iter().map(MessageId::from).collect())
     }
 
     /// Ends the task if it waits. `Requested`: the order is to be kept.

@@ -119,7 +119,14 @@ impl TaskPauses for SqliteQueue {
             .bounded(query.fetch_all(&self.database.readers))
             .await
             .map_err(|error| store_error("list pauses", &error))?;
-        rows.into_iter().map(PauseRow::into_pause).collect()
+        // One that a newer build wrote holds nothing here, and keeps no other from being kept to.
+        let pauses = rows.into_iter().map(PauseRow::into_pause);
+        let known = pauses.filter_map(|pause| {
+            pause
+                .inspect_err(|error| tracing::warn!(%error, "a pause cannot be read"))
+                .ok()
+        });
+        Ok(known.collect())
     }
 
     async fn release(&self, limit: u32) -> Result<u64, StoreError> {

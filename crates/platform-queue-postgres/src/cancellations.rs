@@ -87,8 +87,9 @@ impl TaskCancellations for PostgresQueue {
                 Box::pin(async move {
                     sqlx::query(
                         "DELETE FROM aftercommit.cancel_orders WHERE task IN (\
-                           SELECT task FROM aftercommit.cancel_orders WHERE ordered_at < $1 \
-                           ORDER BY ordered_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+                           SELECT one.task FROM aftercommit.cancel_orders AS one WHERE one.ordered_at < $1 \
+                             AND NOT EXISTS (SELECT FROM aftercommit.tasks AS task WHERE task.id = one.task) \
+                           ORDER BY one.ordered_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
                     )
                     .bind(before)
                     .bind(i64::from(limit))

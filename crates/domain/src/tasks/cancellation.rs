@@ -1,16 +1,17 @@
 //! Cancelling tasks by id: what waits is gone, what runs is told to end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::MessageId;
 use crate::tasks::{Reason, TaskState};
-use crate::time::Timestamp;
+use crate::time::{Timestamp, hours};
 use crate::unit_of_work::StoreError;
 
-/// Where orders to cancel tasks are kept until they are carried out.
+/// Where orders to cancel tasks are kept: until they are carried out, and a while longer, because a copy of a task may come late.
 ///
 /// **Contract**: `Ok` of `cancel` means durable. A cancelled task ends as `cancelled` and is never run from its beginning again,
 /// also when a retry of it, or a copy from a broker, comes late. Ordering it twice is ordering it once. Called concurrently.
@@ -23,13 +24,13 @@ pub trait TaskCancellations: Send + Sync {
     /// Orders that a task is not to be run any more.
     async fn cancel(&self, order: &CancelOrder, unseen: Unseen) -> Result<Cancelled, StoreError>;
 
-    /// The orders that are not carried out yet, newest first, at most `limit`. Carries out first those whose task waits by now.
+    /// The orders that whoever runs tasks keeps to, newest first, at most `limit`. Carries out first those whose task waits by now.
     async fn outstanding(&self, limit: u32) -> Result<Vec<CancelOrder>, StoreError>;
 
     /// Whether there is such an order for this task.
     async fn find(&self, task: MessageId) -> Result<Option<CancelOrder>, StoreError>;
 
-    /// Forgets up to `limit` orders given before `before`. Answers how many.
+    /// Forgets up to `limit` orders given before `before` whose task is not waiting or running. Answers how many.
     async fn prune_orders(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError>;
 }
 
@@ -52,6 +53,9 @@ pub enum Unseen {
     /// It may wait in a broker; the order is kept for whoever is handed it.
     MayBeElsewhere,
 }
+
+/// How long orders to cancel are kept at least: longer than a task waits in a broker.
+pub const CANCEL_ORDERS_RETENTION: Duration = hours(25);
 
 /// The longest name of who ordered something, in bytes.
 pub const LONGEST_ACTOR: usize = 120;

@@ -23,7 +23,7 @@ mod windows;
 
 pub use aftercommit_domain_macros::Task;
 pub use broker::{Broker, BrokerError, BrokerPart, BrokerPartKind};
-pub use cancellation::{CancelOrder, Cancelled, LONGEST_ACTOR, TaskCancellations, Unseen};
+pub use cancellation::{CANCEL_ORDERS_RETENTION, CancelOrder, Cancelled, LONGEST_ACTOR, TaskCancellations, Unseen};
 pub use coalescing::{
     Coalescing, CoalescingCandidate, CoalescingDecision, CoalescingPlan, CoalescingPolicy, CoalescingState,
     InvalidCoalescing, KnownKey, KnownTask, NewWindow, OpenWindow, WhenActive, WindowKey, decide, next_part,

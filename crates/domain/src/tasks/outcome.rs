@@ -283,6 +283,8 @@ mod tests {
             (unknown(None), 1, "dead"),
             (AttemptEnd::Expired, 1, "skipped"),
             (AttemptEnd::Interrupted, 3, "given back"),
+            (AttemptEnd::Cancelled(Reason::new("no")), 3, "cancelled"),
+            (AttemptEnd::Paused, 3, "set aside"),
         ];
         for (end, attempt, expected) in table {
             let what = format!("{end:?} at attempt {attempt}");

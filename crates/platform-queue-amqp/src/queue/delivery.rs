@@ -280,7 +280,7 @@ impl Delivery for AmqpDelivery {
             attempts,
             wait: Duration::ZERO,
             failure: None,
-            lost_runs: 0,
+            lost_runs: u32::from(self.redelivered),
             is_aside: true,
         };
         self.hold(held).await?;

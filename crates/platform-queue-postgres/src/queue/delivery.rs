@@ -105,7 +105,7 @@ impl Inner {
             .run(move |connection| {
                 Box::pin(async move {
                     sqlx::query(
-                        "UPDATE aftercommit.tasks SET state = 3, consumer = NULL, lost_runs = 0, lost_alone = 0 \
+                        "UPDATE aftercommit.tasks SET state = 3, consumer = NULL \
                          WHERE seq = $1 AND lease_token = $2 AND consumer IS NOT NULL",
                     )
                     .bind(seq)

@@ -7,8 +7,8 @@ use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::events::{EventLog, Outbox};
 use aftercommit_domain::failure::Failure;
 use aftercommit_domain::tasks::{
-    DEAD_LETTER_ACTIONS_RETENTION, DeadLetterOperations, InboxMaintenance, QueueMaintenance, Schedules,
-    TICKS_RETENTION, TaskCancellations,
+    CANCEL_ORDERS_RETENTION, DEAD_LETTER_ACTIONS_RETENTION, DeadLetterOperations, InboxMaintenance, QueueMaintenance,
+    Schedules, TICKS_RETENTION, TaskCancellations,
 };
 use aftercommit_domain::time::{self, Clock};
 use metrics::{counter, describe_counter};
@@ -113,7 +113,8 @@ impl Rescuer {
         let events = in_steps(stop, || event_log.prune(before, PRUNE_BATCH)).await;
         let claimed_before = time::before(clock.now(), self.options.keep_claims);
         let claims = in_steps(stop, || inbox.prune(claimed_before, PRUNE_BATCH)).await;
-        let orders = in_steps(stop, || cancellations.prune_orders(claimed_before, PRUNE_BATCH)).await;
+        let ordered_before = time::before(clock.now(), CANCEL_ORDERS_RETENTION);
+        let orders = in_steps(stop, || cancellations.prune_orders(ordered_before, PRUNE_BATCH)).await;
         let done_before = time::before(clock.now(), DEAD_LETTER_ACTIONS_RETENTION);
         let actions = in_steps(stop, || dead_letters.prune_actions(done_before, PRUNE_BATCH)).await;
         let runs = in_steps(stop, || bulk_runs.prune(done_before, PRUNE_BATCH)).await;

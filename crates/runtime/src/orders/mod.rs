@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aftercommit_domain::contract::{TaskEnvelope, TopicName};
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::{CancelOrder, Pause, PauseTarget, Reason, TaskCancellations};
+use aftercommit_domain::tasks::{AttemptEnd, CancelOrder, Pause, PauseTarget, Reason, TaskCancellations};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -81,11 +81,23 @@ impl Orders {
     }
 
     /// Whether a pause holds this task by itself.
-    pub(crate) fn holds(&self, task: &TaskEnvelope) -> bool {
+    fn holds(&self, task: &TaskEnvelope) -> bool {
         let pauses = self.pauses.borrow();
         pauses
             .as_ref()
             .is_some_and(|pauses| pauses.iter().any(|pause| pause.holds(task)))
+    }
+
+    /// How a task ends without being run, as far as is known here.
+    pub(crate) fn forbids(&self, topic: &TopicName, task: &TaskEnvelope) -> Option<AttemptEnd> {
+        if self.is_paused(topic) {
+            return Some(AttemptEnd::Interrupted);
+        }
+        if self.holds(task) {
+            return Some(AttemptEnd::Paused);
+        }
+        let reason = self.known().cancelled.get(&task.id).cloned();
+        reason.map(AttemptEnd::Cancelled)
     }
 
     /// Notes that a task begins here, so that an order which comes now reaches it.
@@ -136,14 +148,15 @@ impl Orders {
         }
     }
 
-    fn set_pauses(&self, pauses: Vec<Pause>) {
+    /// Answers whether they are other ones.
+    fn set_pauses(&self, pauses: Vec<Pause>) -> bool {
         self.pauses.send_if_modified(|known| {
             let is_other = known.as_deref() != Some(&*pauses);
             if is_other {
                 *known = Some(pauses.into());
             }
             is_other
-        });
+        })
     }
 
     fn set_cancelled(&self, orders: &[CancelOrder], has_more: bool) {

@@ -225,18 +225,22 @@ impl Shared {
             Ok(task) => Arc::new(task),
             Err(failure) => {
                 let end = AttemptEnd::Unreadable(failure);
-                return self.refuse(delivery, permit, end, None).await;
+                return self.refuse(delivery, permit, end, None, None).await;
             }
         };
         let Some(Runner { handler, ended }) = self.runners.get(&task.task) else {
             let end = self.services.unknown(&task, attempt::unknown(&self.topic, &task));
-            return self.refuse(delivery, permit, end, Some(&task)).await;
+            return self.refuse(delivery, permit, end, Some(&task), None).await;
         };
         if attempt == 1 {
             self.record_wait(&task);
         }
         let span = attempt::span(&task, attempt);
         failpoint!(WORKER_AFTER_DECODE);
+        // What is not to be run need not wait for its turn, nor for the others when it would run alone.
+        if let Some(end) = self.orders.forbids(&self.topic, &task) {
+            return self.refuse(delivery, permit, end, Some(&task), Some(ended)).await;
+        }
         let begun = self.begin(&*delivery, permit).instrument(span.clone()).await;
         let end = match &begun {
             Some(_) => {
@@ -259,11 +263,9 @@ impl Shared {
 
     /// Runs the task, unless an order says otherwise.
     async fn run_as_ordered(&self, task: &Arc<TaskEnvelope>, handler: &RegisteredHandler, attempt: u32) -> AttemptEnd {
-        if self.orders.is_paused(&self.topic) {
-            return AttemptEnd::Interrupted;
-        }
-        if self.orders.holds(task) {
-            return AttemptEnd::Paused;
+        // It may have waited.
+        if let Some(end) = self.orders.forbids(&self.topic, task) {
+            return end;
         }
         let order = self.orders.begin(task.id).await;
         match order.is_cancelled() {
@@ -345,17 +347,18 @@ impl Shared {
         None
     }
 
-    /// Settles what no handler here can run.
+    /// Settles what is not run here.
     async fn refuse(
         &self,
         delivery: Box<dyn Delivery>,
         permit: OwnedSemaphorePermit,
         end: AttemptEnd,
         task: Option<&TaskEnvelope>,
+        known: Option<&OutcomeCounters>,
     ) {
         let attempt = delivery.attempt();
         let verdict = settle(end, attempt, &RetryPolicy::default(), self.randomness.unit());
-        self.metrics.unknown.count(&verdict);
+        known.unwrap_or(&self.metrics.unknown).count(&verdict);
         let span = task.map_or_else(
             || tracing::error_span!("task.run", topic = self.topic.as_str(), attempt),
             |task| attempt::span(task, attempt),

@@ -32,7 +32,7 @@ impl TaskCancellations for InMemory {
         let cancelled = {
             let mut state = self.lock();
             let cancelled = state.cancel(order, unseen, now);
-            if cancelled == Cancelled::Requested {
+            if matches!(cancelled, Cancelled::Requested | Cancelled::Ended) {
                 state.orders.add(order, unseen, now);
             }
             cancelled
@@ -49,9 +49,7 @@ impl TaskCancellations for InMemory {
             let Some(Given { order, unseen, .. }) = state.orders.orders.get(&number).cloned() else {
                 continue;
             };
-            if state.cancel(&order, unseen, now) != Cancelled::Requested {
-                state.orders.orders.remove(&number);
-            }
+            state.cancel(&order, unseen, now);
         }
         let newest = state.orders.orders.values().rev().map(|given| given.order.clone());
         Ok(newest.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
@@ -63,7 +61,8 @@ impl TaskCancellations for InMemory {
 
     async fn prune_orders(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         let mut state = self.lock();
-        let old = state.orders.orders.iter().filter(|(_, given)| given.at < before);
+        let orders = state.orders.orders.iter();
+        let old = orders.filter(|(_, given)| given.at < before && !state.tasks.contains(given.order.task));
         let old: Vec<u64> = old
             .map(|(number, _)| *number)
             .take(usize::try_from(limit).unwrap_or(usize::MAX))

@@ -60,7 +60,7 @@ pub(super) struct PausesAnswer {
 pub(super) struct ExplainAnswer {
     explanation: String,
     #[serde(flatten)]
-    task: TaskDetails,
+    task: Option<TaskDetails>,
 }
 
 pub(super) async fn cancel(
@@ -142,27 +142,34 @@ pub(super) async fn explanation(
 ) -> Result<Json<ExplainAnswer>, Problem> {
     let id = message_id(&id)?;
     let found = operations.inspector().find(id).await;
-    let task = found
-        .map_err(|error| Problem::of(&error))?
-        .ok_or_else(|| not_found("task", id))?;
+    let order = operations.cancellations().find(id).await;
+    let order = order.map_err(|error| Problem::of(&error))?;
+    let Some(task) = found.map_err(|error| Problem::of(&error))? else {
+        // It may wait on a broker, which shows no single task.
+        let order = order.ok_or_else(|| not_found("task", id))?;
+        let explanation = format!(
+            "Nothing shows where it is. It ends as cancelled as soon as whoever is handed it looks: {}.",
+            order.outcome()
+        );
+        return Ok(Json(ExplainAnswer {
+            explanation,
+            task: None,
+        }));
+    };
     let depths = operations.inspector().depths().await;
     let depths = depths.map_err(|error| Problem::of(&error))?;
     let topic = task.summary.topic.clone();
     let name = TaskName::new(task.summary.task.as_str()).ok();
     let around = Surroundings {
         pauses: operations.pauses().list().await.map_err(|error| Problem::of(&error))?,
-        order: operations
-            .cancellations()
-            .find(id)
-            .await
-            .map_err(|error| Problem::of(&error))?,
+        order,
         depth: depths.into_iter().find(|depth| depth.topic == topic),
         is_declared_here: operations.works_on_the_queue && operations.owns(&topic),
         max_attempts: name.and_then(|name| operations.max_attempts.get(&(topic, name)).copied()),
     };
     Ok(Json(ExplainAnswer {
         explanation: explain(&task, &around),
-        task,
+        task: Some(task),
     }))
 }
 

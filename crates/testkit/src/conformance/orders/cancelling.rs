@@ -32,9 +32,12 @@ async fn cancel<P: Provider>(provider: &P, task: MessageId) -> Cancelled {
     ok("an order", provider.cancellations().cancel(&order(task), unseen)).await
 }
 
-async fn outstanding<P: Provider>(provider: &P) -> Vec<MessageId> {
+/// The tasks of the orders that workers keep to, in the order of their ids.
+async fn ordered<P: Provider>(provider: &P) -> Vec<MessageId> {
     let orders = ok("the orders", provider.cancellations().outstanding(10)).await;
-    orders.iter().map(|order| order.task).collect()
+    let mut tasks: Vec<MessageId> = orders.iter().map(|order| order.task).collect();
+    tasks.sort_unstable();
+    tasks
 }
 
 async fn state_of<P: Provider>(provider: &P, id: MessageId) -> Option<(TaskState, Option<String>)> {
@@ -60,14 +63,13 @@ pub async fn a_cancelled_task_that_waits_is_gone_with_its_reason<P: Provider>(pr
         assert_eq!(state_of(provider, *id).await, Some(expected));
         assert_eq!(cancel(provider, *id).await, Cancelled::Over(TaskState::Cancelled));
     }
-    assert_eq!(outstanding(provider).await, []);
     provider.advance(wait + seconds(1)).await;
     let mut deliveries = consume(provider, &TOPIC, 1).await;
     nothing_comes(&mut deliveries, "all were cancelled").await;
 }
 
-/// A cancelled task that runs is named to whoever runs it until it has ended.
-pub async fn a_cancelled_task_that_runs_is_named_until_it_has_ended<P: Provider>(provider: &P) {
+/// A cancelled task that runs is named to whoever runs it, and to whoever is handed a copy of it afterwards.
+pub async fn a_cancelled_task_that_runs_is_named_to_whoever_runs_it<P: Provider>(provider: &P) {
     let ids = publish(provider, Messages::new(provider.services()).tasks(2)).await;
     let mut deliveries = consume(provider, &TOPIC, 2).await;
     let first = next(&mut deliveries, "the first").await;
@@ -76,19 +78,17 @@ pub async fn a_cancelled_task_that_runs_is_named_until_it_has_ended<P: Provider>
         assert_eq!(cancel(provider, *id).await, Cancelled::Requested);
         assert_eq!(cancel(provider, *id).await, Cancelled::Requested, "twice is once");
     }
-    let mut named = outstanding(provider).await;
-    named.sort_unstable();
     let mut both = ids.clone();
     both.sort_unstable();
-    assert_eq!(named, both);
+    assert_eq!(ordered(provider).await, both);
     let found = ok("the order", provider.cancellations().find(ids[0])).await;
     assert_eq!(found, Some(order(ids[0])));
     let ended = Outcome::Cancelled(order(ids[0]).outcome());
     let (cancelled, done) = (task_id(&*first), task_id(&*second));
     ok("the first to end as cancelled", first.ack(&ended)).await;
     ok("the second to have done its work", second.ack(&Outcome::Completed)).await;
+    assert_eq!(ordered(provider).await, both, "a copy may come late");
     if shows(provider) {
-        assert_eq!(outstanding(provider).await, []);
         let state = async |id| state_of(provider, id).await.map(|(state, _)| state);
         assert_eq!(state(cancelled).await, Some(TaskState::Cancelled));
         assert_eq!(state(done).await, Some(TaskState::Completed));
@@ -106,7 +106,7 @@ pub async fn a_cancelled_task_whose_retry_comes_late_is_not_run_again<P: Provide
     let delivery = next(&mut deliveries, "the task").await;
     assert_eq!(cancel(provider, ids[0]).await, Cancelled::Requested);
     ok("a late retry", delivery.retry(seconds(20), true, Some(&failure()))).await;
-    assert_eq!(outstanding(provider).await, []);
+    ordered(provider).await;
     let state = state_of(provider, ids[0]).await.map(|(state, _)| state);
     assert_eq!(state, Some(TaskState::Cancelled));
     provider.advance(seconds(21)).await;
@@ -119,7 +119,7 @@ pub async fn a_cancelled_task_that_has_not_reached_its_topic_is_not_run<P: Provi
     let id = task.id;
     commit(provider, vec![OutboxMessage::Task(task.clone())]).await;
     assert_eq!(cancel(provider, id).await, Cancelled::Requested);
-    assert_eq!(outstanding(provider).await, [id]);
+    assert_eq!(ordered(provider).await, [id]);
     if !shows(provider) {
         return;
     }
@@ -127,7 +127,7 @@ pub async fn a_cancelled_task_that_has_not_reached_its_topic_is_not_run<P: Provi
     publish(provider, vec![task]).await;
     let claims: Vec<_> = claimed.iter().map(|row| row.claim).collect();
     ok("it to be published", provider.outbox().mark_published(&claims)).await;
-    assert_eq!(outstanding(provider).await, []);
+    ordered(provider).await;
     let mut deliveries = consume(provider, &TOPIC, 1).await;
     nothing_comes(&mut deliveries, "it was cancelled").await;
     let state = state_of(provider, id).await.map(|(state, _)| state);
@@ -151,7 +151,7 @@ pub async fn a_task_that_is_over_or_unknown_is_not_cancelled<P: Provider>(provid
     assert_eq!(cancel(provider, dead).await, Cancelled::Over(TaskState::Dead));
     let unknown = provider.services().envelopes.new_id();
     assert_eq!(cancel(provider, unknown).await, Cancelled::Unknown);
-    assert_eq!(outstanding(provider).await, []);
+    assert_eq!(ordered(provider).await, []);
 }
 
 /// A task that may wait in a broker is named to all who may be handed it, until the order is old.
@@ -161,14 +161,14 @@ pub async fn a_task_that_may_be_elsewhere_is_named_until_the_order_is_old<P: Pro
     let order = order(unknown);
     let cancelled = cancellations.cancel(&order, Unseen::MayBeElsewhere);
     assert_eq!(ok("an order", cancelled).await, Cancelled::Requested);
-    assert_eq!(outstanding(provider).await, [unknown]);
+    assert_eq!(ordered(provider).await, [unknown]);
     let forgotten = cancellations.prune_orders(given - days(1), 10);
     assert_eq!(ok("old orders to be forgotten", forgotten).await, 0);
     provider.advance(days(15)).await;
     let before = provider.services().clock.now() - days(14);
     let forgotten = cancellations.prune_orders(before, 10);
     assert_eq!(ok("old orders to be forgotten", forgotten).await, 1);
-    assert_eq!(outstanding(provider).await, []);
+    assert_eq!(ordered(provider).await, []);
 }
 
 /// After a cancelled task the next of its order key runs.
@@ -184,4 +184,20 @@ pub async fn the_next_of_its_order_key_runs_after_a_cancelled_one<P: Provider>(p
     let mut deliveries = consume(provider, &TOPIC, 1).await;
     let delivery = next(&mut deliveries, "the third").await;
     assert_eq!(task_id(&*delivery), ids[2]);
+}
+
+/// A cancelled task that is published once more under its id, as a redelivered event does, ends as cancelled again.
+pub async fn a_cancelled_task_that_is_published_again_is_not_run<P: Provider>(provider: &P) {
+    if !shows(provider) {
+        return;
+    }
+    let task = Messages::new(provider.services()).task();
+    publish(provider, vec![task.clone()]).await;
+    assert_eq!(cancel(provider, task.id).await, Cancelled::Ended);
+    publish(provider, vec![task.clone()]).await;
+    assert_eq!(ordered(provider).await, [task.id]);
+    let mut deliveries = consume(provider, &TOPIC, 1).await;
+    nothing_comes(&mut deliveries, "it was cancelled").await;
+    let state = state_of(provider, task.id).await.map(|(state, _)| state);
+    assert_eq!(state, Some(TaskState::Cancelled));
 }

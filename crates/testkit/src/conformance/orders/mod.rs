@@ -17,9 +17,10 @@ macro_rules! orders_conformance {
             orders,
             [
                 a_cancelled_task_that_waits_is_gone_with_its_reason,
-                a_cancelled_task_that_runs_is_named_until_it_has_ended,
+                a_cancelled_task_that_runs_is_named_to_whoever_runs_it,
                 a_cancelled_task_whose_retry_comes_late_is_not_run_again,
                 a_cancelled_task_that_has_not_reached_its_topic_is_not_run,
+                a_cancelled_task_that_is_published_again_is_not_run,
                 a_task_that_is_over_or_unknown_is_not_cancelled,
                 a_task_that_may_be_elsewhere_is_named_until_the_order_is_old,
                 the_next_of_its_order_key_runs_after_a_cancelled_one,
@@ -40,4 +41,4 @@ macro_rules! orders_conformance {
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 18;
+pub const SCENARIOS: usize = 19;
