@@ -139,7 +139,9 @@ BEGIN
         ) VALUES (
             of_organization, of_project, of_key, tick.slot, tick.last_slot, tick.slots, tick.outcome, tick.task, by_hand,
             schedule_tick.decided_at
-        );
+        ) ON CONFLICT DO NOTHING;
+        -- It was decided about before, by a schedule of this key that was changed or removed since.
+        CONTINUE WHEN NOT FOUND;
         IF tick.task IS NOT NULL THEN
             IF tick.order_text IS NOT NULL THEN
                 PERFORM pg_advisory_xact_lock(1634036835, (hashtextextended(tick.order_text, 0) & 4095)::integer);

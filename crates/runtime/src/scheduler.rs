@@ -76,9 +76,10 @@ impl Scheduler {
     /// # Errors
     /// The store is away, or refuses a schedule. The other schedules were decided about all the same.
     pub async fn round(&self, health: &LoopHealth, stop: &CancellationToken) -> Result<Round, Failure> {
-        self.reconcile().await.map_err(|error| Failure::of(&error))?;
+        // What cannot be declared keeps nothing else from its slot.
+        let reconciled = self.reconcile().await;
         let due = self.schedules.due(BATCH).await.map_err(|error| Failure::of(&error))?;
-        let mut failure = None;
+        let mut failure = reconciled.err().map(|error| Failure::of(&error));
         for kept in &due.schedules {
             if stop.is_cancelled() {
                 return Ok(Round::Over);

@@ -168,12 +168,13 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// Records what became of slots.
+/// Records what became of slots, unless that was decided before.
 pub(super) async fn record(connection: &mut PgConnection, id: &ScheduleId, tick: &Tick) -> Result<(), sqlx::Error> {
     let (organization, project) = scope_of(id);
     sqlx::query(
         "INSERT INTO aftercommit.schedule_ticks (organization_id, project_id, key, slot, last_slot, slots, outcome, task, \
-           ordered_by, decided_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+           ordered_by, decided_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+         ON CONFLICT DO NOTHING",
     )
     .bind(organization)
     .bind(project)

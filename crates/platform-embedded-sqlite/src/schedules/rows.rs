@@ -171,12 +171,18 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// Records what became of slots.
-pub(super) async fn record(connection: &mut SqliteConnection, id: &ScheduleId, tick: &Tick) -> Result<(), sqlx::Error> {
+/// Records what became of slots, unless that was decided before, by a schedule of this key that was changed or removed since.
+/// Answers whether it was recorded.
+pub(super) async fn record(
+    connection: &mut SqliteConnection,
+    id: &ScheduleId,
+    tick: &Tick,
+) -> Result<bool, sqlx::Error> {
     let (organization, project) = scope_of(id);
-    sqlx::query(
+    let done = sqlx::query(
         "INSERT INTO aftercommit_schedule_ticks (organization_id, project_id, key, slot, last_slot, slots, outcome, task, \
-           ordered_by, decided_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+           ordered_by, decided_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+         ON CONFLICT DO NOTHING",
     )
     .bind(organization)
     .bind(project)
@@ -190,7 +196,7 @@ pub(super) async fn record(connection: &mut SqliteConnection, id: &ScheduleId, t
     .bind(micros(tick.at))
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() > 0)
 }
 
 fn some(text: String) -> Option<String> {

@@ -44,11 +44,12 @@ impl TickJob {
         let mut position = None;
         for planned in plan.decided(is_active) {
             let tick = planned.recorded(now);
-            record(connection, &id, &tick).await?;
-            if let Some(task) = planned.task {
-                position = Some(append(connection, task, now).await?);
+            if record(connection, &id, &tick).await? {
+                if let Some(task) = planned.task {
+                    position = Some(append(connection, task, now).await?);
+                }
+                ticks.push(tick);
             }
-            ticks.push(tick);
         }
         write(connection, &kept.after_ticks(next_slot, &ticks), declared_at).await?;
         if let Some(position) = position {

@@ -115,7 +115,14 @@ pub(super) async fn reconcile(
         .await?;
     for row in known {
         let declared_at = row.declared_at();
-        let kept = row.into_kept()?;
+        let kept = match row.into_kept() {
+            Ok(kept) => kept,
+            Err(error) => {
+                // A newer build wrote it, perhaps: it is that one's to change.
+                tracing::warn!(%error, "a declared schedule cannot be read");
+                continue;
+            }
+        };
         let id = kept.schedule.id.clone();
         let here = declared.iter().find(|schedule| schedule.id == id);
         match (Reconciliation::of(&kept, declared_at, here, now, grace), here) {

@@ -143,11 +143,19 @@ impl PostgresQueue {
         stuck: &mut HashSet<(TopicName, String)>,
         results: &mut Vec<Result<Published, PublishError>>,
     ) {
-        let (trouble, part) = match self.submit_candidates(part).await {
-            Ok(answers) => return results.extend(answers.into_iter().map(Ok)),
-            Err(uncoalesced) => uncoalesced,
+        let number = results.len() + part.len();
+        let is_stuck = |candidate: &Candidate| candidate.task.order_key().is_some_and(|key| stuck.contains(&key));
+        let (trouble, part, is_one_of_many) = if part.iter().any(is_stuck) {
+            (Trouble::closed(), part, true)
+        } else {
+            match self.submit_candidates(part).await {
+                Ok(answers) => return results.extend(answers.into_iter().map(Ok)),
+                Err((trouble, part)) => {
+                    let is_one_of_many = trouble.kind == TroubleKind::Refused && part.len() > 1;
+                    (trouble, part, is_one_of_many)
+                }
+            }
         };
-        let is_one_of_many = trouble.kind == TroubleKind::Refused && part.len() > 1;
         for candidate in part {
             let key = candidate.task.order_key();
             let result = if key.as_ref().is_some_and(|key| stuck.contains(key)) {
@@ -165,6 +173,13 @@ impl PostgresQueue {
             }
             results.push(result);
         }
+        // Whoever had them ended without an answer: each message keeps its own.
+        let unanswered = || {
+            Err(PublishError::Unknown {
+                reason: "the queue ended before it answered".into(),
+            })
+        };
+        results.resize_with(number, unanswered);
     }
 
     async fn submit_candidates(&self, candidates: Vec<Candidate>) -> Result<Vec<Published>, Uncoalesced> {
@@ -200,9 +215,7 @@ impl PostgresQueue {
             } else {
                 Err(publish_error(trouble.clone()))
             };
-            if let (Err(_), Some(key)) = (&result, key)
-                && is_one_of_many
-            {
+            if let (Err(_), Some(key)) = (&result, key) {
                 stuck.insert(key);
             }
             results.push(result);
