@@ -13,7 +13,7 @@ use aftercommit_runtime::worker::TopicOverrides;
 use aftercommit_runtime::{EngineOptions, Roles};
 
 /// How often a process asks what was paused and cancelled, so that it keeps to it within a second.
-const LOOK_FOR_ORDERS: Duration = Duration::from_millis(500);
+const LOOK_FOR_ORDERS: Duration = Duration::from_millis(800);
 
 /// What an engine of these roles does, with the settings of the topics it knows.
 pub(crate) fn engine_options(settings: &Settings, roles: Roles, known: &[TopicName]) -> EngineOptions {

@@ -132,7 +132,7 @@ impl TaskPauses for SqliteQueue {
     async fn release(&self, limit: u32) -> Result<u64, StoreError> {
         let now = micros(self.database.services.clock.now());
         let query = sqlx::query_scalar(FREE).bind(now).bind(i64::from(limit));
-        // Asked twice a second, and nearly always in vain: reading disturbs nobody who writes.
+        // Asked again and again, and nearly always in vain: reading disturbs nobody who writes.
         let free: Vec<i64> = self
             .database
             .bounded(query.fetch_all(&self.database.readers))

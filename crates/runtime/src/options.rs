@@ -78,7 +78,7 @@ pub struct EngineOptions {
     pub timeout: Duration,
     /// How long a task stays a worker's without a sign of life. Defaults to 30 s.
     pub lease: Duration,
-    /// How often a process asks what was paused and cancelled. Defaults to 500 ms.
+    /// How often a process asks what was paused and cancelled. Defaults to 800 ms.
     pub look_for_orders: Duration,
     /// How long an event or a task waits that this build does not know, or not in its version. Defaults to 5 min.
     pub unknown: Patience,
@@ -99,7 +99,7 @@ impl Default for EngineOptions {
             prefetch_factor: 4,
             timeout: Duration::from_mins(1),
             lease: Duration::from_secs(30),
-            look_for_orders: Duration::from_millis(500),
+            look_for_orders: Duration::from_millis(800),
             unknown: Patience::default(),
             topics: BTreeMap::new(),
             grace: ShutdownGrace::default(),

@@ -188,7 +188,6 @@ pub fn assert_followed(found: &Value) {
         "records_settled",
         "index_refreshes",
         "incidents_opened",
-        "incidents_closed",
         "notification_emails",
     ] {
         assert!(found["followed"][followed].as_u64() > Some(0), "{followed}: {found:#}");

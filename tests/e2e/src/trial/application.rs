@@ -72,9 +72,11 @@ impl TrialApp {
     pub async fn ends(&self, trials: &[Trial], patience: Duration) -> BTreeMap<u32, End> {
         let deadline = Instant::now() + patience;
         loop {
+            // First, so that what is looked at afterwards is the end of everything.
+            let is_idle = self.is_idle().await;
             let ends = self.look(trials).await;
             let have_ended = |end: &End| matches!(end.state.as_str(), "completed" | "dead");
-            if ends.len() == trials.len() && ends.values().all(have_ended) && self.is_idle().await {
+            if is_idle && ends.len() == trials.len() && ends.values().all(have_ended) {
                 return ends;
             }
             assert!(Instant::now() < deadline, "not all ended within {patience:?}: {ends:?}");
