@@ -172,12 +172,12 @@ async fn a_task_whose_ack_was_lost_comes_again_from_the_database_and_stays_there
     let cut = proxy.cut_after(AmqpFrame::consumer_ack(), 1);
     let mut deliveries = consume_again(&rig, 10).await;
     // Whether it is handed out before or after the consumer sees that is left open.
-    let again = match soon("the task, or the end of the consumer", deliveries.next()).await {
-        Ok(Some(again)) => again,
-        Ok(None) | Err(_) => {
-            deliveries = consume_again(&rig, 10).await;
-            next(&mut deliveries).await
-        }
+    let handed_out = soon("the task, or the end of the consumer", deliveries.next()).await;
+    let again = if let Ok(Some(again)) = handed_out {
+        again
+    } else {
+        deliveries = consume_again(&rig, 10).await;
+        next(&mut deliveries).await
     };
     cut.happened().await;
     assert_eq!(id_of(&*again), published[0]);
