@@ -12,12 +12,13 @@ use cargo_metadata::Message;
 use crate::step::{Problem, cargo, heading};
 use crate::tally::Tally;
 
-/// What a pass of the tests gives each target; with it the whole pass takes as many half minutes as there are targets.
+/// What a pass of the tests gives each target.
 pub(crate) const IN_TESTS: Duration = Duration::from_mins(1);
 /// What a soak gives each target.
 pub(crate) const IN_SOAK: Duration = Duration::from_hours(1);
-/// How many run at the same time: twice as many as the smallest machine has cores. Each has its minute, and half a core of it.
-const AT_ONCE: usize = 4;
+/// How many run at the same time, so that all have had their time after two rounds. On the smallest machine each has less than half
+/// a core of its minute.
+const AT_ONCE: usize = 5;
 
 /// A program with tests, and the folder of its package, where they expect to run.
 struct Tests {

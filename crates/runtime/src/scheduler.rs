@@ -122,7 +122,9 @@ impl Scheduler {
 
     /// Says what this process declares, if it has not lately.
     async fn reconcile(&self) -> Result<(), SchedulesError> {
-        let every = self.options.grace.max(DECLARATION_GRACE) / 4;
+        let grace = self.options.grace;
+        // Said four times within the time after which another build takes it as said no more.
+        let every = if grace.is_zero() { DECLARATION_GRACE } else { grace } / 4;
         let last = *self.reconciled.lock().unwrap_or_else(PoisonError::into_inner);
         if last.is_some_and(|at| at.elapsed() < every) {
             return Ok(());
