@@ -109,10 +109,7 @@ impl Aftercommit {
 
     /// A schedule: what is published again and again, and when. Added, changed and removed with the code that declares it; one
     /// that cannot be meant is refused when the application starts.
-    ///
-    /// ```ignore
-    /// .schedule(Schedule::declare("weekly-digest", "0 9 * * 5").publishes(&TriggerWeekly {}))
-    /// ```
+    /// `.schedule(Schedule::declare("weekly-digest", "0 9 * * 5").publishes(&TriggerWeekly {}))` is one.
     pub fn schedule(mut self, schedule: Result<Schedule, InvalidSchedule>) -> Self {
         self.schedules.push(schedule);
         self
