@@ -1,16 +1,13 @@
 //! The fuzz targets, each for a while, a few at a time. They are found by their name: every test `fuzz_…` is one.
 
-use std::io::BufReader;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cargo_metadata::Message;
-
-use crate::step::{Problem, cargo, heading};
+use crate::step::{Problem, heading};
 use crate::tally::Tally;
+use crate::test_program::{ALL, TestProgram};
 
 /// What a pass of the tests gives each target.
 pub(crate) const IN_TESTS: Duration = Duration::from_mins(1);
@@ -19,12 +16,6 @@ pub(crate) const IN_SOAK: Duration = Duration::from_hours(1);
 /// How many run at the same time, so that all have had their time after two rounds. On the smallest machine each has less than half
 /// a core of its minute.
 const AT_ONCE: usize = 5;
-
-/// A program with tests, and the folder of its package, where they expect to run.
-struct Tests {
-    program: PathBuf,
-    package: PathBuf,
-}
 
 /// One fuzz target.
 struct Target {
@@ -36,7 +27,8 @@ struct Target {
 /// Runs all of them. `hear` is told each line they print.
 pub(crate) fn run(each: Duration, mut hear: impl FnMut(&str)) -> Result<Tally, Problem> {
     heading(&format!("fuzz targets, {} s each", each.as_secs()));
-    let tests = built()?;
+    // What the pass `workspace` has built.
+    let tests = TestProgram::build(&ALL)?;
     let mut targets = Vec::new();
     for (at, program) in tests.iter().enumerate() {
         let paths = listed(program)?;
@@ -83,39 +75,8 @@ pub(crate) fn run(each: Duration, mut hear: impl FnMut(&str)) -> Result<Tally, P
     Ok(tally)
 }
 
-/// The programs with tests of this workspace, with all features: what the pass `workspace` has built.
-fn built() -> Result<Vec<Tests>, Problem> {
-    let mut build = cargo()
-        .args(["test", "--workspace", "--all-features", "--no-run"])
-        .arg("--message-format=json-render-diagnostics")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let stdout = build.stdout.take().ok_or("cargo has no output to read")?;
-    let mut tests = Vec::new();
-    for message in Message::parse_stream(BufReader::new(stdout)) {
-        if let Message::CompilerArtifact(artifact) = message?
-            && let (true, Some(program)) = (artifact.profile.test, artifact.executable)
-        {
-            let package = artifact.manifest_path.parent().ok_or("a manifest lies in a folder")?;
-            tests.push(Tests {
-                program: program.into(),
-                package: package.into(),
-            });
-        }
-    }
-    if !build.wait()?.success() {
-        return Err("the fuzz targets could not be built".into());
-    }
-    tests.sort_by(|a, b| a.program.cmp(&b.program));
-    Ok(tests)
-}
-
-fn listed(tests: &Tests) -> Result<Vec<String>, Problem> {
-    let output = Command::new(&tests.program)
-        .args(["--list", "--format", "terse"])
-        .current_dir(&tests.package)
-        .output()?;
+fn listed(tests: &TestProgram) -> Result<Vec<String>, Problem> {
+    let output = tests.command().args(["--list", "--format", "terse"]).output()?;
     let listed = String::from_utf8_lossy(&output.stdout);
     Ok(listed.lines().filter_map(target).collect())
 }
@@ -128,11 +89,11 @@ fn target(line: &str) -> Option<String> {
 }
 
 /// Runs one, and answers all it printed.
-fn attempt(tests: &Tests, path: &str, each: Duration) -> Result<String, Problem> {
+fn attempt(tests: &TestProgram, path: &str, each: Duration) -> Result<String, Problem> {
     let started = Instant::now();
-    let output = Command::new(&tests.program)
+    let output = tests
+        .command()
         .args(["--exact", path, "--nocapture"])
-        .current_dir(&tests.package)
         .env("AFTERCOMMIT_FUZZ_SECONDS", each.as_secs().to_string())
         .stdin(Stdio::null())
         .output()

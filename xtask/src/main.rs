@@ -22,6 +22,7 @@ mod soak;
 mod step;
 mod tally;
 mod test;
+mod test_program;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

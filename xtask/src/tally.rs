@@ -5,6 +5,8 @@
 pub(crate) struct Tally {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
+    /// The names of those that failed, where they are known.
+    pub(crate) failed_tests: Vec<String>,
     /// The tests that were ignored without saying why.
     pub(crate) ignored_without_reason: Vec<String>,
 }
@@ -15,11 +17,12 @@ impl Tally {
         if let Some(counts) = line.strip_prefix("test result: ") {
             self.passed += count(counts, "passed");
             self.failed += count(counts, "failed");
-        } else if let Some(name) = line
-            .strip_prefix("test ")
-            .and_then(|test| test.strip_suffix(" ... ignored"))
-        {
-            self.ignored_without_reason.push(name.to_owned());
+        } else if let Some(test) = line.strip_prefix("test ") {
+            if let Some(name) = test.strip_suffix(" ... ignored") {
+                self.ignored_without_reason.push(name.to_owned());
+            } else if let Some(name) = test.strip_suffix(" ... FAILED") {
+                self.failed_tests.push(name.to_owned());
+            }
         }
     }
 
@@ -27,6 +30,7 @@ impl Tally {
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.passed += other.passed;
         self.failed += other.failed;
+        self.failed_tests.extend(other.failed_tests);
         self.ignored_without_reason.extend(other.ignored_without_reason);
         self
     }
@@ -70,7 +74,14 @@ mod tests {
              test forgotten ... ignored\n\
              test ignored_in_name ... ok\n",
         );
+        assert!(tally.failed_tests.is_empty());
         assert_eq!(tally.ignored_without_reason, ["forgotten"]);
+    }
+
+    #[test]
+    fn a_test_that_failed_is_known_by_its_name() {
+        let tally = tally("test a::b ... ok\ntest a::c ... FAILED\ntest result: FAILED. 1 passed; 1 failed;\n");
+        assert_eq!((tally.failed, tally.failed_tests), (1, vec!["a::c".to_owned()]));
     }
 
     #[test]

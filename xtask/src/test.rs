@@ -16,8 +16,9 @@ use crate::kit::Workspace;
 use crate::newest_postgres;
 use crate::postgres;
 use crate::rabbitmq;
-use crate::step::{Problem, Step};
+use crate::step::{Problem, Step, heading};
 use crate::tally::Tally;
+use crate::test_program::{ALL, Run, TestProgram};
 
 /// The package that runs the runtime in worlds of its own.
 const SIMULATION: &str = "aftercommit-simulation";
@@ -88,7 +89,7 @@ pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
             continue;
         }
         let started = Instant::now();
-        let tally = run_pass(pass, &workspace)?;
+        let (tally, elsewhere) = run_pass(pass, &workspace)?;
         println!(
             "   pass `{pass}`: {} tests passed ({:.1} s)",
             tally.passed,
@@ -98,17 +99,15 @@ pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
             Ok(hint) => hints.extend(hint),
             Err(complaint) => complaints.push(complaint),
         }
-        total = total.and(tally);
-        if pass == Pass::Workspace
-            && let Some(newest) = newest_postgres::run()?
-        {
-            total = total.and(newest);
-        }
+        total = total.and(tally).and(elsewhere);
     }
     for name in &total.ignored_without_reason {
         complaints.push(format!("{name} is ignored without a reason: `#[ignore = \"…\"]`"));
     }
     println!();
+    for name in &total.failed_tests {
+        println!("failed: {name}");
+    }
     for hint in hints {
         println!("hint: {hint}");
     }
@@ -119,23 +118,25 @@ pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
     Ok(total.failed == 0 && complaints.is_empty())
 }
 
-fn run_pass(pass: Pass, workspace: &Workspace) -> Result<Tally, Problem> {
-    match pass {
-        Pass::Workspace => cargo_test("all packages, all features", &["--workspace", "--all-features"]),
+/// What came of its tests; and of those that are counted apart, because they do not run everywhere.
+fn run_pass(pass: Pass, workspace: &Workspace) -> Result<(Tally, Tally), Problem> {
+    let tally = match pass {
+        Pass::Workspace => return everything(),
         // The pass before has run the first few seeds, unoptimised; so many need a build of their own.
         Pass::Simulation => Step::cargo(
             "10 000 seeds",
             ["test", "--package", SIMULATION, "--profile", "simulation"],
         )
         .env("AFTERCOMMIT_SIM_SEEDS", "10000")
-        .run_tests(),
-        Pass::Fuzz => fuzz::run(fuzz::IN_TESTS, |_| {}),
-        Pass::Interop => interop::run(workspace),
-        Pass::Guides => guides::run(workspace),
-        Pass::Kit => cargo_test(
-            "the kit, without the feature `reference`",
-            &selection(&workspace.changed_by_reference()),
-        ),
+        .run_tests()?,
+        Pass::Fuzz => fuzz::run(fuzz::IN_TESTS, |_| {})?,
+        Pass::Interop => interop::run(workspace)?,
+        Pass::Guides => guides::run(workspace)?,
+        Pass::Kit => {
+            let selection = selection(&workspace.changed_by_reference());
+            let runs: Vec<Run> = TestProgram::build(&selection)?.into_iter().map(Run::from).collect();
+            sum(Run::all(&runs)?).and(documentation(&selection)?)
+        }
         Pass::Examples => {
             // Built together with the tests of the pass before, which has just compiled all it needs.
             let selection = selection(&workspace.changed_by_reference());
@@ -146,26 +147,46 @@ fn run_pass(pass: Pass, workspace: &Workspace) -> Result<Tally, Problem> {
             let mut tally = Tally::default();
             if !Step::cargo("the examples", build).run()? {
                 tally.failed += 1;
-                return Ok(tally);
+                return Ok((tally, Tally::default()));
             }
             for example in workspace.examples()? {
                 tally = tally.and(example::run(&example)?);
             }
-            Ok(tally.and(adopt::run(workspace)?))
+            tally.and(adopt::run(workspace)?)
         }
-    }
+    };
+    Ok((tally, Tally::default()))
+}
+
+/// All packages with all features; and apart from them the suites on the newest PostgreSQL, which wait for the same time.
+fn everything() -> Result<(Tally, Tally), Problem> {
+    heading("all packages, all features");
+    let programs = TestProgram::build(&ALL)?;
+    let newest = newest_postgres::runs(&programs);
+    let mut runs: Vec<Run> = programs.into_iter().map(Run::from).collect();
+    let here = runs.len();
+    runs.extend(newest);
+    let mut tallies = Run::all(&runs)?;
+    let newest = tallies.split_off(here);
+    let tally = sum(tallies).and(documentation(&ALL)?);
+    let newest = if newest.is_empty() {
+        Tally::default()
+    } else {
+        newest_postgres::judge(newest)
+    };
+    Ok((tally, newest))
+}
+
+fn sum(tallies: Vec<Tally>) -> Tally {
+    tallies.into_iter().fold(Tally::default(), Tally::and)
 }
 
 fn selection<'a>(packages: &[&'a str]) -> Vec<&'a str> {
     packages.iter().flat_map(|package| ["--package", package]).collect()
 }
 
-/// Runs `cargo test` with these arguments, shows its output while it runs, and counts.
-fn cargo_test(name: &str, selection: &[&str]) -> Result<Tally, Problem> {
-    let arguments = ["test", "--no-fail-fast"].iter().chain(selection).copied();
-    // Most tests wait for servers and processes most of the time.
-    let threads = std::thread::available_parallelism().map_or(2, usize::from) * 2;
-    Step::cargo(name, arguments)
-        .env("RUST_TEST_THREADS", threads.to_string())
-        .run_tests()
+/// The examples in the documentation of these packages.
+fn documentation(selection: &[&str]) -> Result<Tally, Problem> {
+    let arguments = ["test", "--doc", "--no-fail-fast"].iter().chain(selection).copied();
+    Step::cargo("examples in the documentation", arguments).run_tests()
 }

@@ -1,6 +1,7 @@
 //! The programs under test, built once for each process of tests.
 
 use std::collections::HashMap;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -28,19 +29,18 @@ impl Program {
     /// Its path. The first call builds it, so that the tests work from a clean clone and never run a program that is older
     /// than the sources.
     pub fn binary(self) -> PathBuf {
-        static EVERYTHING: Built = OnceLock::new();
-        static PARTS: Built = OnceLock::new();
+        static PRODUCT: Built = OnceLock::new();
         static WITH_FAILPOINTS: Built = OnceLock::new();
         let (name, built, selection) = match self {
-            Self::Everything => ("aftercommit", &EVERYTHING, EVERYTHING_IN_ONE),
-            Self::Api => ("aftercommit-api", &PARTS, APART),
-            Self::Workers => ("aftercommit-workers", &PARTS, APART),
-            Self::WithFailpoints => ("aftercommit", &WITH_FAILPOINTS, FAILPOINTS),
+            Self::Everything => ("aftercommit", &PRODUCT, &SHIPPED),
+            Self::Api => ("aftercommit-api", &PRODUCT, &SHIPPED),
+            Self::Workers => ("aftercommit-workers", &PRODUCT, &SHIPPED),
+            Self::WithFailpoints => ("aftercommit", &WITH_FAILPOINTS, &FAILPOINTS),
             // Cargo has built it with the test.
             Self::Own(path) => return path.into(),
         };
         // Every test fails with the first when it does not build, without trying again.
-        let built = built.get_or_init(|| build(selection).map(|built| kept(built, selection)));
+        let built = built.get_or_init(|| build_and_keep(selection));
         built.as_ref().unwrap().get(name).unwrap().clone()
     }
 
@@ -53,24 +53,48 @@ impl Program {
     }
 }
 
-const EVERYTHING_IN_ONE: &[&str] = &["--package", "aftercommit-cli"];
-const APART: &[&str] = &["--package", "aftercommit-api", "--package", "aftercommit-workers"];
-/// As the tests of the whole workspace are built, so that nothing is built once more for it.
-const FAILPOINTS: &[&str] = &["--workspace", "--all-features"];
+/// What is built together, and what its programs are kept under.
+struct Selection {
+    arguments: &'static [&'static str],
+    kept_as: &'static str,
+}
 
-/// Those with failpoints under a path of their own, because the next build of the others takes the usual one.
-fn kept(mut built: HashMap<String, PathBuf>, selection: &[&str]) -> HashMap<String, PathBuf> {
-    if selection != FAILPOINTS {
-        return built;
-    }
+const SHIPPED: Selection = Selection {
+    arguments: &[
+        "--package",
+        "aftercommit-cli",
+        "--package",
+        "aftercommit-api",
+        "--package",
+        "aftercommit-workers",
+    ],
+    kept_as: "shipped",
+};
+/// As the tests of the whole workspace are built, so that nothing is built once more for it.
+const FAILPOINTS: Selection = Selection {
+    arguments: &["--workspace", "--all-features"],
+    kept_as: "failpoints",
+};
+
+/// The programs under paths of their own, because the next build of others takes the usual ones: of this process of tests, or
+/// of another that runs beside it.
+fn build_and_keep(selection: &Selection) -> Option<HashMap<String, PathBuf>> {
+    let folder = std::env::current_exe().unwrap();
+    let lock = File::create(folder.with_file_name("programs-under-test.lock")).unwrap();
+    lock.lock().unwrap();
+    let mut built = build(selection.arguments)?;
     for program in built.values_mut() {
-        let own = program.with_extension("failpoints");
-        // There is one of an earlier build, or none.
-        let _ = std::fs::remove_file(&own);
-        std::fs::hard_link(&*program, &own).unwrap();
-        *program = own;
+        let kept = program.with_extension(selection.kept_as);
+        // Others may run it at this moment: it is replaced by one that is there as a whole.
+        let new = program.with_extension("new");
+        let _ = fs::remove_file(&new);
+        fs::hard_link(&*program, &new).unwrap();
+        fs::rename(&new, &kept).unwrap();
+        // Two names of one file stay both, where a name of it was there.
+        let _ = fs::remove_file(&new);
+        *program = kept;
     }
-    built
+    Some(built)
 }
 
 /// What cargo tells a test about its package. Handed on to another cargo they change what the build script of a dependency

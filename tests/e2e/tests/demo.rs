@@ -53,7 +53,7 @@ async fn a_demonstration_follows_everything_to_its_end() {
 async fn without_a_running_product_a_demonstration_brings_its_own_and_says_so() {
     let product = Product::start(Setup::default()).await;
     let output = product
-        .cli(&["demo", "--temporary", "--for", "1s", "--patience", "15s"])
+        .cli(&["demo", "--temporary", "--for", "1s", "--patience", "1m"])
         .await;
     let (text, said) = (
         String::from_utf8(output.stdout).unwrap(),
