@@ -1,11 +1,11 @@
-//! The programs that cargo makes of tests, run a few at a time: most tests wait for servers, processes and leases, and one
-//! program after the other would wait for a quarter of an hour more.
+//! The programs that cargo makes of tests, run two at a time: many tests wait for servers, processes and leases, and one
+//! program after the other would take ten minutes more.
 
+use std::collections::VecDeque;
 use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -17,10 +17,8 @@ use crate::tally::Tally;
 /// Selects all packages with all features.
 pub(crate) const ALL: [&str; 2] = ["--workspace", "--all-features"];
 
-const BROKEN: &str = "a run of tests broke the others";
-
-/// How many programs run at the same time.
-const AT_ONCE: usize = 3;
+/// The package whose tests start whole processes.
+const PROCESSES: &str = "tests/e2e ";
 
 /// A program with tests.
 #[derive(Debug, Clone)]
@@ -44,8 +42,7 @@ pub(crate) struct Run {
 }
 
 impl TestProgram {
-    /// Builds what these arguments select, in the order the programs should start: those of the packages under `tests/`
-    /// first, which take longest.
+    /// Builds what these arguments select, in the order of their names.
     pub(crate) fn build(selection: &[&str]) -> Result<Vec<Self>, Problem> {
         let libraries = libraries()?;
         let mut build = cargo()
@@ -76,7 +73,7 @@ impl TestProgram {
         if !build.wait()?.success() {
             return Err("the tests could not be built".into());
         }
-        programs.sort_by_key(|program| (!program.name.starts_with("tests/"), program.name.clone()));
+        programs.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(programs)
     }
 
@@ -104,36 +101,40 @@ impl From<TestProgram> for Run {
 }
 
 impl Run {
-    /// Runs them, a few at a time, and shows what each printed when it is over. The counts come in the order of the runs.
+    /// Runs them, two at a time, and shows what each printed when it is over. The counts come in the order of the runs.
+    ///
+    /// One of the two is a program of whole processes, as long as there are some: they wait for servers and leases, while the
+    /// others compute. Two of that kind would let each other's processes start too slowly.
     pub(crate) fn all(runs: &[Self]) -> Result<Vec<Tally>, Problem> {
-        let next = AtomicUsize::new(0);
-        let counted = Mutex::new(vec![Tally::default(); runs.len()]);
-        let problem = Mutex::new(None);
+        let (processes, others): (VecDeque<usize>, VecDeque<usize>) =
+            (0..runs.len()).partition(|at| runs[*at].program.name.starts_with(PROCESSES));
+        let waiting = Mutex::new([processes, others]);
+        let done = Mutex::new((vec![Tally::default(); runs.len()], None));
         thread::scope(|scope| {
-            for _ in 0..AT_ONCE {
-                scope.spawn(|| {
+            for own in [0, 1] {
+                let (waiting, done) = (&waiting, &done);
+                scope.spawn(move || {
                     loop {
-                        let at = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(run) = runs.get(at) else { return };
+                        let next = waiting
+                            .lock()
+                            .ok()
+                            .and_then(|mut queues| queues[own].pop_front().or_else(|| queues[1 - own].pop_front()));
+                        let Some(at) = next else { return };
                         let started = Instant::now();
-                        let outcome = run.output();
+                        let outcome = runs[at].output();
                         let seconds = started.elapsed().as_secs_f64();
                         // Shown under the lock, so that the outputs of two programs do not mix.
-                        let (Ok(mut counted), Ok(mut problem)) = (counted.lock(), problem.lock()) else {
-                            return;
-                        };
+                        let Ok(mut done) = done.lock() else { return };
                         match outcome {
-                            Ok(output) => counted[at] = run.read(&output, seconds),
-                            Err(error) => *problem = Some(format!("{}: {error}", run.program.name)),
+                            Ok(output) => done.0[at] = runs[at].read(&output, seconds),
+                            Err(error) => done.1 = Some(format!("{}: {error}", runs[at].program.name)),
                         }
                     }
                 });
             }
         });
-        match problem.into_inner().map_err(|_| BROKEN)? {
-            Some(problem) => Err(problem.into()),
-            None => Ok(counted.into_inner().map_err(|_| BROKEN)?),
-        }
+        let (tallies, problem) = done.into_inner().map_err(|_| "a run of tests broke the others")?;
+        problem.map_or(Ok(tallies), |problem: String| Err(problem.into()))
     }
 
     /// All it printed, and whether it succeeded.

@@ -77,6 +77,11 @@ impl Kit {
         Arc::clone(&self.inner.providers.schedules)
     }
 
+    /// Pauses topics, tasks and tenants, as `aftercommit pause` does.
+    pub fn pauses(&self) -> Arc<dyn TaskPauses> {
+        Arc::clone(&self.inner.providers.pauses)
+    }
+
     /// Makes envelopes.
     pub fn envelopes(&self) -> &EnvelopeFactory {
         &self.inner.envelopes

@@ -7,19 +7,23 @@ use std::error::Error;
 use std::time::Duration;
 
 use aftercommit::config::Settings;
-use aftercommit::domain::tasks::Reason;
+use aftercommit::domain::contract::ScheduleKey;
+use aftercommit::domain::tasks::{NewPause, PauseTarget, Reason, ScheduleId};
+use aftercommit::domain::time::after;
 use aftercommit::prelude::*;
 use aftercommit::{Kit, Running};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, timeout};
 
+const QUIET: Duration = Duration::from_secs(1);
+
 type Done = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// Ten edits in a moment are one refresh at the end, and it comes at the latest ten seconds after the first.
+/// However many edits come, they are one refresh a second after the last, or ten seconds after the first.
 #[derive(Serialize, Deserialize, Task)]
 #[task(topic = "search-index", name = "refresh", version = 1)]
-#[coalesce(debounce(quiet = "300ms", max_wait = "10s"), key = record_id)]
+#[coalesce(debounce(quiet = "1s", max_wait = "10s"), key = record_id)]
 struct RefreshRecord {
     organization_id: OrganizationId,
     project_id: ProjectId,
@@ -137,6 +141,29 @@ async fn remind_now(kit: &Kit) -> Done {
     Ok(())
 }
 
+/// Every Friday at nine, on the clocks of Berlin, whatever they are set to.
+async fn every_friday(kit: &Kit) -> Done {
+    let schedule = Schedule::declare("weekly-report", "0 9 * * FRI")
+        .zone("Europe/Berlin")
+        .publishes(&work(4))?;
+    let mut unit = kit.begin(&Tenant::project(7, 8), &Cause::root()).await?;
+    unit.schedules().put(&schedule).await?;
+    unit.commit().await?;
+    Ok(())
+}
+
+/// Nothing of a tenant's is run for an hour, unless somebody resumes it before; what is published meanwhile waits.
+async fn rest(kit: &Kit, organization: &str) -> Done {
+    let pause = NewPause {
+        target: PauseTarget::Organization(OrganizationId::new(organization)?),
+        reason: Reason::new("they asked for it"),
+        actor: "support".into(),
+        until: Some(after(kit.clock().now(), hours(1))),
+    };
+    kit.pauses().pause(&pause).await?;
+    Ok(())
+}
+
 /// An application on a file of its own, and what runs in it: the numbers of records and revisions.
 struct Desk {
     kit: Kit,
@@ -168,6 +195,9 @@ impl TaskHandler<Work> for Handlers {
         completed()
     }
 }
+
+/// No window and no delay of these tests is longer, but those that are not to end in them.
+const LONGEST_WAIT: Duration = QUIET;
 
 impl Desk {
     /// Runs of `Work` end as soon as they are [released](Self::release).
@@ -210,23 +240,29 @@ impl Desk {
         run.unwrap().unwrap()
     }
 
-    /// Nothing else was to run: one that comes afterwards is the next.
+    /// Nothing else was to run: one that comes when the longest wait of these tests is over is the next.
     async fn nothing_else(mut self) {
-        later(&self.kit, -1, Duration::from_millis(50)).await.unwrap();
+        later(&self.kit, -1, 2 * LONGEST_WAIT).await.unwrap();
         assert_eq!(self.next().await, -1);
         self.running.stop().await;
     }
 }
 
 #[tokio::test]
-async fn ten_edits_in_a_moment_are_one_refresh_with_the_last() {
+async fn edits_that_do_not_pause_are_one_refresh_with_the_last_once_they_do() {
     let mut desk = Desk::open().await;
-    for revision in 1..=10 {
+    // Longer than the quiet time: what would run so long after the first would have run.
+    let (began, mut revision) = (Instant::now(), 0);
+    let mut pace = tokio::time::interval(QUIET / 20);
+    while began.elapsed() < QUIET * 2 {
+        pace.tick().await;
+        revision += 1;
         edited(&desk.kit, 1, revision).await.unwrap();
     }
     let last = Instant::now();
-    assert_eq!(desk.next().await, 10);
-    assert!(last.elapsed() >= Duration::from_millis(250), "{:?}", last.elapsed());
+    assert_eq!(desk.next().await, revision);
+    // The store's clock counts whole milliseconds, and the last publish had its time before it was answered.
+    assert!(last.elapsed() >= QUIET.mul_f32(0.8), "{:?}", last.elapsed());
     desk.nothing_else().await;
 }
 
@@ -331,5 +367,45 @@ async fn a_publish_may_be_a_task_of_its_own_whatever_the_contract_says() {
         .await
         .unwrap();
     assert_eq!((desk.next().await, desk.next().await), (2, 1));
+    desk.nothing_else().await;
+}
+
+#[tokio::test]
+async fn what_comes_back_every_week_has_its_next_time_on_the_clocks_of_its_zone() {
+    let mut desk = Desk::open().await;
+    every_friday(&desk.kit).await.unwrap();
+    let id = ScheduleId {
+        tenant: Tenant::project(7, 8),
+        key: ScheduleKey::new("weekly-report").unwrap(),
+    };
+    let kept = desk.kit.schedules().find(&id).await.unwrap().unwrap();
+    let next = kept.next_slot.unwrap().to_string();
+    // Nine o'clock there, in winter and in summer.
+    assert!(next.ends_with("T08:00:00Z") || next.ends_with("T07:00:00Z"), "{next}");
+    desk.kit.schedules().run_now(&id, "a test").await.unwrap().unwrap();
+    assert_eq!(desk.next().await, 4);
+    desk.nothing_else().await;
+}
+
+#[tokio::test]
+async fn what_is_published_for_a_tenant_that_rests_waits_until_it_is_resumed() {
+    let mut desk = Desk::open().await;
+    rest(&desk.kit, "7").await.unwrap();
+    // Workers keep to it within a second.
+    later(&desk.kit, 1, Duration::from_secs(1)).await.unwrap();
+    let other = Work {
+        organization_id: 70.into(),
+        ..work(2)
+    };
+    let (queue, options) = (desk.kit.queue_publisher(), TaskOptions::delayed(Duration::from_secs(2)));
+    queue
+        .publish_task(desk.kit.envelopes(), other, options, &Cause::root())
+        .await
+        .unwrap();
+    assert_eq!(desk.next().await, 2);
+    let target = "organization:7".parse().unwrap();
+    let ended = desk.kit.pauses().resume(&target).await.unwrap().unwrap();
+    assert_eq!((ended.actor.as_str(), ended.reason.as_str()), ("support", "they asked for it"));
+    assert_eq!(desk.next().await, 1);
     desk.nothing_else().await;
 }

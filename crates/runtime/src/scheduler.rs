@@ -113,7 +113,14 @@ impl Scheduler {
         let Some(plan) = TickPlan::of(kept, now) else {
             return Ok(());
         };
-        let ticked = self.schedules.tick(plan).await?;
+        let ticked = match self.schedules.tick(plan.clone()).await {
+            // It would be the same at every slot: to try it again would hold up the others.
+            Err(error @ SchedulesError::Limit(_)) => {
+                tracing::error!(schedule = %kept.schedule.id, code = error.code(), %error, "a schedule's task cannot be published");
+                self.schedules.tick(plan.without_tasks()).await?
+            }
+            other => other?,
+        };
         for tick in ticked.iter().flatten() {
             record(&kept.schedule.id, tick);
         }
@@ -149,7 +156,7 @@ fn record(schedule: &ScheduleId, tick: &Tick) {
             tracing::info!(%schedule, slot = %tick.slot, slots = tick.slots, outcome = tick.outcome.as_str(), "slots were skipped");
         }
         TickOutcome::Missed => {
-            tracing::warn!(%schedule, slot = %tick.slot, slots = tick.slots, "slots were missed; nobody was there in their time");
+            tracing::warn!(%schedule, slot = %tick.slot, slots = tick.slots, "slots were missed");
         }
     }
 }

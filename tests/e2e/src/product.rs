@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::{Api, Program, Setup, eventually};
 
 /// How long a start may take, also after a kill.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_mins(1);
 /// How long a stop may take: the grace of a process that is configured for it, and some more.
 const STOP: Duration = Duration::from_secs(40);
 /// How long a command may take on a machine that is busy with other tests; the longest is a short demonstration.

@@ -15,6 +15,7 @@ use aftercommit_runtime::scheduler::SchedulerOptions;
 use aftercommit_runtime::worker::Topic;
 use aftercommit_runtime::{Engine, EngineOptions, Health, LoopStatus, Roles, RunningEngine};
 use aftercommit_testkit::faults::{Fault, Operation};
+use serde_json::json;
 use tokio::time::sleep;
 
 use crate::support::contracts::{Deliver, deliver, deliveries};
@@ -158,6 +159,20 @@ async fn one_schedule_that_cannot_be_decided_about_holds_up_no_other() {
     for schedule in [one, other] {
         assert_each_slot_fired_once(&history(&rig, &schedule.id).await, 4);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_whose_task_is_over_a_limit_is_missed_slot_by_slot_and_holds_up_no_other() {
+    let rig = Rig::new();
+    let (mut big, other) = (each_ten_seconds("a"), each_ten_seconds("b"));
+    big.task.payload = serde_json::from_value(json!({ "text": "x".repeat(1_000_000) })).unwrap();
+    let engine = rig.start(options(vec![big.clone(), other.clone()]), topics());
+    sleep(seconds(60)).await;
+    assert_eq!(rig.report("scheduler").status, LoopStatus::Running);
+    engine.stop().await;
+    assert_each_slot_fired_once(&history(&rig, &other.id).await, 5);
+    let missed = history(&rig, &big.id).await;
+    assert!(missed.len() >= 5 && missed.iter().all(|tick| tick.outcome == TickOutcome::Missed), "{missed:?}");
 }
 
 /// Starts a process of its own on the store of `rig`.

@@ -22,7 +22,7 @@ pub enum TickOutcome {
     SkippedOverlap,
     /// The schedule was paused.
     SkippedPaused,
-    /// Nobody was there, and the schedule does not make up for it.
+    /// Nobody was there, and the schedule does not make up for it; or its task is over a limit.
     Missed,
 }
 
@@ -203,6 +203,18 @@ impl TickPlan {
                 task: None,
             });
         }
+    }
+
+    /// The same where its tasks cannot be published: what would fire is missed. So a schedule whose task is over a limit has
+    /// its records, and its next slot, like any other.
+    #[must_use]
+    pub fn without_tasks(mut self) -> Self {
+        for tick in &mut self.ticks {
+            if tick.task.take().is_some() {
+                tick.outcome = TickOutcome::Missed;
+            }
+        }
+        self
     }
 
     /// The records, given whether the last task is not over; what fires keeps its task.
