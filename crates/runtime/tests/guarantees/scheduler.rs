@@ -172,7 +172,10 @@ async fn a_schedule_whose_task_is_over_a_limit_is_missed_slot_by_slot_and_holds_
     engine.stop().await;
     assert_each_slot_fired_once(&history(&rig, &other.id).await, 5);
     let missed = history(&rig, &big.id).await;
-    assert!(missed.len() >= 5 && missed.iter().all(|tick| tick.outcome == TickOutcome::Missed), "{missed:?}");
+    assert!(
+        missed.len() >= 5 && missed.iter().all(|tick| tick.outcome == TickOutcome::Missed),
+        "{missed:?}"
+    );
 }
 
 /// Starts a process of its own on the store of `rig`.
