@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aftercommit_domain::contract::{OrganizationId, ProjectId, Tenant};
-use aftercommit_domain::events::OutboxMessage;
+use aftercommit_domain::events::{OutboxError, OutboxMessage};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::tasks::{
     DueSchedules, KeptSchedule, Overlap, Reconciled, Reconciliation, Schedule, ScheduleFilter, ScheduleId,
@@ -291,9 +291,12 @@ impl InMemory {
     fn outbox_row(&self, message: &OutboxMessage, written_at: Timestamp) -> Result<NewRow, SchedulesError> {
         let raw = message
             .to_raw(message.tenant(), self.limits())
-            .map_err(|error| SchedulesError::Refused {
-                operation: "tick",
-                reason: error.to_string(),
+            .map_err(|error| match error {
+                OutboxError::Limit(limit) => SchedulesError::Limit(limit),
+                other => SchedulesError::Refused {
+                    operation: "tick",
+                    reason: other.to_string(),
+                },
             })?;
         Ok(NewRow {
             id: message.id(),
