@@ -86,6 +86,8 @@ async fn a_command_that_fails_ends_the_test_with_what_it_said() {
 async fn what_is_durable_survives_a_kill_and_a_stop_and_the_address_stays() {
     let server = RabbitMqServer::start(RabbitMqOptions::default()).await;
     declare(&server, "/", "kept").await;
+    // A broker tells that a queue is declared before it is on the disk.
+    assert_eq!(server.eval("mnesia:sync_log().").await.trim(), "ok");
     let address = server.address();
     server.kill().await;
     assert_eq!(server.pid(), None);

@@ -61,6 +61,8 @@ struct Selection {
 
 const SHIPPED: Selection = Selection {
     arguments: &[
+        "build",
+        "--bins",
         "--package",
         "aftercommit-cli",
         "--package",
@@ -70,9 +72,9 @@ const SHIPPED: Selection = Selection {
     ],
     kept_as: "shipped",
 };
-/// As the tests of the whole workspace are built, so that nothing is built once more for it.
+/// What cargo has built beside the tests of the whole workspace, so that nothing is built once more for it.
 const FAILPOINTS: Selection = Selection {
-    arguments: &["--workspace", "--all-features"],
+    arguments: &["test", "--no-run", "--workspace", "--all-features"],
     kept_as: "failpoints",
 };
 
@@ -118,7 +120,6 @@ fn build(selection: &[&str]) -> Option<HashMap<String, PathBuf>> {
         command.env_remove(name);
     }
     command
-        .args(["build", "--bins"])
         .args(selection)
         .args(["--message-format", "json-render-diagnostics", "--profile", &profile()])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -132,7 +133,11 @@ fn build(selection: &[&str]) -> Option<HashMap<String, PathBuf>> {
     let messages = output
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let programs = messages.filter(|message| message["reason"] == "compiler-artifact");
+    let programs = messages.filter(|message| {
+        message["reason"] == "compiler-artifact"
+            && message["target"]["kind"][0] == "bin"
+            && message["profile"]["test"] == false
+    });
     let named = programs.filter_map(|message| {
         let name = message["target"]["name"].as_str()?.to_owned();
         Some((name, PathBuf::from(message["executable"].as_str()?)))
