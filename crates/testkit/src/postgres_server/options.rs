@@ -16,7 +16,7 @@ impl Default for PostgresOptions {
             settings: Vec::new(),
             files: Vec::new(),
         }
-        .setting("max_connections", "200")
+        .setting("max_connections", "500")
         .setting("shared_buffers", "64MB")
         // A file rather than /dev/shm, where a killed server would leave its segments.
         .setting("dynamic_shared_memory_type", "mmap")
