@@ -24,6 +24,11 @@ async fn fails_until_its_cause_is_gone(provider: Provider) {
     let variables = [
         ("AFTERCOMMIT_TOPICS__TRIALS__MAX_ATTEMPTS", "5"),
         ("AFTERCOMMIT_TOPICS__TRIALS__BASE_DELAY", "400ms"),
+        // Nobody dies here, and nobody who is merely slow is taken for dead: each attempt is one run.
+        ("AFTERCOMMIT_WORKER__LEASE", "30s"),
+        ("AFTERCOMMIT_RELAY__LEASE", "30s"),
+        ("AFTERCOMMIT_AMQP__HEARTBEAT", "10s"),
+        ("AFTERCOMMIT_AMQP__CONFIRM_TIMEOUT", "25s"),
     ];
     let mut app = stage.start(&variables).await;
     let trials = [Trial {
