@@ -5,6 +5,7 @@
 //! - [`fakes`]: time, ids, randomness, sealing, e-mail and webhooks that a test holds in its hands.
 //! - `postgres_server` (feature `postgres-server`): a throw-away PostgreSQL, and a fresh database for each test.
 //! - `rabbitmq_server` (feature `rabbitmq-server`): a throw-away RabbitMQ.
+//! - `temporal_server` (feature `temporal-server`): a throw-away Temporal.
 //! - `proxy` (feature `proxy`): stands between a client and a server, and delays, cuts and holds what passes.
 //! - [`webhook_receiver`]: a receiver of webhooks that keeps what it takes and misbehaves as told.
 //! - [`faults`]: a wrapper round any provider that fails, hangs and loses replies as a test says.
@@ -31,7 +32,16 @@ pub mod rabbitmq_server;
 pub mod reference;
 pub mod smtp_server;
 mod task_context;
-#[cfg(all(unix, any(feature = "postgres-server", feature = "rabbitmq-server")))]
+#[cfg(all(unix, feature = "temporal-server"))]
+pub mod temporal_server;
+#[cfg(all(
+    unix,
+    any(
+        feature = "postgres-server",
+        feature = "rabbitmq-server",
+        feature = "temporal-server"
+    )
+))]
 mod throw_away;
 pub mod webhook_receiver;
 
