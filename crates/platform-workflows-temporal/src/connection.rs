@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use temporalio_client::grpc::WorkflowService;
 use temporalio_client::{
     Client, ClientOptions, ClientTlsOptions, Connection, ConnectionOptions, RetryOptions, TlsOptions,
 };
+use temporalio_common::protos::temporal::api::workflowservice::v1::DescribeNamespaceRequest;
 use thiserror::Error;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use tonic::IntoRequest;
 
 use crate::config::{TemporalConfig, Tls};
 
@@ -77,6 +80,25 @@ pub(crate) async fn connect(config: &TemporalConfig, retry: RetryOptions) -> Res
         .map_err(|error| NotConnected(error.to_string()))?;
     Client::new(connection, ClientOptions::new(config.namespace.clone()).build())
         .map_err(|error| NotConnected(error.to_string()))
+}
+
+/// Asks the server for the namespace.
+pub(crate) async fn namespace_is_there(client: &Client, config: &TemporalConfig) -> Result<(), NotConnected> {
+    let request = DescribeNamespaceRequest {
+        namespace: config.namespace.clone(),
+        ..DescribeNamespaceRequest::default()
+    };
+    let mut client = client.clone();
+    let asked = WorkflowService::describe_namespace(&mut client, request.into_request());
+    match timeout(CONNECT_TIMEOUT, asked).await {
+        Ok(Ok(_described)) => Ok(()),
+        Ok(Err(status)) => Err(NotConnected(format!(
+            "namespace {}: {}",
+            config.namespace,
+            status.message()
+        ))),
+        Err(_elapsed) => Err(NotConnected("it does not answer".to_owned())),
+    }
 }
 
 fn tls_options(tls: &Tls) -> TlsOptions {

@@ -5,12 +5,24 @@
 
 #![warn(missing_docs)]
 
+mod call;
 mod config;
 mod connection;
+mod failure;
+mod history;
+mod payload;
+mod problem;
+mod querier;
+mod starter;
+mod worker;
 
 use std::sync::Arc;
 
+use aftercommit_domain::time::Clock;
+use aftercommit_domain::workflows::WorkflowRegistry;
+
 pub use config::{ClientCertificate, TemporalConfig, TemporalConfigError, Tls};
+pub use worker::{TemporalWorker, WorkerHealth, WorkerStartError};
 
 use connection::TemporalConnection;
 
@@ -35,5 +47,19 @@ impl Temporal {
             .await
             .map(drop)
             .map_err(|error| error.to_string())
+    }
+
+    /// Runs these workflows and activities from now on, on a thread of its own and, the activities, on the runtime that
+    /// this is called in. Several processes may do so: the server shares the work among them.
+    pub fn start_worker(
+        &self,
+        registry: WorkflowRegistry,
+        clock: Arc<dyn Clock>,
+    ) -> Result<TemporalWorker, WorkerStartError> {
+        TemporalWorker::start(self.connection.config.clone(), registry, clock)
+    }
+
+    pub(crate) fn config(&self) -> &TemporalConfig {
+        &self.connection.config
     }
 }

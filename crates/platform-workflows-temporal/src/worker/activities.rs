@@ -1,0 +1,199 @@
+//! Any activity of the registry, as the SDK sees it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use aftercommit_domain::contract::{Cause, RunId, WorkflowEnvelope};
+use aftercommit_domain::tasks::CancellationSignal;
+use aftercommit_domain::time::{Clock, Timestamp, to_micros};
+use aftercommit_domain::workflows::{
+    ActivityContext, ActivityContextParts, ActivityError, ActivityHost, StepNumber, WorkflowFailure, WorkflowRegistry,
+};
+use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::Value;
+use temporalio_common::data_converters::RawValue;
+use temporalio_common::{ActivityDefinition, ActivityError as SdkActivityError};
+use temporalio_sdk::activities::{
+    ActivityContext as SdkActivityContext, ActivityDefinitions, ActivityImplementer, ExecutableActivity,
+};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::hosted::{register_as, registered_name};
+use crate::{failure, payload};
+
+/// Why an attempt ended that its worker did not wait for.
+const WORKER_STOPPED: &str = "activity.worker_stopped";
+
+/// The activities of the registry.
+pub(super) struct HostedActivities {
+    pub(super) registry: Arc<WorkflowRegistry>,
+    pub(super) clock: Arc<dyn Clock>,
+    /// `true` when the worker waits no longer.
+    pub(super) is_over: watch::Receiver<bool>,
+}
+
+impl ActivityImplementer for HostedActivities {
+    fn register_all(self: Arc<Self>, definitions: &mut ActivityDefinitions) {
+        for name in self.registry.activity_names() {
+            register_as(name.as_str());
+            definitions.register_activity::<HostedActivity>(Arc::clone(&self));
+        }
+    }
+}
+
+/// One of them: which, its context says.
+pub(super) struct HostedActivity {
+    name: String,
+}
+
+impl ActivityDefinition for HostedActivity {
+    type Input = RawValue;
+    type Output = RawValue;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl ExecutableActivity for HostedActivity {
+    type Implementer = HostedActivities;
+
+    const REQUIRES_INSTANCE: bool = true;
+
+    fn definition() -> Self {
+        Self {
+            name: registered_name(),
+        }
+    }
+
+    fn execute(
+        receiver: Option<Arc<HostedActivities>>,
+        ctx: SdkActivityContext,
+        input: RawValue,
+    ) -> BoxFuture<'static, Result<RawValue, SdkActivityError>> {
+        async move {
+            let Some(hosted) = receiver else {
+                let failure =
+                    WorkflowFailure::retryable(WorkflowFailure::UNKNOWN_ACTIVITY, "the worker has no activities");
+                return Err(of_failure(failure, None));
+            };
+            match hosted.attempt(ctx, &input).await {
+                Ok(answer) => Ok(payload::raw([payload::of(&answer)])),
+                Err(ActivityError::Cancelled) => Err(SdkActivityError::cancelled()),
+                Err(ActivityError::Failed { failure, retry_after }) => Err(of_failure(failure, retry_after)),
+            }
+        }
+        .boxed()
+    }
+}
+
+fn of_failure(failure: WorkflowFailure, retry_after: Option<std::time::Duration>) -> SdkActivityError {
+    SdkActivityError::Application(Box::new(failure::application(failure, retry_after)))
+}
+
+impl HostedActivities {
+    /// One attempt, no longer than its time and its worker's.
+    async fn attempt(&self, ctx: SdkActivityContext, input: &RawValue) -> Result<Value, ActivityError> {
+        let name = ctx.info().activity_type.clone();
+        let known = name
+            .parse()
+            .ok()
+            .and_then(|name| self.registry.activity(&name).cloned());
+        let activity = known.ok_or_else(|| {
+            WorkflowFailure::retryable(
+                WorkflowFailure::UNKNOWN_ACTIVITY,
+                format!("no activity {name} is registered here"),
+            )
+        })?;
+        let value = payload::first(&input.payloads).map_err(malformed)?;
+        let parts = self.parts(ctx, input)?;
+        let time = (parts.deadline - self.clock.now()).to_std().unwrap_or_default();
+        let running = timeout(time, activity.run(value, ActivityContext::new(parts)));
+        let mut is_over = self.is_over.clone();
+        tokio::select! {
+            biased;
+            ended = running => ended.unwrap_or_else(|_elapsed| {
+                let failure = WorkflowFailure::retryable(WorkflowFailure::TIMED_OUT, "an attempt of the activity took too long");
+                Err(failure.into())
+            }),
+            // An end of the sender is an end of the worker.
+            _ = is_over.wait_for(|is_over| *is_over) => {
+                Err(WorkflowFailure::retryable(WORKER_STOPPED, "the worker of the activity stopped").into())
+            }
+        }
+    }
+
+    fn parts(&self, ctx: SdkActivityContext, input: &RawValue) -> Result<ActivityContextParts, ActivityError> {
+        let info = ctx.info();
+        let workflow_id = info.workflow_id.as_deref().unwrap_or_default();
+        let workflow_id = workflow_id.parse().map_err(|error| malformed(format!("{error}")))?;
+        let run_id = info.workflow_run_id.clone().unwrap_or_default();
+        let run_id = RunId::new(run_id).map_err(|error| malformed(error.to_string()))?;
+        let activity_id = info
+            .activity_id
+            .parse()
+            .map_err(|_| malformed("its id is none of ours".to_owned()))?;
+        let cursor = ctx
+            .heartbeat_details()
+            .raw()
+            .first()
+            .and_then(|cursor| payload::read(cursor).ok());
+        Ok(ActivityContextParts {
+            workflow_id,
+            run_id,
+            activity_id: StepNumber(activity_id),
+            attempt: info.attempt.max(1),
+            deadline: info.deadline.map_or(Timestamp::MAX_UTC, of_system_time),
+            cause: self.cause(input)?,
+            cursor,
+            clock: Arc::clone(&self.clock),
+            limits: *self.registry.codec().limits(),
+            host: Arc::new(AttemptHost { ctx }),
+        })
+    }
+
+    fn cause(&self, input: &RawValue) -> Result<Cause, ActivityError> {
+        let envelope = input
+            .payloads
+            .get(1)
+            .ok_or_else(|| malformed("it does not say why it exists".to_owned()))?;
+        let bytes = payload::bytes(envelope).map_err(malformed)?;
+        let envelope = WorkflowEnvelope::decode(bytes, self.registry.codec().limits());
+        Ok(envelope.map_err(|error| malformed(error.to_string()))?.cause_of_next())
+    }
+}
+
+fn malformed(reason: String) -> ActivityError {
+    WorkflowFailure::permanent(WorkflowFailure::MALFORMED, reason).into()
+}
+
+fn of_system_time(time: SystemTime) -> Timestamp {
+    to_micros(time.into())
+}
+
+/// What the SDK gives one attempt.
+struct AttemptHost {
+    ctx: SdkActivityContext,
+}
+
+#[async_trait]
+impl CancellationSignal for AttemptHost {
+    fn is_cancelled(&self) -> bool {
+        self.ctx.is_cancelled()
+    }
+
+    async fn cancelled(&self) {
+        self.ctx.cancelled().await;
+    }
+}
+
+#[async_trait]
+impl ActivityHost for AttemptHost {
+    async fn heartbeat(&self, cursor: Value) {
+        // It fails only for what cannot be written, and JSON can be.
+        let _noted = self.ctx.record_heartbeat(payload::raw([payload::of(&cursor)])).await;
+    }
+}
