@@ -3,9 +3,7 @@
 use aftercommit_domain::contract::RunId;
 use futures::future::BoxFuture;
 use temporalio_client::Client;
-use temporalio_common::protos::temporal::api::errordetails::v1::{
-    NamespaceNotFoundFailure, WorkflowExecutionAlreadyStartedFailure,
-};
+use temporalio_common::protos::temporal::api::errordetails::v1::WorkflowExecutionAlreadyStartedFailure;
 use temporalio_common::protos::utilities::decode_status_detail;
 use tokio::time::timeout;
 use tonic::{Code, IntoRequest, Request, Response, Status};
@@ -55,11 +53,9 @@ impl Refusal {
     fn of(status: &Status) -> Self {
         let said = status.message().to_owned();
         match status.code() {
-            Code::NotFound => match decode_status_detail::<NamespaceNotFoundFailure>(status.details()) {
-                Some(missing) => Self::Unavailable(format!("the server has no namespace {}", missing.namespace)),
-                None if said.starts_with("Namespace ") => Self::Unavailable(said),
-                None => Self::NotFound,
-            },
+            // Only its words tell it from a workflow that is not there: the details of the two decode as each other.
+            Code::NotFound if said.starts_with("Namespace ") => Self::Unavailable(said),
+            Code::NotFound => Self::NotFound,
             Code::AlreadyExists => {
                 let started = decode_status_detail::<WorkflowExecutionAlreadyStartedFailure>(status.details());
                 Self::AlreadyExists(started.and_then(|started| RunId::new(started.run_id).ok()))
