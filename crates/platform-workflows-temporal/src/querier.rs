@@ -28,6 +28,7 @@ use crate::Temporal;
 use crate::call::Refusal;
 use crate::payload;
 use crate::starter::{MEMO_REQUEST, newest_run, run_id};
+use crate::worker::drive::MEMO_ATTEMPT;
 use crate::worker::hosted::{PUBLISHED, WAITING};
 
 /// How long a description waits for a worker to tell which steps a run waits for; the server knows most of them.
@@ -139,7 +140,7 @@ impl Temporal {
         };
         Ok(Some(WorkflowDescription {
             summary,
-            attempt: None,
+            attempt: attempt(&info),
             waiting,
             problem,
             end,
@@ -268,6 +269,15 @@ fn quoted(text: &str) -> String {
 fn is_of(info: &WorkflowExecutionInfo, request: MessageId) -> bool {
     let memo = info.memo.as_ref().and_then(|memo| memo.fields.get(MEMO_REQUEST));
     memo.is_some_and(|memo| payload::read(memo) == Ok(request.to_string()))
+}
+
+/// `None` of what another program runs.
+fn attempt(info: &WorkflowExecutionInfo) -> Option<u32> {
+    let memo = info.memo.as_ref()?;
+    match memo.fields.get(MEMO_ATTEMPT) {
+        Some(attempt) => payload::read(attempt).ok(),
+        None => memo.fields.contains_key(MEMO_REQUEST).then_some(1),
+    }
 }
 
 fn summary(info: &WorkflowExecutionInfo) -> Result<WorkflowSummary, Refusal> {

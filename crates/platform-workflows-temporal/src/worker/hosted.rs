@@ -1,34 +1,25 @@
 //! Any workflow of the registry, as the SDK sees it.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
-use std::rc::Rc;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Weak;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
-use aftercommit_domain::contract::{Json, Limits, RunId, WorkflowEnvelope};
-use aftercommit_domain::failure::Classified;
-use aftercommit_domain::time::{Timestamp, to_micros};
-use aftercommit_domain::workflows::{
-    Exit, RunInfo, RunProgress, StepError, WorkflowFailure, WorkflowHost, WorkflowId, WorkflowProblem,
-    WorkflowRegistry, WorkflowRun,
-};
+use aftercommit_domain::workflows::{StepError, WorkflowFailure, WorkflowRegistry, WorkflowRun};
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use temporalio_common::WorkflowDefinition;
 use temporalio_common::data_converters::{PayloadConverter, RawValue};
 use temporalio_common::protos::temporal::api::common::v1::{Payload, Payloads};
 use temporalio_sdk::workflow_interceptors::WorkflowOutputValue;
 use temporalio_sdk::workflows::{WorkflowDefinitionDescriptor, WorkflowError, WorkflowImplementation};
-use temporalio_sdk::{ContinueAsNewOptions, WorkflowContext, WorkflowContextView, WorkflowTermination};
-use uuid::Uuid;
+use temporalio_sdk::{WorkflowContext, WorkflowContextView, WorkflowTermination};
 
+use super::drive;
 use super::events::{Event, Events, Signal};
-use super::host::RunHost;
-use crate::{failure, payload};
+use crate::payload;
 
 /// The one query there is for published values: its argument is the key.
 pub(crate) const PUBLISHED: &str = "published";
@@ -52,9 +43,19 @@ pub(super) fn registered_name() -> String {
 /// Any workflow of the registry. The SDK keeps one value for each run it has in memory.
 pub(super) struct HostedWorkflow {
     /// `None` only in a value that the SDK could make for itself, and does not.
-    registry: Option<Arc<WorkflowRegistry>>,
-    events: Arc<Events>,
-    run: Rc<RefCell<Option<WorkflowRun>>>,
+    pub(super) registry: Option<Arc<WorkflowRegistry>>,
+    pub(super) events: Arc<Events>,
+    pub(super) seen: Seen,
+}
+
+/// What queries see of a run. The run is not held by it: its steps hold the SDK's context, which holds this.
+#[derive(Default)]
+pub(super) enum Seen {
+    #[default]
+    Nothing,
+    Open(Weak<RefCell<WorkflowRun>>),
+    /// What it had published when it ended.
+    Ended(BTreeMap<String, Value>),
 }
 
 impl HostedWorkflow {
@@ -62,22 +63,9 @@ impl HostedWorkflow {
         Self {
             registry,
             events: Arc::default(),
-            run: Rc::default(),
+            seen: Seen::Nothing,
         }
     }
-}
-
-/// What follows the envelope when a run goes on as a new one.
-#[derive(Serialize, Deserialize)]
-struct Carried {
-    /// Unread signals, the oldest first.
-    signals: Vec<CarriedSignal>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct CarriedSignal {
-    name: String,
-    value: Result<Value, WorkflowFailure>,
 }
 
 /// The marker the SDK asks for.
@@ -92,7 +80,7 @@ impl WorkflowDefinition for HostedDefinition {
     }
 }
 
-type Output = Box<dyn WorkflowOutputValue>;
+pub(super) type Output = Box<dyn WorkflowOutputValue>;
 
 impl WorkflowImplementation for HostedWorkflow {
     type Run = HostedDefinition;
@@ -124,19 +112,7 @@ impl WorkflowImplementation for HostedWorkflow {
         ctx: WorkflowContext<Self>,
         input: Option<RawValue>,
     ) -> LocalBoxFuture<'static, Result<Output, WorkflowTermination>> {
-        async move {
-            let host = match begin(&ctx, input.unwrap_or_else(|| payload::raw([]))) {
-                Ok(host) => host,
-                Err(problem) => return stuck(&ctx, &problem).await,
-            };
-            let progress = drive(&ctx, &host).await;
-            match progress {
-                RunProgress::Ended(end) => ended(&ctx, &host, end),
-                RunProgress::Stuck(problem) => stuck(&ctx, &problem).await,
-                RunProgress::Waiting => stuck(&ctx, &WorkflowProblem::ForeignAwait).await,
-            }
-        }
-        .boxed_local()
+        drive::run(ctx, input.unwrap_or_else(|| payload::raw([])))
     }
 
     fn decode_signal_input(
@@ -181,12 +157,16 @@ impl WorkflowImplementation for HostedWorkflow {
 
     fn dispatch_query(&self, _: WorkflowContextView, name: &str, input: Box<dyn Any>) -> Result<Output, WorkflowError> {
         let key = input.downcast::<Option<String>>().ok().and_then(|key| *key);
-        let run = self.run.borrow();
-        let answer = match (run.as_ref(), name, key) {
-            (Some(run), WAITING, _) => payload::of(&run.waiting()),
-            (Some(run), _, Some(key)) => payload::of(&run.published_value(&key).map(|value| [value])),
-            (Some(run), _, None) => payload::of(&run.published()),
-            (None, ..) => payload::of(&Value::Null),
+        let answer = match (&self.seen, name, key) {
+            (Seen::Open(run), WAITING, _) => open(run, |run| payload::of(&run.waiting())),
+            (Seen::Open(run), _, Some(key)) => {
+                open(run, |run| payload::of(&run.published_value(&key).map(|value| [value])))
+            }
+            (Seen::Open(run), _, None) => open(run, |run| payload::of(&run.published())),
+            (Seen::Ended(_), WAITING, _) => payload::of(&[(); 0]),
+            (Seen::Ended(published), _, Some(key)) => payload::of(&published.get(&key).map(|value| [value])),
+            (Seen::Ended(published), _, None) => payload::of(published),
+            (Seen::Nothing, ..) => payload::of(&Value::Null),
         };
         Ok(Box::new(payload::raw([answer])))
     }
@@ -204,154 +184,11 @@ impl WorkflowImplementation for HostedWorkflow {
     }
 }
 
+fn open(run: &Weak<RefCell<WorkflowRun>>, ask: impl FnOnce(&WorkflowRun) -> Payload) -> Payload {
+    run.upgrade()
+        .map_or_else(|| payload::of(&Value::Null), |run| ask(&run.borrow()))
+}
+
 fn no_updates(name: &str) -> WorkflowError {
     WorkflowError::Execution(format!("there is no update {name}: workflows are told things by signals").into())
-}
-
-/// Reads what the run was started with, and begins its code.
-fn begin(ctx: &WorkflowContext<HostedWorkflow>, input: RawValue) -> Result<Arc<RunHost>, WorkflowProblem> {
-    let (registry, events, run) = ctx.state(|hosted| {
-        let HostedWorkflow { registry, events, run } = hosted;
-        (registry.clone(), Arc::clone(events), Rc::clone(run))
-    });
-    let registry = registry.ok_or_else(|| WorkflowProblem::Engine {
-        reason: "the worker has no workflows".to_owned(),
-    })?;
-    let view = ctx.info();
-    let unreadable = |reason: String| WorkflowProblem::Unreadable {
-        name: view.workflow_type().to_owned(),
-        reason,
-    };
-    let mut payloads = input.payloads.into_iter();
-    let envelope = payloads.next().ok_or_else(|| unreadable("there is none".to_owned()))?;
-    let envelope = payload::bytes(&envelope).map_err(unreadable)?;
-    let envelope =
-        WorkflowEnvelope::decode(envelope, registry.codec().limits()).map_err(|error| unreadable(error.to_string()))?;
-    let carried = payloads.next().map(|carried| payload::read::<Carried>(&carried));
-    let carried = carried.transpose().map_err(unreadable)?;
-    let unread = carried
-        .into_iter()
-        .flat_map(|carried| carried.signals)
-        .map(|signal| Signal {
-            name: signal.name,
-            value: signal.value.map_err(StepError::from),
-        });
-    let workflow_id: WorkflowId = view
-        .workflow_id()
-        .parse()
-        .map_err(|error| unreadable(format!("its id {} is none of ours: {error}", view.workflow_id())))?;
-    let run_id = RunId::new(view.run_id()).map_err(|error| unreadable(error.to_string()))?;
-    if workflow_id.name().as_str() != view.workflow_type() {
-        return Err(unreadable(format!("its id says that it is {}", workflow_id.name())));
-    }
-    let cause = cause_of(&envelope);
-    let info = RunInfo {
-        workflow_id,
-        run_id,
-        started_at: started_at(&view),
-        seed: Uuid::from_u128(ctx.random::<u128>()),
-        input: envelope,
-    };
-    let host = Arc::new(RunHost::new(ctx.clone(), cause, events, unread.collect()));
-    let begun = WorkflowRun::new(&registry, info, Arc::clone(&host) as Arc<dyn WorkflowHost>)?;
-    run.replace(Some(begun));
-    Ok(host)
-}
-
-/// What activities are handed so that they know why they exist: the envelope without what is in it.
-fn cause_of(envelope: &WorkflowEnvelope) -> Payload {
-    let empty = Json::parse("null".to_owned(), &Limits::default());
-    let text = empty.map(|payload| {
-        let cause = WorkflowEnvelope {
-            payload,
-            ..envelope.clone()
-        };
-        cause.encode()
-    });
-    payload::of_text(text.unwrap_or_else(|_| "null".to_owned()))
-}
-
-fn started_at(view: &WorkflowContextView) -> Timestamp {
-    view.start_time()
-        .map_or(Timestamp::UNIX_EPOCH, |time| to_micros(time.into()))
-}
-
-/// Hands the run one thing after the other, and polls it after each, until it ends or cannot go on.
-async fn drive(ctx: &WorkflowContext<HostedWorkflow>, host: &RunHost) -> RunProgress {
-    let (events, run) = ctx.state(|hosted| (Arc::clone(&hosted.events), Rc::clone(&hosted.run)));
-    let is_first = Cell::new(true);
-    poll_fn(|_| {
-        // The SDK also polls when there is nothing new.
-        while is_first.take() || deliver(&events, host, &run) {
-            // Nobody is woken by it: what the run may wait for is in the events, and everything else is a mistake.
-            let progress = match run.borrow_mut().as_mut() {
-                Some(run) => run.poll(&mut Context::from_waker(Waker::noop())),
-                None => return Poll::Ready(RunProgress::Waiting),
-            };
-            host.forget_read();
-            if progress != RunProgress::Waiting {
-                return Poll::Ready(progress);
-            }
-        }
-        Poll::Pending
-    })
-    .await
-}
-
-/// Whether there was anything that the run is to see.
-fn deliver(events: &Events, host: &RunHost, run: &RefCell<Option<WorkflowRun>>) -> bool {
-    while let Some(event) = events.pop() {
-        let is_seen = match event {
-            Event::Step(number) => host.deliver_step(number),
-            Event::Signal(signal) => host.deliver_signal(signal),
-            Event::Cancelled => {
-                host.cancellation_is_known();
-                if let Some(run) = &*run.borrow() {
-                    run.cancel();
-                }
-                true
-            }
-        };
-        if is_seen {
-            return true;
-        }
-    }
-    false
-}
-
-fn ended(
-    ctx: &WorkflowContext<HostedWorkflow>,
-    host: &RunHost,
-    end: Result<Value, Exit>,
-) -> Result<Output, WorkflowTermination> {
-    match end {
-        Ok(answer) => Ok(Box::new(payload::raw([payload::of(&answer)]))),
-        Err(Exit::Failed(failure)) => Err(failure::application(failure, None).into()),
-        Err(Exit::Cancelled) => Err(WorkflowTermination::cancelled()),
-        Err(Exit::ContinueAsNew(envelope)) => {
-            let signals = host.take_unread().into_iter().map(|signal| CarriedSignal {
-                name: signal.name,
-                value: signal.value.map_err(|error| match error {
-                    StepError::Failed(failure) => failure,
-                    StepError::Cancelled => WorkflowFailure::permanent(WorkflowFailure::MALFORMED, "cancelled"),
-                }),
-            });
-            let carried = Carried {
-                signals: signals.collect(),
-            };
-            let input = payload::raw([payload::of_text(envelope.encode()), payload::of(&carried)]);
-            match ctx.continue_as_new(input, ContinueAsNewOptions::default())? {}
-        }
-    }
-}
-
-/// Leaves the run open: the server tries the task again, later and later, until a build without the mistake does it. What
-/// stands in the history is how [`WorkflowQuerier::describe`](aftercommit_domain::workflows::WorkflowQuerier::describe)
-/// knows.
-async fn stuck(
-    ctx: &WorkflowContext<HostedWorkflow>,
-    problem: &WorkflowProblem,
-) -> Result<Output, WorkflowTermination> {
-    ctx.force_task_fail(crate::problem::text(problem.code(), &problem.to_string()));
-    std::future::pending().await
 }

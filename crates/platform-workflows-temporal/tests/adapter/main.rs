@@ -7,4 +7,5 @@ mod problems;
 mod reaching_the_server;
 mod restarts;
 mod starts;
+mod tls;
 mod workflows;

@@ -96,7 +96,10 @@ async fn code_that_was_changed_under_a_run_is_shown_as_such_and_the_old_code_goe
     let registry = |is_changed| {
         let registry = environment
             .registry()
-            .with_workflow(ScriptedWorkflow { is_changed })
+            .with_workflow(ScriptedWorkflow {
+                is_changed,
+                ..ScriptedWorkflow::default()
+            })
             .unwrap();
         registry.with_activity(counting.clone()).unwrap()
     };

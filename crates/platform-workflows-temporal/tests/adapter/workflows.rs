@@ -62,6 +62,8 @@ impl WorkflowSignal for GoOn {
 #[derive(Default)]
 pub(crate) struct ScriptedWorkflow {
     pub(crate) is_changed: bool,
+    /// Held by every run in memory.
+    pub(crate) runs: Arc<()>,
 }
 
 #[async_trait]
@@ -70,6 +72,7 @@ impl Workflow for ScriptedWorkflow {
     type Output = u32;
 
     async fn run(&self, ctx: &WorkflowContext, input: Scripted) -> Result<u32, Exit> {
+        let _held = Arc::clone(&self.runs);
         if self.is_changed {
             ctx.sleep(Duration::from_secs(1)).await?;
         }
