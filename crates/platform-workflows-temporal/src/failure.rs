@@ -53,6 +53,9 @@ pub(crate) fn of_child(failure: &Failure) -> StepError {
         Some(FailureInfo::TerminatedFailureInfo(_)) => {
             WorkflowFailure::permanent(WorkflowFailure::CHILD_TERMINATED, "the child was terminated").into()
         }
+        Some(FailureInfo::TimeoutFailureInfo(_)) => {
+            WorkflowFailure::permanent("child.timed_out", "the child's time was over").into()
+        }
         _ => of(cause).into(),
     }
 }

@@ -75,10 +75,11 @@ impl Temporal {
 
     /// The run that was started by a request, if the server remembers it.
     pub(crate) async fn run_of(&self, id: &WorkflowId, request: MessageId) -> Result<Option<RunId>, Refusal> {
-        let newest = self
-            .described(id)
-            .await?
-            .and_then(|described| described.workflow_execution_info);
+        let Some(newest) = self.described(id).await? else {
+            // There has been none.
+            return Ok(None);
+        };
+        let newest = newest.workflow_execution_info;
         if let Some(info) = newest.filter(|info| is_of(info, request)) {
             return run_id(info.first_run_id).map(Some);
         }

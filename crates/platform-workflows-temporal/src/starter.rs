@@ -83,6 +83,13 @@ impl WorkflowStarter for Temporal {
 
     async fn signal_with_start(&self, start: StartRequest, signal: SignalRequest) -> Result<RunId, WorkflowStartError> {
         let failed = |refusal| start_error(&start.id, None, refusal);
+        if start.id != signal.id || start.request_id() != signal.request_id {
+            let reason = "the start and the signal are not one request to one workflow";
+            return Err(failed(Refusal::Invalid(reason.to_owned())));
+        }
+        if let Some(run_id) = self.run_of(&start.id, signal.request_id).await.map_err(failed)? {
+            return Ok(run_id);
+        }
         // The server knows what an open run was told, and nothing of closed ones.
         let newest = self.newest(&start.id).await.map_err(failed)?;
         if let Some(closed) = newest.filter(|newest| !newest.is_open) {
@@ -170,7 +177,6 @@ impl Temporal {
             task_queue: Some(code.task_queue),
             input: Some(payload::all([code.input])),
             identity: self.config().identity.clone(),
-            // The server knows a repeated signal by it; a repeated start, we know by the memo.
             request_id: signal.request_id.to_string(),
             workflow_id_reuse_policy: match start.reuse {
                 IdReuse::AfterClose => WorkflowIdReusePolicy::AllowDuplicate,

@@ -31,7 +31,9 @@ const WORKER_STOPPED: &str = "activity.worker_stopped";
 pub(super) struct HostedActivities {
     pub(super) registry: Arc<WorkflowRegistry>,
     pub(super) clock: Arc<dyn Clock>,
-    /// `true` when the worker waits no longer.
+    /// `true` when the worker is to stop.
+    pub(super) is_stopping: watch::Receiver<bool>,
+    /// `true` when it waits no longer.
     pub(super) is_over: watch::Receiver<bool>,
 }
 
@@ -110,19 +112,31 @@ impl HostedActivities {
         })?;
         let value = payload::first(&input.payloads).map_err(malformed)?;
         let parts = self.parts(ctx, input)?;
+        let host = Arc::clone(&parts.host);
         let time = (parts.deadline - self.clock.now()).to_std().unwrap_or_default();
         let running = timeout(time, activity.run(value, ActivityContext::new(parts)));
         let mut is_over = self.is_over.clone();
-        tokio::select! {
+        let ended = tokio::select! {
             biased;
             ended = running => ended.unwrap_or_else(|_elapsed| {
                 let failure = WorkflowFailure::retryable(WorkflowFailure::TIMED_OUT, "an attempt of the activity took too long");
                 Err(failure.into())
             }),
             // An end of the sender is an end of the worker.
-            _ = is_over.wait_for(|is_over| *is_over) => {
+            _ = is_over.wait_for(|is_over| *is_over) => Err(ActivityError::Cancelled),
+        };
+        match ended {
+            // The workflow wants it, so another worker does it.
+            Err(ActivityError::Cancelled) if *self.is_stopping.borrow() => {
                 Err(WorkflowFailure::retryable(WORKER_STOPPED, "the worker of the activity stopped").into())
             }
+            // The server takes such an end only from those it has told to end.
+            Err(ActivityError::Cancelled) if !host.is_cancelled() => Err(WorkflowFailure::permanent(
+                WorkflowFailure::ACTIVITY_CANCELLED,
+                "the attempt ended as cancelled, although nobody cancelled it",
+            )
+            .into()),
+            ended => ended,
         }
     }
 

@@ -68,6 +68,8 @@ struct Carried {
     attempt: u32,
     /// Unread signals, the oldest first.
     signals: Vec<CarriedSignal>,
+    /// The requests that brought signals to the runs before, the oldest first: the server knows those of one run only.
+    told: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -97,6 +99,7 @@ fn begin(ctx: &Ctx, input: RawValue) -> Result<Begun, WorkflowProblem> {
     let carried = carried.unwrap_or(Carried {
         attempt: 1,
         signals: Vec::new(),
+        told: Vec::new(),
     });
     let workflow_id: WorkflowId = view
         .workflow_id()
@@ -119,9 +122,16 @@ fn begin(ctx: &Ctx, input: RawValue) -> Result<Begun, WorkflowProblem> {
     };
     let unread = carried.signals.into_iter().map(|signal| Signal {
         name: signal.name,
+        request_id: None,
         value: signal.value.map_err(StepError::from),
     });
-    let host = Arc::new(RunHost::new(ctx.clone(), cause, Arc::clone(&events), unread.collect()));
+    let host = Arc::new(RunHost::new(
+        ctx.clone(),
+        cause,
+        Arc::clone(&events),
+        unread.collect(),
+        carried.told,
+    ));
     let run = WorkflowRun::new(&registry, info, Arc::clone(&host) as Arc<dyn WorkflowHost>)?;
     let run = Rc::new(RefCell::new(run));
     ctx.state_mut(|hosted| hosted.seen = Seen::Open(Rc::downgrade(&run)));
@@ -196,9 +206,11 @@ impl Begun {
             Err(Exit::Cancelled) => Err(WorkflowTermination::cancelled()),
             Err(Exit::ContinueAsNew(envelope)) => {
                 let attempt = self.attempt.saturating_add(1);
+                let (unread, told) = self.host.take_unread();
                 let carried = Carried {
                     attempt,
-                    signals: self.host.take_unread().into_iter().map(CarriedSignal::from).collect(),
+                    signals: unread.into_iter().map(CarriedSignal::from).collect(),
+                    told,
                 };
                 let input = payload::raw([payload::of_text(envelope.encode()), payload::of(&carried)]);
                 let options = ContinueAsNewOptions::builder().memo(memo_of_next(ctx, attempt)).build();

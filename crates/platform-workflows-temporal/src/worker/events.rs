@@ -22,6 +22,8 @@ pub(super) enum Event {
 #[derive(Debug, Clone)]
 pub(super) struct Signal {
     pub(super) name: String,
+    /// The request that brought it; `None` of another program's.
+    pub(super) request_id: Option<String>,
     /// What it says; or that it cannot be read.
     pub(super) value: Result<Value, StepError>,
 }

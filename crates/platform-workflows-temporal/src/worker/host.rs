@@ -19,6 +19,9 @@ use super::events::{Event, Events, Signal};
 use super::hosted::HostedWorkflow;
 use super::steps;
 
+/// How many requests a run remembers that brought it signals, over all the runs it continues.
+const MOST_TOLD: usize = 500;
+
 /// The host of one run. Everything of it happens on the one thread that runs the SDK's worker; elsewhere it panics.
 pub(super) struct RunHost {
     local: SendWrapper<Local>,
@@ -32,6 +35,8 @@ struct Local {
     steps: RefCell<BTreeMap<u64, Live>>,
     /// Signals nobody waited for, the oldest in front.
     unread: RefCell<VecDeque<Signal>>,
+    /// The requests that brought signals, the oldest in front.
+    told: RefCell<VecDeque<String>>,
     cancelled: RefCell<Option<LocalBoxFuture<'static, ()>>>,
 }
 
@@ -65,6 +70,7 @@ impl RunHost {
         cause: Payload,
         events: Arc<Events>,
         unread: Vec<Signal>,
+        told: Vec<String>,
     ) -> Self {
         let token = ctx.cancellation_token();
         let mut cancelled: LocalBoxFuture<'static, ()> = Box::pin(async move { token.cancelled().await });
@@ -79,6 +85,7 @@ impl RunHost {
                 events,
                 steps: RefCell::default(),
                 unread: RefCell::new(unread.into()),
+                told: RefCell::new(told.into()),
                 cancelled: RefCell::new(Some(cancelled)),
             }),
         }
@@ -101,6 +108,9 @@ impl RunHost {
 
     /// Gives a signal to who waits for it longest, or keeps it.
     pub(super) fn deliver_signal(&self, signal: Signal) -> bool {
+        if !self.is_told_first(&signal) {
+            return false;
+        }
         let mut steps = self.local.steps.borrow_mut();
         let waiting = steps.values_mut().find_map(|live| match &mut live.kind {
             LiveKind::Signal { name, taken } if *name == signal.name && taken.is_none() => Some((taken, &live.answer)),
@@ -127,11 +137,28 @@ impl RunHost {
         self.local.cancelled.borrow_mut().take();
     }
 
-    /// The signals that were not read, for the run that goes on.
-    pub(super) fn take_unread(&self) -> Vec<Signal> {
+    /// Whether its request brought none before. Only the newest are known.
+    fn is_told_first(&self, signal: &Signal) -> bool {
+        let Some(request_id) = &signal.request_id else {
+            return true;
+        };
+        let mut told = self.local.told.borrow_mut();
+        if told.contains(request_id) {
+            return false;
+        }
+        if told.len() >= MOST_TOLD {
+            told.pop_front();
+        }
+        told.push_back(request_id.clone());
+        true
+    }
+
+    /// The signals that were not read, and the requests that are known, for the run that goes on.
+    pub(super) fn take_unread(&self) -> (Vec<Signal>, Vec<String>) {
         let mut unread: Vec<Signal> = self.local.unread.borrow_mut().drain(..).collect();
-        unread.extend(self.local.events.take_signals());
-        unread
+        let waiting = self.local.events.take_signals();
+        unread.extend(waiting.into_iter().filter(|signal| self.is_told_first(signal)));
+        (unread, self.local.told.borrow_mut().drain(..).collect())
     }
 }
 

@@ -19,6 +19,7 @@ use temporalio_sdk::{WorkflowContext, WorkflowContextView, WorkflowTermination};
 
 use super::drive;
 use super::events::{Event, Events, Signal};
+use crate::history::REQUEST_ID;
 use crate::payload;
 
 /// The one query there is for published values: its argument is the key.
@@ -124,6 +125,7 @@ impl WorkflowImplementation for HostedWorkflow {
             .map_err(|reason| StepError::from(WorkflowFailure::permanent(WorkflowFailure::MALFORMED, reason)));
         Ok(Some(Box::new(Signal {
             name: name.to_owned(),
+            request_id: None,
             value,
         })))
     }
@@ -134,7 +136,9 @@ impl WorkflowImplementation for HostedWorkflow {
         input: Box<dyn Any>,
     ) -> LocalBoxFuture<'static, Result<(), WorkflowError>> {
         // At once, and not when the future is polled: so that it keeps its place among what was recorded.
-        if let Ok(signal) = input.downcast::<Signal>() {
+        if let Ok(mut signal) = input.downcast::<Signal>() {
+            let request_id = ctx.headers().get(REQUEST_ID);
+            signal.request_id = request_id.and_then(|id| payload::read(id).ok());
             ctx.state_mut(|hosted| hosted.events.push(Event::Signal(*signal)));
         }
         std::future::ready(Ok(())).boxed_local()

@@ -109,6 +109,7 @@ impl Worker {
             .register_activities(HostedActivities {
                 registry: Arc::clone(&self.registry),
                 clock: Arc::clone(&self.clock),
+                is_stopping: self.stopped.clone(),
                 is_over,
             })
             // The default reads the whole program, and nothing here goes by it.

@@ -1,6 +1,6 @@
 //! Starts that arrive twice, or whose answer was lost.
 
-use aftercommit_domain::workflows::{WorkflowEnd, WorkflowStartError, WorkflowStarter, WorkflowStatus};
+use aftercommit_domain::workflows::{SignalRequest, WorkflowEnd, WorkflowStartError, WorkflowStarter, WorkflowStatus};
 
 use crate::environment::{Environment, new_id, signal_request, stop_request};
 use crate::workflows::{Counting, GoOn, Script, Scripted, ScriptedWorkflow};
@@ -59,7 +59,10 @@ async fn requests_to_a_closed_workflow_that_it_was_told_before_are_answered_as_t
     let environment = Environment::shared().await;
     let start = environment.request("it", &Scripted::new(Script::CountWhenTold));
     let id = start.id.clone();
-    let signal = signal_request(&id, &GoOn);
+    let signal = SignalRequest {
+        request_id: start.request_id(),
+        ..signal_request(&id, &GoOn)
+    };
     let run = environment
         .temporal
         .signal_with_start(start.clone(), signal.clone())
