@@ -32,7 +32,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// nobody waits for it.
 pub struct TemporalWorker {
     health: watch::Receiver<WorkerHealth>,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Stop>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -47,6 +47,17 @@ pub enum WorkerHealth {
     Failing(String),
     /// It was stopped.
     Stopped,
+}
+
+/// How far a worker is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stop {
+    /// Not at all.
+    GoOn,
+    /// As soon as what runs has ended, or its grace.
+    InOrder,
+    /// Where it stands, as a process that is killed.
+    Now,
 }
 
 /// A worker could not be started.
@@ -74,7 +85,7 @@ impl TemporalWorker {
             return Err(WorkerStartError::Nothing);
         }
         let runtime = Handle::try_current().map_err(|_| WorkerStartError::NoRuntime)?;
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = watch::channel(Stop::GoOn);
         let (tell, health) = watch::channel(WorkerHealth::Starting);
         let worker = run::Worker {
             config,
@@ -113,7 +124,18 @@ impl TemporalWorker {
     /// Takes no more tasks, lets running activities end within their grace, then tells them to, and returns when all is
     /// over. What it did not finish, another worker does.
     pub async fn stop(mut self) {
-        let _gone = self.stop.send(true);
+        self.end(Stop::InOrder).await;
+    }
+
+    /// Ends it where it stands. Together with the end of the runtime it was started in, that is what a killed process
+    /// leaves; for tests.
+    #[doc(hidden)]
+    pub async fn abandon(mut self) {
+        self.end(Stop::Now).await;
+    }
+
+    async fn end(&mut self, how: Stop) {
+        let _gone = self.stop.send(how);
         let mut health = self.health.clone();
         let _gone = health.wait_for(|health| *health == WorkerHealth::Stopped).await;
         if let Some(thread) = self.thread.take() {
@@ -125,7 +147,7 @@ impl TemporalWorker {
 
 impl Drop for TemporalWorker {
     fn drop(&mut self) {
-        let _gone = self.stop.send(true);
+        let _gone = self.stop.send(Stop::InOrder);
     }
 }
 

@@ -21,6 +21,7 @@ use temporalio_sdk::activities::{
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::Stop;
 use super::hosted::{register_as, registered_name};
 use crate::{failure, payload};
 
@@ -31,8 +32,8 @@ const WORKER_STOPPED: &str = "activity.worker_stopped";
 pub(super) struct HostedActivities {
     pub(super) registry: Arc<WorkflowRegistry>,
     pub(super) clock: Arc<dyn Clock>,
-    /// `true` when the worker is to stop.
-    pub(super) is_stopping: watch::Receiver<bool>,
+    /// How far the worker is to stop.
+    pub(super) stopped: watch::Receiver<Stop>,
     /// `true` when it waits no longer.
     pub(super) is_over: watch::Receiver<bool>,
 }
@@ -127,7 +128,7 @@ impl HostedActivities {
         };
         match ended {
             // The workflow wants it, so another worker does it.
-            Err(ActivityError::Cancelled) if *self.is_stopping.borrow() => {
+            Err(ActivityError::Cancelled) if *self.stopped.borrow() > Stop::GoOn => {
                 Err(WorkflowFailure::retryable(WORKER_STOPPED, "the worker of the activity stopped").into())
             }
             // The server takes such an end only from those it has told to end.

@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::activities::HostedActivities;
 use super::hosted::{HostedWorkflow, register_as};
-use super::{FIRST_WAIT, LONGEST_WAIT, WorkerHealth};
+use super::{FIRST_WAIT, LONGEST_WAIT, Stop, WorkerHealth};
 use crate::config::TemporalConfig;
 use crate::connection;
 
@@ -30,16 +30,21 @@ pub(super) struct Worker {
     pub(super) config: TemporalConfig,
     pub(super) registry: Arc<WorkflowRegistry>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) stopped: watch::Receiver<bool>,
+    pub(super) stopped: watch::Receiver<Stop>,
     pub(super) health: watch::Sender<WorkerHealth>,
 }
 
 impl Worker {
     /// Runs until it is stopped.
-    pub(super) async fn supervise(mut self) {
+    pub(super) async fn supervise(self) {
         let mut wait = FIRST_WAIT;
-        while !*self.stopped.borrow() {
-            let ran = AssertUnwindSafe(self.run()).catch_unwind().await;
+        while *self.stopped.borrow() == Stop::GoOn {
+            let mut stopped = self.stopped.clone();
+            let ran = tokio::select! {
+                biased;
+                _ = stopped.wait_for(|stopped| *stopped == Stop::Now) => break,
+                ran = AssertUnwindSafe(self.run()).catch_unwind() => ran,
+            };
             let reason = match ran {
                 Ok(Ok(())) => continue,
                 Ok(Err(reason)) => reason,
@@ -50,9 +55,8 @@ impl Worker {
                 wait = FIRST_WAIT;
             }
             self.tell(WorkerHealth::Failing(reason));
-            let mut stopped = self.stopped.clone();
             tokio::select! {
-                _ = stopped.wait_for(|stopped| *stopped) => {}
+                _ = stopped.wait_for(|stopped| *stopped > Stop::GoOn) => {}
                 () = sleep(wait) => {}
             }
             wait = (wait * 2).min(LONGEST_WAIT);
@@ -69,27 +73,24 @@ impl Worker {
     }
 
     /// `Ok`: it was stopped.
-    async fn run(&mut self) -> Result<(), String> {
+    async fn run(&self) -> Result<(), String> {
         let (tell_over, is_over) = watch::channel(false);
-        let client = connection::connect(&self.config, RetryOptions::default())
-            .await
-            .map_err(|error| error.to_string())?;
-        // What it says of a namespace that is not there is clearer than what the worker does.
-        connection::namespace_is_there(&client, &self.config)
-            .await
-            .map_err(|error| error.to_string())?;
+        let mut stopped = self.stopped.clone();
+        let client = tokio::select! {
+            client = self.connect() => client?,
+            _ = stopped.wait_for(|stopped| *stopped > Stop::GoOn) => return Ok(()),
+        };
         let runtime = Runtime::from_current_tokio(RuntimeOptions::default()).map_err(|error| said(&error))?;
         let mut worker =
             SdkWorker::new(&runtime, client.clone(), self.options(is_over)?).map_err(|error| said(&error))?;
         let stop = worker.shutdown_handle();
-        let mut stopped = self.stopped.clone();
         let running = worker.run();
         tokio::pin!(running);
         self.tell(WorkerHealth::Running);
         tokio::select! {
             ended = &mut running => return ended.map_err(|error| said(&error)),
             () = self.watch(client) => {}
-            _ = stopped.wait_for(|stopped| *stopped) => {}
+            _ = stopped.wait_for(|stopped| *stopped > Stop::GoOn) => {}
         }
         stop();
         let grace = self.config.grace + LAST_WORDS;
@@ -104,12 +105,20 @@ impl Worker {
         }
     }
 
+    async fn connect(&self) -> Result<Client, String> {
+        let client = connection::connect(&self.config, RetryOptions::default()).await;
+        let client = client.map_err(|error| error.to_string())?;
+        // What it says of a namespace that is not there is clearer than what the worker does.
+        let namespace = connection::namespace_is_there(&client, &self.config).await;
+        namespace.map(|()| client).map_err(|error| error.to_string())
+    }
+
     fn options(&self, is_over: watch::Receiver<bool>) -> Result<WorkerOptions, String> {
         let mut options = WorkerOptions::new(self.config.task_queue.clone())
             .register_activities(HostedActivities {
                 registry: Arc::clone(&self.registry),
                 clock: Arc::clone(&self.clock),
-                is_stopping: self.stopped.clone(),
+                stopped: self.stopped.clone(),
                 is_over,
             })
             // The default reads the whole program, and nothing here goes by it.
