@@ -1,7 +1,7 @@
 //! Any activity of the registry, as the SDK sees it.
 
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use aftercommit_domain::contract::{Cause, RunId, WorkflowEnvelope};
 use aftercommit_domain::tasks::CancellationSignal;
@@ -19,11 +19,14 @@ use temporalio_sdk::activities::{
     ActivityContext as SdkActivityContext, ActivityDefinitions, ActivityImplementer, ExecutableActivity,
 };
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Stop;
 use super::hosted::{register_as, registered_name};
 use crate::{failure, payload};
+
+/// How often the server is asked whether an attempt is to end, unless its own signs of life ask.
+pub(super) const PULSE: Duration = Duration::from_secs(2);
 
 /// Why an attempt ended that its worker did not wait for.
 const WORKER_STOPPED: &str = "activity.worker_stopped";
@@ -93,7 +96,7 @@ impl ExecutableActivity for HostedActivity {
     }
 }
 
-fn of_failure(failure: WorkflowFailure, retry_after: Option<std::time::Duration>) -> SdkActivityError {
+fn of_failure(failure: WorkflowFailure, retry_after: Option<Duration>) -> SdkActivityError {
     SdkActivityError::Application(Box::new(failure::application(failure, retry_after)))
 }
 
@@ -112,8 +115,8 @@ impl HostedActivities {
             )
         })?;
         let value = payload::first(&input.payloads).map_err(malformed)?;
-        let parts = self.parts(ctx, input)?;
-        let host = Arc::clone(&parts.host);
+        let host = Arc::new(AttemptHost::new(ctx));
+        let parts = self.parts(&host, input)?;
         let time = (parts.deadline - self.clock.now()).to_std().unwrap_or_default();
         let running = timeout(time, activity.run(value, ActivityContext::new(parts)));
         let mut is_over = self.is_over.clone();
@@ -123,6 +126,7 @@ impl HostedActivities {
                 let failure = WorkflowFailure::retryable(WorkflowFailure::TIMED_OUT, "an attempt of the activity took too long");
                 Err(failure.into())
             }),
+            () = host.pulse() => Err(ActivityError::Cancelled),
             // An end of the sender is an end of the worker.
             _ = is_over.wait_for(|is_over| *is_over) => Err(ActivityError::Cancelled),
         };
@@ -141,8 +145,8 @@ impl HostedActivities {
         }
     }
 
-    fn parts(&self, ctx: SdkActivityContext, input: &RawValue) -> Result<ActivityContextParts, ActivityError> {
-        let info = ctx.info();
+    fn parts(&self, host: &Arc<AttemptHost>, input: &RawValue) -> Result<ActivityContextParts, ActivityError> {
+        let info = host.ctx.info();
         let workflow_id = info.workflow_id.as_deref().unwrap_or_default();
         let workflow_id = workflow_id.parse().map_err(|error| malformed(format!("{error}")))?;
         let run_id = info.workflow_run_id.clone().unwrap_or_default();
@@ -151,11 +155,6 @@ impl HostedActivities {
             .activity_id
             .parse()
             .map_err(|_| malformed("its id is none of ours".to_owned()))?;
-        let cursor = ctx
-            .heartbeat_details()
-            .raw()
-            .first()
-            .and_then(|cursor| payload::read(cursor).ok());
         Ok(ActivityContextParts {
             workflow_id,
             run_id,
@@ -163,10 +162,10 @@ impl HostedActivities {
             attempt: info.attempt.max(1),
             deadline: info.deadline.map_or(Timestamp::MAX_UTC, of_system_time),
             cause: self.cause(input)?,
-            cursor,
+            cursor: host.cursor(),
             clock: Arc::clone(&self.clock),
             limits: *self.registry.codec().limits(),
-            host: Arc::new(AttemptHost { ctx }),
+            host: Arc::<AttemptHost>::clone(host),
         })
     }
 
@@ -192,6 +191,43 @@ fn of_system_time(time: SystemTime) -> Timestamp {
 /// What the SDK gives one attempt.
 struct AttemptHost {
     ctx: SdkActivityContext,
+    /// How far this attempt, or the one before, has come.
+    cursor: Mutex<Option<Value>>,
+}
+
+impl AttemptHost {
+    fn new(ctx: SdkActivityContext) -> Self {
+        let before = ctx.heartbeat_details().raw().first();
+        Self {
+            cursor: Mutex::new(before.and_then(|cursor| payload::read(cursor).ok())),
+            ctx,
+        }
+    }
+
+    fn cursor(&self) -> Option<Value> {
+        self.cursor.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The server says only in answer to a sign of life that an attempt is to end. One of which signs are expected gives
+    /// them itself, or is lost. Never returns.
+    async fn pulse(&self) {
+        if self
+            .ctx
+            .info()
+            .heartbeat_timeout
+            .is_some_and(|timeout| !timeout.is_zero())
+        {
+            std::future::pending::<()>().await;
+        }
+        loop {
+            sleep(PULSE).await;
+            let cursor = self.cursor().as_ref().map(payload::of);
+            let _noted = self
+                .ctx
+                .record_heartbeat(payload::raw(cursor.into_iter().collect::<Vec<_>>()))
+                .await;
+        }
+    }
 }
 
 #[async_trait]
@@ -208,6 +244,7 @@ impl CancellationSignal for AttemptHost {
 #[async_trait]
 impl ActivityHost for AttemptHost {
     async fn heartbeat(&self, cursor: Value) {
+        *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = Some(cursor.clone());
         // It fails only for what cannot be written, and JSON can be.
         let _noted = self.ctx.record_heartbeat(payload::raw([payload::of(&cursor)])).await;
     }
