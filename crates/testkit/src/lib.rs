@@ -9,6 +9,7 @@
 //! - `proxy` (feature `proxy`): stands between a client and a server, and delays, cuts and holds what passes.
 //! - [`webhook_receiver`]: a receiver of webhooks that keeps what it takes and misbehaves as told.
 //! - [`faults`]: a wrapper round any provider that fails, hangs and loses replies as a test says.
+//! - [`InMemoryWorkflows`]: a workflow engine whose time passes when a test says so, and that crashes where it is told.
 //! - [`TaskContextBuilder`]: runs one handler as a worker would.
 //! - `TestApplication` (feature `application`, on by default): runs a whole application in memory, until it has nothing left
 //!   to do.
@@ -44,6 +45,7 @@ pub mod temporal_server;
 ))]
 mod throw_away;
 pub mod webhook_receiver;
+mod workflows;
 
 #[cfg(feature = "application")]
 pub use application::{StillBusy, TestApplication, TestKit};
@@ -54,3 +56,4 @@ pub use fakes::{
 };
 pub use memory::InMemory;
 pub use task_context::TaskContextBuilder;
+pub use workflows::{InMemoryWorkflows, WorkflowFaults};

@@ -276,6 +276,12 @@ impl OrderKey {
     }
 }
 
+impl From<uuid::Uuid> for RunId {
+    fn from(id: uuid::Uuid) -> Self {
+        Self(Cow::Owned(id.to_string()))
+    }
+}
+
 impl CoalescingKey {
     /// The coalescing key of what shows as this text. Text that is no key, being empty, too long or with control characters,
     /// stands for itself as a UUIDv5, so that equal texts are one key whatever they are.

@@ -15,6 +15,7 @@ mod host;
 mod id;
 mod querier;
 mod registry;
+mod requests;
 mod run;
 mod run_state;
 mod starter;
@@ -35,6 +36,9 @@ pub use querier::{
     WorkflowStatus, WorkflowSummary,
 };
 pub use registry::{AttemptFuture, DynActivity, DynWorkflow, RegisteredTwice, WorkflowRegistry};
+pub use requests::{
+    SIGNAL_TASK, SIGNAL_WITH_START_TASK, START_TASK, WORKFLOW_REQUESTS_TOPIC, WorkflowOutboxExt, WorkflowRequest,
+};
 pub use run::{RunFuture, RunProgress, WaitingStep, WorkflowRun};
 pub use run_state::MOST_PUBLISHED;
 pub use starter::{

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::contract::{
-    Cause, Contract, EncodeError, EnvelopeFactory, InvalidName, RunId, SignalName, WorkflowEnvelope, WorkflowKey,
+    Cause, Contract, EncodeError, EnvelopeFactory, InvalidName, Json, RunId, SignalName, WorkflowEnvelope, WorkflowKey,
 };
 use crate::failure::{Classified, ErrorClass};
 use crate::ids::MessageId;
 use crate::tasks::Reason;
-use crate::workflows::{IdReuse, WorkflowId, WorkflowInput};
+use crate::workflows::{IdReuse, WorkflowId, WorkflowInput, WorkflowSignal};
 
 /// Starts workflows and tells them things.
 ///
@@ -89,12 +89,29 @@ impl StartRequest {
 /// A workflow of another program on the same engine, perhaps in another language. It is given the bare input, without an
 /// envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "External")]
 pub struct ExternalWorkflow {
     /// Its type, as that program calls it.
     #[serde(rename = "type")]
     workflow_type: String,
     /// The queue that program's workers listen on.
     task_queue: String,
+}
+
+/// One that was not checked yet.
+#[derive(Deserialize)]
+struct External {
+    #[serde(rename = "type")]
+    workflow_type: String,
+    task_queue: String,
+}
+
+impl TryFrom<External> for ExternalWorkflow {
+    type Error = InvalidName;
+
+    fn try_from(external: External) -> Result<Self, InvalidName> {
+        Self::new(external.workflow_type, external.task_queue)
+    }
 }
 
 impl ExternalWorkflow {
@@ -138,6 +155,36 @@ pub struct SignalRequest {
     pub name: SignalName,
     /// What it says.
     pub payload: Value,
+}
+
+impl SignalRequest {
+    /// To tell the workflow `id` what `signal` says, as request `request_id`.
+    ///
+    /// # Errors
+    /// The signal is over the limits of a payload, or holds a secret: only contracts are sealed.
+    pub fn new<S: WorkflowSignal>(
+        envelopes: &EnvelopeFactory,
+        request_id: MessageId,
+        id: WorkflowId,
+        signal: &S,
+    ) -> Result<Self, EncodeError> {
+        let contract = || format!("signal {}", S::NAME);
+        let serialise = |error: serde_json::Error| EncodeError::Serialise {
+            contract: contract(),
+            reason: error.to_string(),
+        };
+        let text = serde_json::to_string(signal).map_err(serialise)?;
+        let json = Json::parse(text, envelopes.codec().limits()).map_err(|source| EncodeError::Json {
+            contract: contract(),
+            source,
+        })?;
+        Ok(Self {
+            id,
+            request_id,
+            name: S::NAME,
+            payload: json.to().map_err(serialise)?,
+        })
+    }
 }
 
 /// To end a workflow.

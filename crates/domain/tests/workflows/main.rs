@@ -4,6 +4,7 @@
 
 mod envelopes;
 mod host;
+mod requests;
 mod steps;
 mod stuck;
 #[path = "../support/test_sealer.rs"]
