@@ -118,7 +118,7 @@ impl TemporalWorker {
     pub async fn wait_until(&self, is_so: impl FnMut(&WorkerHealth) -> bool) {
         // The sender goes with the thread, and then nothing changes any more.
         let mut health = self.health.clone();
-        let _gone = health.wait_for(is_so).await;
+        let _gone = health.wait_for(is_so).await.is_err();
     }
 
     /// Takes no more tasks, lets running activities end within their grace, then tells them to, and returns when all is
@@ -137,7 +137,10 @@ impl TemporalWorker {
     async fn end(&mut self, how: Stop) {
         let _gone = self.stop.send(how);
         let mut health = self.health.clone();
-        let _gone = health.wait_for(|health| *health == WorkerHealth::Stopped).await;
+        let _gone = health
+            .wait_for(|health| *health == WorkerHealth::Stopped)
+            .await
+            .is_err();
         if let Some(thread) = self.thread.take() {
             // It is about to end. A panic of it was told as its health.
             let _ended = tokio::task::spawn_blocking(move || thread.join()).await;
