@@ -119,7 +119,11 @@ impl WorkflowStarter for Temporal {
             ..RequestCancelWorkflowExecutionRequest::default()
         };
         let method = <Client as WorkflowService>::request_cancel_workflow_execution;
-        let told = self.connection.call(method, call).await.map(drop);
+        // The server takes it without a word when the workflow has closed.
+        let told = match self.connection.call(method, call).await {
+            Ok(_) => self.is_open(&request.id).await,
+            Err(refusal) => Err(refusal),
+        };
         self.or_told_before(&request.id, told, &Told::Cancel(request.request_id), "cancel")
             .await
     }
@@ -228,6 +232,12 @@ impl Temporal {
                 indexed_fields: fields.collect(),
             }
         })
+    }
+
+    /// [`Refusal::NotFound`]: it is not.
+    async fn is_open(&self, id: &WorkflowId) -> Result<(), Refusal> {
+        let is_open = self.newest(id).await?.is_some_and(|newest| newest.is_open);
+        is_open.then_some(()).ok_or(Refusal::NotFound)
     }
 
     /// `Ok` too when the workflow is closed and was told this before it closed.
