@@ -9,12 +9,14 @@
 mod attempts;
 mod due;
 mod faults;
+mod history;
 mod host;
 mod looking;
 mod requests;
 mod running;
 mod state;
 mod steps;
+mod trial;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,7 +29,9 @@ use aftercommit_domain::workflows::{WorkflowDescription, WorkflowId, WorkflowReg
 use crate::fakes::{ManualClock, TestServices};
 
 pub use faults::WorkflowFaults;
+pub use history::WorkflowHistory;
 use state::State;
+pub use trial::{JudgeCancelled, TrialReport, WorkflowTrial, try_workflow};
 
 /// Longer than anything a test means: a workflow that takes more turns without time passing does not end.
 const MOST_TURNS: u32 = 100_000;

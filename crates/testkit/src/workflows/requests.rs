@@ -37,6 +37,26 @@ impl NewRun {
             history: Vec::new(),
         }
     }
+
+    pub(super) fn into_run(self, info: RunInfo) -> Run {
+        Run {
+            info,
+            number: self.number,
+            is_external: self.is_external,
+            parent: self.parent,
+            is_cancel_asked: self.history.iter().any(|event| matches!(event.what, What::Cancel)),
+            history: self.history,
+            polled: None,
+            steps: BTreeMap::new(),
+            changes: BTreeSet::new(),
+            end: None,
+            closed_at: None,
+            published: BTreeMap::new(),
+            waiting: Vec::new(),
+            problem: None,
+            live: None,
+        }
+    }
 }
 
 impl State {
@@ -51,29 +71,14 @@ impl State {
     pub(super) fn begin_run(&mut self, new: NewRun) -> RunId {
         let run_id = RunId::from(self.ids.next());
         self.newest.insert(new.id.clone(), self.runs.len());
-        self.runs.push(Run {
-            info: RunInfo {
-                workflow_id: new.id,
-                run_id: run_id.clone(),
-                started_at: new.now,
-                seed: self.ids.next(),
-                input: new.input,
-            },
-            number: new.number,
-            is_external: new.is_external,
-            parent: new.parent,
-            is_cancel_asked: new.history.iter().any(|event| matches!(event.what, What::Cancel)),
-            history: new.history,
-            polled: None,
-            steps: BTreeMap::new(),
-            changes: BTreeSet::new(),
-            end: None,
-            closed_at: None,
-            published: BTreeMap::new(),
-            waiting: Vec::new(),
-            problem: None,
-            live: None,
-        });
+        let info = RunInfo {
+            workflow_id: new.id.clone(),
+            run_id: run_id.clone(),
+            started_at: new.now,
+            seed: self.ids.next(),
+            input: new.input.clone(),
+        };
+        self.runs.push(new.into_run(info));
         run_id
     }
 

@@ -143,14 +143,26 @@ impl Run {
         if !self.has_been_at(position) {
             return None;
         }
-        let ended = matches!(progress, RunProgress::Ended(_));
+        if matches!(progress, RunProgress::Ended(_)) {
+            let (step, record) = self.steps.last_key_value()?;
+            return Some(WorkflowProblem::Nondeterministic {
+                step: step.0,
+                recorded: record.label.clone(),
+                asked: "the end".into(),
+            });
+        }
+        self.left_out(position, host)
+    }
+
+    /// Whether the code, run again up to this place, left out a step it had begun by then.
+    pub(super) fn left_out(&self, position: usize, host: &Host) -> Option<WorkflowProblem> {
         let is_left_out = |step: StepNumber, record: &StepRecord| record.began_at <= position && !host.has_begun(step);
         let mut steps = self.steps.iter();
-        let (step, record) = steps.find(|(step, record)| ended || is_left_out(**step, record))?;
+        let (step, record) = steps.find(|(step, record)| is_left_out(**step, record))?;
         Some(WorkflowProblem::Nondeterministic {
             step: step.0,
             recorded: record.label.clone(),
-            asked: if ended { "the end".into() } else { "nothing".into() },
+            asked: "nothing".into(),
         })
     }
 
@@ -174,7 +186,7 @@ impl Run {
     }
 }
 
-fn begin(run: &Run, registry: &WorkflowRegistry) -> Result<Live, WorkflowProblem> {
+pub(super) fn begin(run: &Run, registry: &WorkflowRegistry) -> Result<Live, WorkflowProblem> {
     let recorded: BTreeMap<_, _> = run
         .steps
         .iter()
@@ -189,7 +201,7 @@ fn begin(run: &Run, registry: &WorkflowRegistry) -> Result<Live, WorkflowProblem
     })
 }
 
-fn hand(live: &Live, Event { at, what }: Event) {
+pub(super) fn hand(live: &Live, Event { at, what }: Event) {
     match what {
         What::Answer(step, answer) => live.host.answer(at, step, answer),
         What::Signal(name, payload) => live.host.signal(at, name, payload),

@@ -1,4 +1,12 @@
-//! The workflow engine in memory keeps every sentence of the workflow ports.
+//! The workflow engine in memory keeps every sentence of the workflow ports, and finds what workflows must not do.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of a test are tests themselves: what cannot be unwrapped fails them"
+)]
+
+mod order;
+mod trials;
 
 use std::sync::Arc;
 use std::time::Duration;
