@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use aftercommit_domain::contract::{ActivityName, OrganizationId, Payload, ProjectId, SignalName};
+use aftercommit_domain::contract::{ActivityName, BoundedText, OrganizationId, Payload, ProjectId, Sealed, SignalName};
 use aftercommit_domain::tasks::RetryPolicy;
 use aftercommit_domain::workflows::{
     Activity, ActivityContext, ActivityError, ActivityOptions, Exit, Workflow, WorkflowContext, WorkflowInput,
@@ -155,5 +155,37 @@ impl Activity for Lingering {
         ctx.cancellation().cancelled().await;
         self.was_told.store(true, Ordering::SeqCst);
         pending().await
+    }
+}
+
+/// What is told to nobody.
+#[derive(Serialize, Deserialize, WorkflowInput)]
+#[workflow(name = "secret", version = 1)]
+pub(crate) struct Secret {
+    organization_id: OrganizationId,
+    project_id: ProjectId,
+    link: Sealed<BoundedText<100>>,
+}
+
+impl Secret {
+    pub(crate) fn new(link: &str) -> Self {
+        Self {
+            organization_id: organization(),
+            project_id: project(),
+            link: Sealed::new(BoundedText::new(link).unwrap()),
+        }
+    }
+}
+
+/// Answers how long the secret is.
+pub(crate) struct SecretWorkflow;
+
+#[async_trait]
+impl Workflow for SecretWorkflow {
+    type Input = Secret;
+    type Output = usize;
+
+    async fn run(&self, _: &WorkflowContext, input: Secret) -> Result<usize, Exit> {
+        Ok(input.link.expose().as_str().len())
     }
 }
