@@ -8,8 +8,8 @@ use std::time::Duration;
 use aftercommit_domain::contract::{ActivityName, BoundedText, OrganizationId, Payload, ProjectId, Sealed, SignalName};
 use aftercommit_domain::tasks::RetryPolicy;
 use aftercommit_domain::workflows::{
-    Activity, ActivityContext, ActivityError, ActivityOptions, Exit, Workflow, WorkflowContext, WorkflowInput,
-    WorkflowSignal,
+    Activity, ActivityContext, ActivityError, ActivityOptions, Either, Exit, StepError, Workflow, WorkflowContext,
+    WorkflowInput, WorkflowSignal,
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,12 @@ pub(crate) enum Script {
     Panic,
     /// Calls an activity that runs until it is told to end.
     Linger,
+    /// Takes a signal, and goes on as `CountSignals`.
+    CountSignalsAsNew,
+    /// Takes signals until a second brings none, and answers how many there were.
+    CountSignals,
+    /// Answers 1 when a second has passed, and 2 when it is told so before.
+    Race,
 }
 
 impl Scripted {
@@ -97,9 +103,34 @@ impl Workflow for ScriptedWorkflow {
                 Ok(0)
             }
             Script::Panic => panic!("on purpose"),
+            Script::CountSignalsAsNew => {
+                ctx.wait_signal::<GoOn>().await?;
+                Err(ctx.continue_as_new(&Scripted::new(Script::CountSignals)))
+            }
+            Script::CountSignals => {
+                ctx.wait_signal::<GoOn>().await?;
+                let mut count = 1;
+                while let Either::First(told) = second_or_told(ctx).await {
+                    told?;
+                    count += 1;
+                }
+                Ok(count)
+            }
+            Script::Race => match ctx
+                .either(ctx.sleep(Duration::from_secs(1)), ctx.wait_signal::<GoOn>())
+                .await
+            {
+                Either::First(slept) => slept.map(|()| 1).map_err(Exit::from),
+                Either::Second(told) => told.map(|_| 2).map_err(Exit::from),
+            },
             Script::Linger => Ok(ctx.activity::<Lingering>(&(), options).await?),
         }
     }
+}
+
+async fn second_or_told(ctx: &WorkflowContext) -> Either<Result<GoOn, StepError>, Result<(), StepError>> {
+    ctx.either(ctx.wait_signal::<GoOn>(), ctx.sleep(Duration::from_secs(1)))
+        .await
 }
 
 /// Counts how often it was called.
