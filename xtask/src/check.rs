@@ -41,6 +41,16 @@ fn steps(workspace: &Workspace) -> Vec<Step> {
             "formatting (repair with `cargo fmt --all`)",
             ["fmt", "--all", "--check"],
         ),
+        // Its lints are looked at where it is built: `cargo xtask test --pass temporal`.
+        Step::cargo(
+            "formatting of the adapter of Temporal",
+            [
+                "fmt",
+                "--manifest-path",
+                "crates/platform-workflows-temporal/Cargo.toml",
+                "--check",
+            ],
+        ),
         Step::cargo(
             "lints of everything",
             [

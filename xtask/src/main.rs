@@ -21,6 +21,7 @@ mod rabbitmq;
 mod soak;
 mod step;
 mod tally;
+mod temporal;
 mod test;
 mod test_program;
 

@@ -18,6 +18,7 @@ use crate::postgres;
 use crate::rabbitmq;
 use crate::step::{Problem, Step, heading};
 use crate::tally::Tally;
+use crate::temporal;
 use crate::test_program::{ALL, Run, TestProgram};
 
 /// The package that runs the runtime in worlds of its own.
@@ -45,11 +46,13 @@ pub(crate) enum Pass {
     Guides,
     /// The programs under `examples/`, and the shop that adopts the kit.
     Examples,
+    /// Workflows on Temporal: a workspace of its own, whose SDK takes minutes to compile.
+    Temporal,
 }
 
 impl Pass {
     /// In the order they run.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Workspace,
         Self::Simulation,
         Self::Fuzz,
@@ -57,6 +60,7 @@ impl Pass {
         Self::Kit,
         Self::Guides,
         Self::Examples,
+        Self::Temporal,
     ];
 }
 
@@ -70,6 +74,7 @@ impl fmt::Display for Pass {
             Self::Guides => "guides",
             Self::Kit => "kit",
             Self::Examples => "examples",
+            Self::Temporal => "temporal",
         })
     }
 }
@@ -154,6 +159,7 @@ fn run_pass(pass: Pass, workspace: &Workspace) -> Result<(Tally, Tally), Problem
             }
             tally.and(adopt::run(workspace)?)
         }
+        Pass::Temporal => temporal::run(workspace)?,
     };
     Ok((tally, Tally::default()))
 }

@@ -5,9 +5,12 @@
 //! - [`fakes`]: time, ids, randomness, sealing, e-mail and webhooks that a test holds in its hands.
 //! - `postgres_server` (feature `postgres-server`): a throw-away PostgreSQL, and a fresh database for each test.
 //! - `rabbitmq_server` (feature `rabbitmq-server`): a throw-away RabbitMQ.
+//! - `temporal_server` (feature `temporal-server`): a throw-away Temporal.
 //! - `proxy` (feature `proxy`): stands between a client and a server, and delays, cuts and holds what passes.
 //! - [`webhook_receiver`]: a receiver of webhooks that keeps what it takes and misbehaves as told.
 //! - [`faults`]: a wrapper round any provider that fails, hangs and loses replies as a test says.
+//! - [`InMemoryWorkflows`]: a workflow engine whose time passes when a test says so, and that crashes where it is told;
+//!   [`try_workflow`] makes it do so wherever it can.
 //! - [`TaskContextBuilder`]: runs one handler as a worker would.
 //! - `TestApplication` (feature `application`, on by default): runs a whole application in memory, until it has nothing left
 //!   to do.
@@ -31,9 +34,19 @@ pub mod rabbitmq_server;
 pub mod reference;
 pub mod smtp_server;
 mod task_context;
-#[cfg(all(unix, any(feature = "postgres-server", feature = "rabbitmq-server")))]
+#[cfg(all(unix, feature = "temporal-server"))]
+pub mod temporal_server;
+#[cfg(all(
+    unix,
+    any(
+        feature = "postgres-server",
+        feature = "rabbitmq-server",
+        feature = "temporal-server"
+    )
+))]
 mod throw_away;
 pub mod webhook_receiver;
+mod workflows;
 
 #[cfg(feature = "application")]
 pub use application::{StillBusy, TestApplication, TestKit};
@@ -44,3 +57,6 @@ pub use fakes::{
 };
 pub use memory::InMemory;
 pub use task_context::TaskContextBuilder;
+pub use workflows::{
+    InMemoryWorkflows, JudgeCancelled, TrialReport, WorkflowFaults, WorkflowHistory, WorkflowTrial, try_workflow,
+};

@@ -23,7 +23,6 @@ mod handshake;
 mod installation;
 mod options;
 mod server;
-mod watcher;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -4,3 +4,5 @@ pub(crate) mod ports;
 pub(crate) mod secret;
 pub(crate) mod signals;
 pub(crate) mod trouble;
+#[cfg(any(feature = "rabbitmq-server", feature = "temporal-server"))]
+pub(crate) mod watcher;

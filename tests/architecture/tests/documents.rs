@@ -24,6 +24,9 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
+/// Packages that are compiled only where somebody wants them.
+const WORKSPACES_OF_THEIR_OWN: [&str; 1] = ["crates/platform-workflows-temporal"];
+
 #[test]
 fn the_code_map_of_architecture_md_lists_exactly_the_packages_there_are() {
     let text = document("ARCHITECTURE.md");
@@ -32,7 +35,8 @@ fn the_code_map_of_architecture_md_lists_exactly_the_packages_there_are() {
         .find(|section| section.starts_with("Code map"))
         .expect("a section `Code map`");
     let listed: BTreeSet<&str> = rows(map).iter().skip(1).flat_map(|cells| quoted(cells[0])).collect();
-    let there: BTreeSet<&str> = members().iter().map(|member| member.folder.as_str()).collect();
+    let mut there: BTreeSet<&str> = members().iter().map(|member| member.folder.as_str()).collect();
+    there.extend(WORKSPACES_OF_THEIR_OWN);
     let missing = there
         .difference(&listed)
         .map(|folder| format!("`{folder}` is not in the code map"));

@@ -25,6 +25,8 @@
 //! aftercommit_testkit::task_history_conformance!(SqliteProvider);
 //! ```
 //!
+//! A workflow engine implements [`workflows::WorkflowEnvironment`] and names its one suite, `workflows_conformance!`.
+//!
 //! Each macro makes a module with one `#[test]` for each scenario, so that none can be left out. [`SCENARIOS`] says how
 //! many there are over all suites, for a check that counts the tests that ran.
 //!
@@ -56,6 +58,7 @@ pub mod task_history;
 pub mod task_inspector;
 pub mod transfer;
 pub mod unit_of_work;
+pub mod workflows;
 
 pub use messages::Messages;
 pub use provider::Provider;

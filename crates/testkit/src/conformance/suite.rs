@@ -10,17 +10,21 @@ const LONGEST: Duration = Duration::from_mins(1);
 /// Runs one scenario against a fresh provider.
 #[doc(hidden)]
 pub fn run<P: Provider>(name: &str, scenario: impl AsyncFnOnce(&P)) {
+    block_on(name, async {
+        let provider = P::start().await;
+        scenario(&provider).await;
+        provider.stop().await;
+    });
+}
+
+/// Runs the whole of one scenario on a runtime of its own.
+pub(super) fn block_on(name: &str, whole: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime starts");
     runtime.block_on(async {
-        let whole = async {
-            let provider = P::start().await;
-            scenario(&provider).await;
-            provider.stop().await;
-        };
         let ended = tokio::time::timeout(LONGEST, whole).await;
         assert!(ended.is_ok(), "{name} did not end within {LONGEST:?}");
     });
@@ -32,6 +36,9 @@ pub fn run<P: Provider>(name: &str, scenario: impl AsyncFnOnce(&P)) {
 #[macro_export]
 macro_rules! conformance_tests {
     ($provider:ty, $suite:ident, [$($scenario:ident),* $(,)?]) => {
+        $crate::conformance_tests!($provider, $suite, $crate::conformance::run, [$($scenario),*]);
+    };
+    ($provider:ty, $suite:ident, $run:path, [$($scenario:ident),* $(,)?]) => {
         mod $suite {
             use super::*;
 
@@ -46,7 +53,7 @@ macro_rules! conformance_tests {
             $(
                 #[test]
                 fn $scenario() {
-                    $crate::conformance::run::<$provider>(
+                    $run(
                         stringify!($scenario),
                         $crate::conformance::$suite::$scenario::<$provider>,
                     );

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use super::RabbitMqOptions;
 use super::handshake;
 use super::installation::{Installation, ends_within};
-use super::watcher::Watcher;
 use crate::throw_away::signals::{Pid, Signal, pid_of, signal};
 use crate::throw_away::trouble::{Outcome, Trouble};
+use crate::throw_away::watcher::Watcher;
 
 /// How long a server may take to talk to clients or to end. It takes some seconds, and many on a machine that is busy.
 const PATIENCE: Duration = Duration::from_mins(2);

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use super::RabbitMqOptions;
 use super::binaries::{self, Binaries};
-use super::watcher::LAUNCH;
 use crate::throw_away::ports::free_port;
 use crate::throw_away::secret::secret;
 use crate::throw_away::trouble::{Outcome, Trouble};
+use crate::throw_away::watcher::LAUNCH;
 
 /// How often a program is looked at that is to end.
 const GLANCE: Duration = Duration::from_millis(10);

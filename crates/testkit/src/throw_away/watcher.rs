@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// Starts a program in its place, after its process id is written down with a word that its arguments hold.
-pub(super) const LAUNCH: &str = r#"
+pub(crate) const LAUNCH: &str = r#"
 echo "$$ $2" > "$1"
 shift 2
 exec "$@"
@@ -32,7 +32,7 @@ rm -rf -- "$directory" || { sleep 1; rm -rf -- "$directory"; }
 "#;
 
 #[derive(Debug)]
-pub(super) struct Watcher {
+pub(crate) struct Watcher {
     child: Child,
     /// `None` once it was told that this is the end.
     input: Option<ChildStdin>,
@@ -40,7 +40,7 @@ pub(super) struct Watcher {
 
 impl Watcher {
     /// Watches over this directory from now on.
-    pub(super) fn start(directory: &Path) -> io::Result<Self> {
+    pub(crate) fn start(directory: &Path) -> io::Result<Self> {
         let mut child = Command::new("/bin/sh")
             .args(["-c", SCRIPT, "sh"])
             .arg(directory)
@@ -57,7 +57,7 @@ impl Watcher {
     }
 
     /// Lets it clear up now, and waits for it.
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.input = None;
         // It only fails when somebody else has waited for the process.
         let _ended = self.child.wait();

@@ -1,0 +1,108 @@
+//! One call to the server, bounded, and what came of it.
+
+use aftercommit_domain::contract::RunId;
+use futures::future::BoxFuture;
+use temporalio_client::Client;
+use temporalio_common::protos::temporal::api::errordetails::v1::WorkflowExecutionAlreadyStartedFailure;
+use temporalio_common::protos::utilities::decode_status_detail;
+use tokio::time::timeout;
+use tonic::{Code, IntoRequest, Request, Response, Status};
+
+use crate::connection::TemporalConnection;
+
+/// Why a call brought nothing.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// There is no such workflow, or it does not run.
+    NotFound,
+    /// The id is taken, by this run when the server says so.
+    AlreadyExists(Option<RunId>),
+    /// The server will never take it.
+    Invalid(String),
+    /// The server is away, too slow, or not set up for us; the call may have arrived.
+    Unavailable(String),
+}
+
+/// How the SDK offers a call.
+type Method<Req, Resp> = for<'a> fn(&'a mut Client, Request<Req>) -> BoxFuture<'a, Result<Response<Resp>, Status>>;
+
+impl TemporalConnection {
+    /// The call, repetitions included, within its time.
+    pub(crate) async fn call<Req, Resp>(&self, method: Method<Req, Resp>, request: Req) -> Result<Resp, Refusal> {
+        let called = timeout(self.config.call_timeout, async {
+            let mut client = self
+                .client()
+                .await
+                .map_err(|error| Refusal::Unavailable(error.to_string()))?;
+            let answered = method(&mut client, request.into_request()).await;
+            answered
+                .map(Response::into_inner)
+                .map_err(|status| Refusal::of(&status))
+        });
+        match called.await {
+            Ok(called) => called,
+            Err(_elapsed) => Err(Refusal::Unavailable(format!(
+                "no answer within {} s",
+                self.config.call_timeout.as_secs_f32()
+            ))),
+        }
+    }
+}
+
+impl Refusal {
+    fn of(status: &Status) -> Self {
+        let said = status.message().to_owned();
+        match status.code() {
+            // Only its words tell it from a workflow that is not there: the details of the two decode as each other.
+            Code::NotFound if said.starts_with("Namespace ") => Self::Unavailable(said),
+            Code::NotFound => Self::NotFound,
+            Code::AlreadyExists => {
+                let started = decode_status_detail::<WorkflowExecutionAlreadyStartedFailure>(status.details());
+                Self::AlreadyExists(started.and_then(|started| RunId::new(started.run_id).ok()))
+            }
+            Code::InvalidArgument | Code::OutOfRange => Self::Invalid(said),
+            // A message that is too long for the server's door has this code too.
+            Code::ResourceExhausted if said.contains("larger than max") => Self::Invalid(said),
+            code @ (Code::Ok
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::PermissionDenied
+            | Code::ResourceExhausted
+            | Code::FailedPrecondition
+            | Code::Aborted
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+            | Code::Unauthenticated) => Self::Unavailable(format!("{code:?}: {said}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_later_try_may_change_is_an_outage_and_the_rest_is_not() {
+        let of = |code, said: &str| Refusal::of(&Status::new(code, said));
+        assert!(matches!(of(Code::Unavailable, "away"), Refusal::Unavailable(_)));
+        assert!(matches!(of(Code::PermissionDenied, "key"), Refusal::Unavailable(_)));
+        assert!(matches!(
+            of(Code::ResourceExhausted, "rps limit"),
+            Refusal::Unavailable(_)
+        ));
+        assert!(matches!(
+            of(Code::ResourceExhausted, "message larger than max"),
+            Refusal::Invalid(_)
+        ));
+        assert!(matches!(of(Code::InvalidArgument, "too long"), Refusal::Invalid(_)));
+        assert!(matches!(of(Code::NotFound, "workflow not found"), Refusal::NotFound));
+        assert!(matches!(
+            of(Code::NotFound, "Namespace x is not found."),
+            Refusal::Unavailable(_)
+        ));
+        assert!(matches!(of(Code::AlreadyExists, ""), Refusal::AlreadyExists(None)));
+    }
+}
