@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::kit::Workspace;
 use crate::programs::{Machine, Programs, named, says};
@@ -32,8 +32,47 @@ const PYTHON: Programs = Programs {
                 AFTERCOMMIT_TEST_TEMPORAL_BIN",
 };
 
+/// The build of the crate, begun while other tests wait for servers and leases; ended with this.
+pub(crate) struct BuildAhead(Child);
+
+impl BuildAhead {
+    /// Begins it, with what time others leave. `None` where that cannot be said, and then it is built in its turn. What it
+    /// prints is not shown: what cannot be built is built once more in its turn, and says why.
+    pub(crate) fn begin(workspace: &Workspace) -> Option<Self> {
+        let build = build(workspace).command;
+        let mut command = Command::new("nice");
+        command
+            .args(["-n", "19"])
+            .arg(build.get_program())
+            .args(build.get_args());
+        for (name, value) in build.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let silent = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        silent.spawn().ok().map(Self)
+    }
+
+    fn wait(mut self) {
+        // Whatever came of it, what is missing is built in its turn.
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for BuildAhead {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Builds the crate with its lints, and runs its tests.
-pub(crate) fn run(workspace: &Workspace) -> Result<Tally, Problem> {
+pub(crate) fn run(workspace: &Workspace, ahead: Option<BuildAhead>) -> Result<Tally, Problem> {
+    if let Some(ahead) = ahead {
+        ahead.wait();
+    }
     let server = server(workspace.target())?;
     let mut tally = Tally::default();
     if !build(workspace).run()? {

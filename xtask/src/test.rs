@@ -18,7 +18,7 @@ use crate::postgres;
 use crate::rabbitmq;
 use crate::step::{Problem, Step, heading};
 use crate::tally::Tally;
-use crate::temporal;
+use crate::temporal::{self, BuildAhead};
 use crate::test_program::{ALL, Run, TestProgram};
 
 /// The package that runs the runtime in worlds of its own.
@@ -89,12 +89,14 @@ pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
     let mut total = Tally::default();
     let mut complaints = Vec::new();
     let mut hints = Vec::new();
-    for pass in Pass::ALL {
-        if !passes.is_empty() && !passes.contains(&pass) {
-            continue;
-        }
+    let is_wanted = |pass: &Pass| passes.is_empty() || passes.contains(pass);
+    let mut ahead = None;
+    if is_wanted(&Pass::Workspace) && is_wanted(&Pass::Temporal) {
+        ahead = temporal::BuildAhead::begin(&workspace);
+    }
+    for pass in Pass::ALL.into_iter().filter(is_wanted) {
         let started = Instant::now();
-        let (tally, elsewhere) = run_pass(pass, &workspace)?;
+        let (tally, elsewhere) = run_pass(pass, &workspace, &mut ahead)?;
         println!(
             "   pass `{pass}`: {} tests passed ({:.1} s)",
             tally.passed,
@@ -124,7 +126,7 @@ pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
 }
 
 /// What came of its tests; and of those that are counted apart, because they do not run everywhere.
-fn run_pass(pass: Pass, workspace: &Workspace) -> Result<(Tally, Tally), Problem> {
+fn run_pass(pass: Pass, workspace: &Workspace, ahead: &mut Option<BuildAhead>) -> Result<(Tally, Tally), Problem> {
     let tally = match pass {
         Pass::Workspace => return everything(),
         // The pass before has run the first few seeds, unoptimised; so many need a build of their own.
@@ -159,7 +161,7 @@ fn run_pass(pass: Pass, workspace: &Workspace) -> Result<(Tally, Tally), Problem
             }
             tally.and(adopt::run(workspace)?)
         }
-        Pass::Temporal => temporal::run(workspace)?,
+        Pass::Temporal => temporal::run(workspace, ahead.take())?,
     };
     Ok((tally, Tally::default()))
 }
