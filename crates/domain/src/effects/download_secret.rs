@@ -66,9 +66,7 @@ impl DownloadSecret {
         signature: &str,
         now: Timestamp,
     ) -> Result<(), RefusedDownload> {
-        let signature = URL_SAFE_NO_PAD
-            .decode(signature)
-            .map_err(|_| RefusedDownload::Forged)?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| RefusedDownload::Forged)?;
         let mac = self.mac(key, expires_at).ok_or(RefusedDownload::Forged)?;
         mac.verify_slice(&signature).map_err(|_| RefusedDownload::Forged)?;
         if now.timestamp() >= expires_at {

@@ -82,7 +82,11 @@ impl FromStr for ObjectKey {
         let tenant = Tenant::from_parts(organization, project).ok_or(InvalidObjectKey)?;
         let key = Self::new(&tenant, collection, name)?;
         // One object has one key: what would be written otherwise is refused.
-        if key.text == text { Ok(key) } else { Err(InvalidObjectKey) }
+        if key.text == text {
+            Ok(key)
+        } else {
+            Err(InvalidObjectKey)
+        }
     }
 }
 
@@ -162,7 +166,11 @@ mod tests {
         let id = "\u{fc}".repeat(32);
         let tenant = Tenant::project(OrganizationId::new(&id).unwrap(), ProjectId::new(&id).unwrap());
         let key = ObjectKey::new(&tenant, &"c".repeat(MAX_COLLECTION), &"n".repeat(MAX_NAME)).unwrap();
-        assert!(crate::contract::StorageKey::new(key.as_str()).is_ok(), "{}", key.as_str().len());
+        assert!(
+            crate::contract::StorageKey::new(key.as_str()).is_ok(),
+            "{}",
+            key.as_str().len()
+        );
     }
 
     #[test]
@@ -170,7 +178,11 @@ mod tests {
         let tenant = Tenant::project(1_i64, 2_i64);
         let long = "n".repeat(MAX_NAME + 1);
         for name in ["", ".", "..", ".hidden", "a/b", "A.csv", "a b", "a\"b", "\u{fc}", &long] {
-            assert_eq!(ObjectKey::new(&tenant, "exports", name), Err(InvalidObjectKey), "{name:?}");
+            assert_eq!(
+                ObjectKey::new(&tenant, "exports", name),
+                Err(InvalidObjectKey),
+                "{name:?}"
+            );
         }
         for text in [
             "",

@@ -10,28 +10,35 @@ const LONGEST: Duration = Duration::from_mins(1);
 /// Runs one scenario against a fresh provider.
 #[doc(hidden)]
 pub fn run<P: Provider>(name: &str, scenario: impl AsyncFnOnce(&P)) {
+    run_to_end(name, async {
+        let provider = P::start().await;
+        scenario(&provider).await;
+        provider.stop().await;
+    });
+}
+
+/// Runs one whole scenario on a runtime of its own.
+pub(crate) fn run_to_end(name: &str, whole: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime starts");
     runtime.block_on(async {
-        let whole = async {
-            let provider = P::start().await;
-            scenario(&provider).await;
-            provider.stop().await;
-        };
         let ended = tokio::time::timeout(LONGEST, whole).await;
         assert!(ended.is_ok(), "{name} did not end within {LONGEST:?}");
     });
 }
 
 /// One named test for each scenario of a suite, and their names. Used by the macros of the suites, which are given the
-/// bare name of a type in scope.
+/// bare name of a type in scope. `$run` is how a scenario of the suite is run.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_tests {
     ($provider:ty, $suite:ident, [$($scenario:ident),* $(,)?]) => {
+        $crate::conformance_tests!($provider, $suite, [$($scenario),*], run);
+    };
+    ($provider:ty, $suite:ident, [$($scenario:ident),* $(,)?], $run:ident) => {
         mod $suite {
             use super::*;
 
@@ -46,7 +53,7 @@ macro_rules! conformance_tests {
             $(
                 #[test]
                 fn $scenario() {
-                    $crate::conformance::run::<$provider>(
+                    $crate::conformance::$run::<$provider>(
                         stringify!($scenario),
                         $crate::conformance::$suite::$scenario::<$provider>,
                     );
