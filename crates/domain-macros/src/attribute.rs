@@ -1,4 +1,4 @@
-//! The one attribute that describes a contract: `#[event(…)]` or `#[task(…)]`.
+//! The one attribute that describes a contract: `#[event(…)]`, `#[task(…)]` or `#[workflow(…)]`.
 
 use syn::meta::ParseNestedMeta;
 use syn::parse::Parse;
@@ -68,6 +68,14 @@ where
         Ok(number) if number != N::default() => Ok(number),
         Ok(_) | Err(_) => Err(syn::Error::new(literal.span(), format!("expected {expected}"))),
     }
+}
+
+/// A key that takes no value: it is there.
+pub(crate) fn flag(meta: &ParseNestedMeta<'_>) -> syn::Result<bool> {
+    if meta.input.is_empty() || meta.input.peek(syn::Token![,]) {
+        return Ok(true);
+    }
+    Err(meta.error("this key takes no value"))
 }
 
 /// What a required key was given. `Err` at the type when it was not.

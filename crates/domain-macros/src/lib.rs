@@ -1,11 +1,12 @@
 //! Derives for the contracts of Aftercommit.
 //!
-//! `#[derive(DomainEvent)]` and `#[derive(Task)]` refuse, at compile time and with a way out, what the rail would only
+//! `#[derive(DomainEvent)]`, `#[derive(Task)]` and `#[derive(WorkflowInput)]` refuse, at compile time and with a way out, what the rail would only
 //! find at run time: a contract without its tenant, a field that is not a fact, a name that no provider can carry.
 //! `#[derive(Payload)]` lets an enum or a small struct be a field of such a contract.
 //!
 //! The attributes are described with the traits: `aftercommit_domain::events::DomainEvent`,
-//! `aftercommit_domain::tasks::Task` and `aftercommit_domain::contract::PayloadField`.
+//! `aftercommit_domain::tasks::Task`, `aftercommit_domain::workflows::WorkflowInput` and
+//! `aftercommit_domain::contract::PayloadField`.
 
 mod attribute;
 mod coalesce;
@@ -19,6 +20,7 @@ mod payload;
 mod payload_assertion;
 mod task;
 mod tenant;
+mod workflow_input;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
@@ -52,6 +54,19 @@ pub fn derive_domain_event(input: TokenStream) -> TokenStream {
 #[proc_macro_derive(Task, attributes(task, coalesce, exempt, organization_id, project_id))]
 pub fn derive_task(input: TokenStream) -> TokenStream {
     expand(task::derive(&parse_macro_input!(input as DeriveInput)))
+}
+
+/// Makes a struct what a workflow is started with.
+///
+/// `#[workflow(name = "collect-payment", version = 1)]`, optionally `upcast = path::to::function` and `once_ever`: it is
+/// never started again under the same id.
+///
+/// The fields `organization_id` and `project_id`, or fields marked `#[organization_id]` and `#[project_id]`, say whose
+/// workflow it is. `#[exempt(organization, "reason")]` does without a project id, `#[exempt(system, "reason")]` without
+/// both.
+#[proc_macro_derive(WorkflowInput, attributes(workflow, exempt, organization_id, project_id))]
+pub fn derive_workflow_input(input: TokenStream) -> TokenStream {
+    expand(workflow_input::derive(&parse_macro_input!(input as DeriveInput)))
 }
 
 /// Makes an enum or a struct a field of payloads. Every field of every variant must be one too.

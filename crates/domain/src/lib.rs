@@ -27,6 +27,7 @@ mod redaction;
 pub mod tasks;
 pub mod time;
 pub mod unit_of_work;
+pub mod workflows;
 
 #[cfg(feature = "reference")]
 pub mod reference;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::DOMAIN_EVENTS_TOPIC;
+use aftercommit_domain::workflows::WORKFLOW_REQUESTS_TOPIC;
 
 use crate::options::AmqpOptions;
 
@@ -33,7 +34,7 @@ pub(crate) struct Topology {
 impl Topology {
     pub(crate) fn new(options: &AmqpOptions) -> Self {
         let mut ordered: BTreeSet<TopicName> = options.ordered_topics.iter().cloned().collect();
-        ordered.insert(DOMAIN_EVENTS_TOPIC);
+        ordered.extend([DOMAIN_EVENTS_TOPIC, WORKFLOW_REQUESTS_TOPIC]);
         Self {
             prefix: options.prefix.clone(),
             partitions: options.partitions.max(1),

@@ -8,6 +8,7 @@ use aftercommit_domain::contract::{Codec, TaskName, TopicName, WorkerName};
 use aftercommit_domain::events::{DISPATCH_TASK, DOMAIN_EVENTS_TOPIC, EventCatalogue, Routes, create_events_publisher};
 use aftercommit_domain::failure::Failure;
 use aftercommit_domain::tasks::TaskDescriptor;
+use aftercommit_domain::workflows::WORKFLOW_REQUESTS_TOPIC;
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatcher::{Dispatcher, DispatcherPorts};
@@ -74,6 +75,11 @@ impl Engine {
         if declared.contains(&DOMAIN_EVENTS_TOPIC) {
             problems.push(format!(
                 "topic {DOMAIN_EVENTS_TOPIC} is the dispatcher's own; give yours another name"
+            ));
+        }
+        if registry.task_inputs().has_topic(&WORKFLOW_REQUESTS_TOPIC) {
+            problems.push(format!(
+                "topic {WORKFLOW_REQUESTS_TOPIC} is for requests to workflows; give yours another name"
             ));
         }
         for topic in options.roles.topics.iter().flatten() {

@@ -20,6 +20,7 @@ pub mod relay;
 pub mod scheduler;
 pub mod system;
 pub mod worker;
+pub mod workflow_requests;
 
 mod counted_publisher;
 mod engine;
@@ -30,3 +31,4 @@ pub use counted_publisher::CountedPublisher;
 pub use engine::{Engine, RunningEngine, StartError};
 pub use health::{Health, LoopHealth, LoopReport, LoopStatus};
 pub use options::{EngineOptions, EnginePorts, Roles};
+pub use workflow_requests::workflow_requests_topic;

@@ -8,6 +8,8 @@
 //! - `proxy` (feature `proxy`): stands between a client and a server, and delays, cuts and holds what passes.
 //! - [`webhook_receiver`]: a receiver of webhooks that keeps what it takes and misbehaves as told.
 //! - [`faults`]: a wrapper round any provider that fails, hangs and loses replies as a test says.
+//! - [`InMemoryWorkflows`]: a workflow engine whose time passes when a test says so, and that crashes where it is told;
+//!   [`try_workflow`] makes it do so wherever it can.
 //! - [`TaskContextBuilder`]: runs one handler as a worker would.
 //! - `TestApplication` (feature `application`, on by default): runs a whole application in memory, until it has nothing left
 //!   to do.
@@ -34,6 +36,7 @@ mod task_context;
 #[cfg(all(unix, any(feature = "postgres-server", feature = "rabbitmq-server")))]
 mod throw_away;
 pub mod webhook_receiver;
+mod workflows;
 
 #[cfg(feature = "application")]
 pub use application::{StillBusy, TestApplication, TestKit};
@@ -44,3 +47,6 @@ pub use fakes::{
 };
 pub use memory::InMemory;
 pub use task_context::TaskContextBuilder;
+pub use workflows::{
+    InMemoryWorkflows, JudgeCancelled, TrialReport, WorkflowFaults, WorkflowHistory, WorkflowTrial, try_workflow,
+};

@@ -15,6 +15,7 @@ mod task_envelope;
 mod tenant;
 mod unambiguous;
 mod wire;
+mod workflow_envelope;
 
 pub use aftercommit_domain_macros::Payload;
 pub use cause::{Cause, CorrelationId, InvalidTrace, TraceContext};
@@ -25,10 +26,11 @@ pub use event_envelope::{AggregateRef, EventEnvelope};
 pub use json::{InvalidJson, Json};
 pub use limits::{LimitExceeded, Limits};
 pub use names::{
-    AggregateType, CoalescingKey, DispatchKey, EventName, HandlerName, InvalidName, OrderKey, ScheduleKey, TaskName,
-    TopicName, WorkerName,
+    ActivityName, AggregateType, ChangeName, CoalescingKey, DispatchKey, EventName, HandlerName, InvalidName, OrderKey,
+    RunId, ScheduleKey, SignalName, TaskName, TopicName, WorkerName, WorkflowKey, WorkflowName,
 };
 pub use payload::{BoundedText, PayloadField, StorageKey, TooLong};
 pub use sealed::{SealContext, SealError, Sealed, SealedBytes, Sealer, is_scope_active};
 pub use task_envelope::{RawTask, TaskEnvelope};
 pub use tenant::{InvalidTenantId, OrganizationId, ProjectId, Scope, Tenant, TenantMismatch};
+pub use workflow_envelope::WorkflowEnvelope;

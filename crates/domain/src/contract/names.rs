@@ -218,6 +218,49 @@ name!(
     "1 to 241 bytes without control characters, such as receipts/send"
 );
 
+name!(
+    /// A workflow's name, such as `collect-payment`.
+    WorkflowName,
+    is_kebab,
+    "a workflow name",
+    "lower-kebab-case, 1 to 120 bytes, such as collect-payment"
+);
+name!(
+    /// An activity's name, such as `charge-card`.
+    ActivityName,
+    is_kebab,
+    "an activity name",
+    "lower-kebab-case, 1 to 120 bytes, such as charge-card"
+);
+name!(
+    /// A signal's name, such as `payment-received`.
+    SignalName,
+    is_kebab,
+    "a signal name",
+    "lower-kebab-case, 1 to 120 bytes, such as payment-received"
+);
+name!(
+    /// The name of a change of a workflow's code that runs begun before it must not see, such as `charge-before-mail`.
+    ChangeName,
+    is_kebab,
+    "the name of a change",
+    "lower-kebab-case, 1 to 120 bytes, such as charge-before-mail"
+);
+name!(
+    /// Tells the workflows of one name and tenant apart, such as an invoice's id.
+    WorkflowKey,
+    is_key,
+    "a workflow's key",
+    "1 to 200 bytes without control characters"
+);
+name!(
+    /// One run of a workflow, named by its engine. A workflow that is started again, or continued as new, has another.
+    RunId,
+    is_key,
+    "a run id",
+    "1 to 200 bytes without control characters"
+);
+
 impl HandlerName {
     /// The one handler of a task: `receipts/send`.
     pub fn of_task(topic: &TopicName, task: &TaskName) -> Self {
@@ -230,6 +273,12 @@ impl OrderKey {
     /// stands for itself as a UUIDv5, so that equal texts stay in order whatever they are.
     pub fn of(text: impl fmt::Display) -> Self {
         Self(key_of(&text))
+    }
+}
+
+impl From<uuid::Uuid> for RunId {
+    fn from(id: uuid::Uuid) -> Self {
+        Self(Cow::Owned(id.to_string()))
     }
 }
 

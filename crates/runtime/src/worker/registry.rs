@@ -252,6 +252,11 @@ struct Readers {
 }
 
 impl TaskInputs {
+    /// Whether a person may publish anything to `topic`.
+    pub(crate) fn has_topic(&self, topic: &TopicName) -> bool {
+        self.readers.keys().any(|(of, _)| of == topic)
+    }
+
     /// The envelope of a task written as JSON, with secrets in clear, which are sealed here.
     ///
     /// # Errors

@@ -18,3 +18,4 @@ mod scheduler;
 mod shutdown;
 mod support;
 mod worker;
+mod workflow_requests;

@@ -27,6 +27,8 @@
 //! aftercommit_testkit::object_storage_conformance!(FileStorage);
 //! ```
 //!
+//! A workflow engine implements [`workflows::WorkflowEnvironment`] and names its one suite, `workflows_conformance!`.
+//!
 //! Each macro makes a module with one `#[test]` for each scenario, so that none can be left out. [`SCENARIOS`] says how
 //! many there are over all suites of stores, for a check that counts the tests that ran.
 //!
@@ -59,11 +61,10 @@ pub mod task_history;
 pub mod task_inspector;
 pub mod transfer;
 pub mod unit_of_work;
+pub mod workflows;
 
 pub use messages::Messages;
 pub use object_storage::ObjectStorageProvider;
-#[doc(hidden)]
-pub use object_storage::run_object_storage;
 pub use provider::Provider;
 #[doc(hidden)]
 pub use suite::run;

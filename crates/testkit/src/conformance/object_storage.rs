@@ -9,6 +9,7 @@ use aftercommit_domain::effects::{
 };
 use aftercommit_domain::time::{Timestamp, hours};
 
+use crate::conformance::suite::block_on;
 use crate::conformance::support::{ok, soon};
 
 /// An object storage as its suite sees it: empty, and of its own.
@@ -38,6 +39,7 @@ macro_rules! object_storage_conformance {
         $crate::conformance_tests!(
             $provider,
             object_storage,
+            $crate::conformance::object_storage::run,
             [
                 an_object_is_its_parts_in_the_order_of_their_numbers,
                 nobody_sees_an_object_before_it_is_complete,
@@ -54,8 +56,7 @@ macro_rules! object_storage_conformance {
                 a_large_object_is_read_in_pieces,
                 concurrent_uploads_do_not_mix,
                 a_link_ends_when_it_was_told_to,
-            ],
-            run_object_storage
+            ]
         );
     };
 }
@@ -65,8 +66,8 @@ pub const SCENARIOS: usize = 15;
 
 /// Runs one scenario against a fresh storage.
 #[doc(hidden)]
-pub fn run_object_storage<P: ObjectStorageProvider>(name: &str, scenario: impl AsyncFnOnce(&P)) {
-    crate::conformance::suite::run_to_end(name, async {
+pub fn run<P: ObjectStorageProvider>(name: &str, scenario: impl AsyncFnOnce(&P)) {
+    block_on(name, async {
         let provider = P::start().await;
         scenario(&provider).await;
         provider.stop().await;

@@ -10,15 +10,15 @@ const LONGEST: Duration = Duration::from_mins(1);
 /// Runs one scenario against a fresh provider.
 #[doc(hidden)]
 pub fn run<P: Provider>(name: &str, scenario: impl AsyncFnOnce(&P)) {
-    run_to_end(name, async {
+    block_on(name, async {
         let provider = P::start().await;
         scenario(&provider).await;
         provider.stop().await;
     });
 }
 
-/// Runs one whole scenario on a runtime of its own.
-pub(crate) fn run_to_end(name: &str, whole: impl Future<Output = ()>) {
+/// Runs the whole of one scenario on a runtime of its own.
+pub(super) fn block_on(name: &str, whole: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -31,14 +31,14 @@ pub(crate) fn run_to_end(name: &str, whole: impl Future<Output = ()>) {
 }
 
 /// One named test for each scenario of a suite, and their names. Used by the macros of the suites, which are given the
-/// bare name of a type in scope. `$run` is how a scenario of the suite is run.
+/// bare name of a type in scope.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! conformance_tests {
     ($provider:ty, $suite:ident, [$($scenario:ident),* $(,)?]) => {
-        $crate::conformance_tests!($provider, $suite, [$($scenario),*], run);
+        $crate::conformance_tests!($provider, $suite, $crate::conformance::run, [$($scenario),*]);
     };
-    ($provider:ty, $suite:ident, [$($scenario:ident),* $(,)?], $run:ident) => {
+    ($provider:ty, $suite:ident, $run:path, [$($scenario:ident),* $(,)?]) => {
         mod $suite {
             use super::*;
 
@@ -53,7 +53,7 @@ macro_rules! conformance_tests {
             $(
                 #[test]
                 fn $scenario() {
-                    $crate::conformance::$run::<$provider>(
+                    $run(
                         stringify!($scenario),
                         $crate::conformance::$suite::$scenario::<$provider>,
                     );

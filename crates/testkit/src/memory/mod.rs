@@ -167,7 +167,7 @@ impl Shared {
 }
 
 /// How many rows a list answers: 50 when nothing is said, never more than 1000.
-fn list_limit(limit: Option<u32>) -> usize {
+pub(crate) fn list_limit(limit: Option<u32>) -> usize {
     usize::try_from(limit.unwrap_or(50).min(1000)).unwrap_or(1000)
 }
 

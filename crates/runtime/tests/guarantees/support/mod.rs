@@ -6,3 +6,4 @@ pub(crate) mod handlers;
 pub(crate) mod log;
 pub(crate) mod metrics;
 pub(crate) mod rig;
+pub(crate) mod workflow_engine;

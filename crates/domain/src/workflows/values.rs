@@ -1,0 +1,26 @@
+//! The JSON of steps: what activities, signals, children and queries are given and answer.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::contract::{InvalidJson, Json, Limits};
+use crate::workflows::WorkflowFailure;
+
+/// The JSON of `value`, within the limits of a payload. A secret is refused: only contracts are sealed.
+pub(super) fn write<T: Serialize + ?Sized>(value: &T, limits: &Limits) -> Result<Value, WorkflowFailure> {
+    let text = serde_json::to_string(value).map_err(malformed)?;
+    let json = Json::parse(text, limits)
+        .map_err(|error: InvalidJson| WorkflowFailure::permanent(error.code(), error.to_string()))?;
+    json.to().map_err(malformed)
+}
+
+/// The value that `json` is.
+pub(super) fn read<T: DeserializeOwned>(json: Value) -> Result<T, WorkflowFailure> {
+    serde_json::from_value(json).map_err(malformed)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+fn malformed(error: serde_json::Error) -> WorkflowFailure {
+    WorkflowFailure::permanent(WorkflowFailure::MALFORMED, error.to_string())
+}

@@ -1,0 +1,133 @@
+//! The topic of requests to workflows: carries out what transactions asked of the workflow engine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aftercommit_domain::contract::{DecodeError, TaskEnvelope};
+use aftercommit_domain::failure::{Classified, ErrorClass};
+use aftercommit_domain::tasks::{Outcome, Reason, Stop, TaskContext, TaskResult};
+use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
+use aftercommit_domain::workflows::{
+    SIGNAL_TASK, SIGNAL_WITH_START_TASK, START_TASK, WORKFLOW_REQUESTS_TOPIC, WorkflowRequest, WorkflowRequestError,
+    WorkflowStartError, WorkflowStarter,
+};
+use async_trait::async_trait;
+use tokio::time::timeout;
+
+use crate::worker::{EnvelopeHandler, Topic};
+
+/// The longest one request may take. An engine that hangs is away, which must not look like a request's own fault.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// The shortest and the longest wait for an engine that is away.
+const WAIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(1));
+
+/// The topic `workflow-requests`, whose tasks [`WorkflowOutboxExt`](aftercommit_domain::workflows::WorkflowOutboxExt) writes,
+/// with the handler that passes them on to `starter`.
+///
+/// A request that comes again changes nothing: the engine knows its id as long as it knows the run, and the inbox afterwards.
+/// While the engine is away a request waits, twice as long each time up to a minute, and no attempt is counted. A start whose
+/// id is taken ends as skipped; whatever else the engine refuses for good is a dead letter with its code.
+pub fn workflow_requests_topic(starter: Arc<dyn WorkflowStarter>, units_of_work: Arc<dyn UnitOfWorkFactory>) -> Topic {
+    let handler = Arc::new(Requests { starter, units_of_work });
+    let tasks = [START_TASK, SIGNAL_TASK, SIGNAL_WITH_START_TASK];
+    tasks
+        .into_iter()
+        .fold(Topic::named(WORKFLOW_REQUESTS_TOPIC.as_str()), |topic, task| {
+            topic.handle_envelopes(
+                WORKFLOW_REQUESTS_TOPIC,
+                task,
+                Arc::clone(&handler) as Arc<dyn EnvelopeHandler>,
+            )
+        })
+}
+
+struct Requests {
+    starter: Arc<dyn WorkflowStarter>,
+    units_of_work: Arc<dyn UnitOfWorkFactory>,
+}
+
+#[async_trait]
+impl EnvelopeHandler for Requests {
+    async fn handle(&self, task: &TaskEnvelope, ctx: &TaskContext) -> Result<TaskResult, DecodeError> {
+        let request = WorkflowRequest::from_task(task)?;
+        Ok(self.once(request, ctx).await)
+    }
+}
+
+impl Requests {
+    /// The engine is asked between two transactions, never within one; that it was asked is remembered afterwards, because a
+    /// request that was lost is worse than one that is made again.
+    async fn once(&self, request: WorkflowRequest, ctx: &TaskContext) -> TaskResult {
+        let mut looking = self.units_of_work.begin(ctx.tenant(), ctx.cause()).await?;
+        ctx.claim(&mut *looking.inbox()).await?;
+        drop(looking);
+        let outcome = match timeout(DEADLINE, self.ask(request)).await {
+            Ok(asked) => asked.map_err(|refused| refused.into_stop(ctx))?,
+            Err(_) => return Err(Refused::no_answer().into_stop(ctx)),
+        };
+        let mut done = self.units_of_work.begin(ctx.tenant(), ctx.cause()).await?;
+        ctx.claim(&mut *done.inbox()).await?;
+        done.commit().await?;
+        Ok(outcome)
+    }
+
+    async fn ask(&self, request: WorkflowRequest) -> Result<Outcome, Refused> {
+        let started = match request {
+            WorkflowRequest::Signal(signal) => {
+                self.starter.signal(signal).await.map_err(Refused::Signal)?;
+                return Ok(Outcome::Completed);
+            }
+            WorkflowRequest::Start(start) => self.starter.start(start).await,
+            WorkflowRequest::SignalWithStart(start, signal) => self.starter.signal_with_start(start, signal).await,
+        };
+        match started {
+            Ok(_) => Ok(Outcome::Completed),
+            Err(taken @ WorkflowStartError::AlreadyStarted { .. }) => {
+                Ok(Outcome::Skipped(Reason::new(taken.to_string())))
+            }
+            Err(error) => Err(Refused::Start(error)),
+        }
+    }
+}
+
+/// Why a request was not carried out.
+enum Refused {
+    Start(WorkflowStartError),
+    Signal(WorkflowRequestError),
+}
+
+impl Refused {
+    fn no_answer() -> Self {
+        Self::Start(WorkflowStartError::Unavailable {
+            operation: "request",
+            reason: format!("no answer within {DEADLINE:?}"),
+        })
+    }
+
+    fn into_stop(self, ctx: &TaskContext) -> Stop {
+        match self {
+            Self::Start(error) => stop(error, ctx),
+            Self::Signal(error) => stop(error, ctx),
+        }
+    }
+}
+
+/// An outage is no attempt, so attempts do not tell how long it lasts: the age of the request does.
+fn stop<E: Classified>(error: E, ctx: &TaskContext) -> Stop {
+    let is_outage = error.class() == ErrorClass::Outage;
+    let stop = Stop::from(error);
+    match stop {
+        Stop::Failed {
+            failure,
+            retry_after: None,
+        } if is_outage => {
+            let age = ctx.now().signed_duration_since(ctx.first_enqueued_at());
+            let wait = age.to_std().unwrap_or_default().clamp(WAIT.0, WAIT.1);
+            Stop::Failed {
+                failure,
+                retry_after: Some(wait),
+            }
+        }
+        Stop::Failed { .. } | Stop::Skip(_) | Stop::Done => stop,
+    }
+}

@@ -1,0 +1,251 @@
+//! What a transaction asks of the workflow engine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aftercommit_domain::contract::{Cause, OrganizationId, ProjectId, SignalName, Tenant, WorkflowKey};
+use aftercommit_domain::events::{EventCatalogue, OutboxWriter, Routes};
+use aftercommit_domain::ids::MessageId;
+use aftercommit_domain::tasks::{Task, TaskContext, TaskState, completed};
+use aftercommit_domain::unit_of_work::{UnitOfWork, UnitOfWorkFactory};
+use aftercommit_domain::workflows::{WorkflowId, WorkflowInput, WorkflowOutboxExt, WorkflowSignal};
+use aftercommit_runtime::worker::Topic;
+use aftercommit_runtime::{Engine, EngineOptions, RunningEngine, workflow_requests_topic};
+use aftercommit_testkit::faults::{Fault, Operation};
+use serde::{Deserialize, Serialize};
+
+use crate::support::handlers::Handler;
+use crate::support::rig::{Rig, workers};
+use crate::support::workflow_engine::{Trouble, WorkflowEngine};
+
+#[derive(Serialize, Deserialize, WorkflowInput)]
+#[workflow(name = "trace-parcel", version = 1)]
+struct TraceParcel {
+    organization_id: OrganizationId,
+    project_id: ProjectId,
+    parcel_id: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Seen;
+
+impl WorkflowSignal for Seen {
+    const NAME: SignalName = SignalName::constant("seen");
+}
+
+fn trace_parcel() -> TraceParcel {
+    TraceParcel {
+        organization_id: 1.into(),
+        project_id: 10.into(),
+        parcel_id: 7,
+    }
+}
+
+fn id() -> WorkflowId {
+    WorkflowId::new(tenant(), TraceParcel::NAME, WorkflowKey::constant("7"))
+}
+
+fn tenant() -> Tenant {
+    Tenant::project(1_i64, 10_i64)
+}
+
+/// The runtime with its relay, and a workflow engine beside it.
+struct Scene {
+    rig: Rig,
+    workflows: WorkflowEngine,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self {
+            rig: Rig::new(),
+            workflows: WorkflowEngine::default(),
+        }
+    }
+
+    fn start(&self, options: EngineOptions) -> RunningEngine {
+        let units: Arc<dyn UnitOfWorkFactory> = Arc::new(self.rig.store.inner().clone());
+        let topic = workflow_requests_topic(Arc::new(self.workflows.clone()), units);
+        self.rig.start(options, vec![topic])
+    }
+
+    async fn begin(&self) -> Box<dyn UnitOfWork> {
+        self.rig.store.inner().begin(&tenant(), &Cause::root()).await.unwrap()
+    }
+
+    /// Commits what `write` writes. Answers the id of its request.
+    async fn commit(&self, write: impl AsyncFnOnce(&mut dyn OutboxWriter) -> MessageId) -> MessageId {
+        let mut unit_of_work = self.begin().await;
+        let id = write(&mut *unit_of_work.outbox()).await;
+        unit_of_work.commit().await.unwrap();
+        id
+    }
+
+    async fn commit_start(&self) -> MessageId {
+        self.commit(async |outbox| outbox.start(7, &trace_parcel()).await.unwrap())
+            .await
+    }
+
+    async fn commit_signal(&self) -> MessageId {
+        self.commit(async |outbox| outbox.signal(&id(), &Seen).await.unwrap())
+            .await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_that_is_rolled_back_starts_nothing_and_one_that_commits_starts_it_once() {
+    let scene = Scene::new();
+    let engine = scene.start(EngineOptions::default());
+    let mut rolled_back = scene.begin().await;
+    rolled_back.outbox().start(6, &trace_parcel()).await.unwrap();
+    drop(rolled_back);
+    let request = scene.commit_start().await;
+    scene.rig.until_state(request, TaskState::Completed).await;
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    assert_eq!(scene.workflows.did(), ["started 1/10/trace-parcel/7"]);
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_whose_answer_was_lost_or_whose_task_comes_again_starts_nothing_new() {
+    let scene = Scene::new();
+    scene.workflows.script([Trouble::Lost, Trouble::Lost]);
+    scene.rig.store.script(Operation::Ack, [Fault::Fail, Fault::Fail]);
+    let engine = scene.start(EngineOptions::default());
+    let request = scene.commit_start().await;
+    scene.rig.until_state(request, TaskState::Completed).await;
+    assert_eq!(scene.workflows.did(), ["started 1/10/trace-parcel/7"]);
+    assert_eq!(
+        scene.workflows.calls(),
+        3,
+        "the inbox knows it when its task comes again"
+    );
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_comes_again_after_its_workflow_has_closed_starts_nothing_new() {
+    let scene = Scene::new();
+    // The workflow closes, and its engine forgets it, before the task is settled.
+    let never_settled = [Fault::Fail; 3];
+    scene.rig.store.script(Operation::Ack, never_settled);
+    let engine = scene.start(EngineOptions::default());
+    let request = scene.commit_start().await;
+    scene
+        .rig
+        .until("it was started", async || !scene.workflows.did().is_empty())
+        .await;
+    scene.workflows.forget();
+    scene.rig.until_state(request, TaskState::Completed).await;
+    assert_eq!(scene.workflows.did().len(), 1);
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_engine_is_away_requests_wait_longer_each_time_and_no_attempt_is_counted() {
+    let scene = Scene::new();
+    scene.workflows.script([Trouble::Away; 40]);
+    let engine = scene.start(EngineOptions::default());
+    let began = scene.rig.now();
+    let request = scene.commit_start().await;
+    scene.rig.until_state(request, TaskState::Completed).await;
+    assert_eq!(scene.workflows.calls(), 41);
+    assert_eq!(scene.rig.details(request).await.summary.attempts, 1);
+    let waited = (scene.rig.now() - began).to_std().unwrap();
+    assert!(
+        waited > Duration::from_mins(30),
+        "it is asked once a minute: {waited:?}"
+    );
+    assert_eq!(scene.workflows.did(), ["started 1/10/trace-parcel/7"]);
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_never_answers_is_away() {
+    let scene = Scene::new();
+    scene.workflows.script([Trouble::Hangs; 30]);
+    let engine = scene.start(EngineOptions::default());
+    let request = scene.commit_start().await;
+    scene.rig.until_state(request, TaskState::Completed).await;
+    assert_eq!(scene.rig.details(request).await.summary.attempts, 1);
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_comes_before_its_signals_also_when_it_has_to_wait() {
+    let scene = Scene::new();
+    scene.workflows.script([Trouble::Away, Trouble::Away]);
+    let engine = scene.start(EngineOptions::default());
+    let mut unit_of_work = scene.begin().await;
+    unit_of_work.outbox().start(7, &trace_parcel()).await.unwrap();
+    let last = unit_of_work.outbox().signal(&id(), &Seen).await.unwrap();
+    unit_of_work.commit().await.unwrap();
+    scene.rig.until_state(last, TaskState::Completed).await;
+    assert_eq!(
+        scene.workflows.did(),
+        ["started 1/10/trace-parcel/7", "told 1/10/trace-parcel/7 seen"]
+    );
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_with_start_starts_what_does_not_run_and_tells_what_does() {
+    let scene = Scene::new();
+    let engine = scene.start(EngineOptions::default());
+    for _ in 0..2 {
+        let request = scene
+            .commit(async |outbox| outbox.signal_with_start(7, &trace_parcel(), &Seen).await.unwrap())
+            .await;
+        scene.rig.until_state(request, TaskState::Completed).await;
+    }
+    assert_eq!(
+        scene.workflows.did(),
+        [
+            "started 1/10/trace-parcel/7",
+            "told 1/10/trace-parcel/7 seen",
+            "told 1/10/trace-parcel/7 seen"
+        ]
+    );
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_engine_refuses_for_good_ends_at_once_and_says_why() {
+    let scene = Scene::new();
+    let engine = scene.start(EngineOptions::default());
+    let first = scene.commit_start().await;
+    scene.rig.until_state(first, TaskState::Completed).await;
+    let second = scene.commit_start().await;
+    scene.rig.until_state(second, TaskState::Skipped).await;
+    scene.workflows.script([Trouble::Unknown]);
+    let unknown = scene.commit_start().await;
+    scene.rig.until_state(unknown, TaskState::Dead).await;
+    assert_eq!(scene.rig.dead_letter(unknown).await.failure.code, "workflow.unknown");
+    scene.workflows.forget();
+    let untold = scene.commit_signal().await;
+    scene.rig.until_state(untold, TaskState::Dead).await;
+    assert_eq!(scene.rig.dead_letter(untold).await.failure.code, "workflow.not_running");
+    engine.stop().await;
+}
+
+#[derive(Serialize, Deserialize, Task)]
+#[task(topic = "workflow-requests", name = "start", version = 1)]
+struct OfSomebodyElse {
+    organization_id: OrganizationId,
+    project_id: ProjectId,
+}
+
+#[test]
+fn nobody_else_may_own_the_topic_of_requests_to_workflows() {
+    let rig = Rig::new();
+    let handler = Handler(|_: OfSomebodyElse, _: TaskContext| async { completed() });
+    let topics = vec![Topic::named("workflow-requests").handle::<OfSomebodyElse>(handler)];
+    let refused = Engine::new(rig.ports(), workers(), &EventCatalogue::new(), Routes::new(), topics).err();
+    let problems = refused.unwrap().problems;
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.contains("is for requests to workflows")),
+        "{problems:?}"
+    );
+}
