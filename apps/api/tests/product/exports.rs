@@ -2,7 +2,8 @@
 
 use aftercommit_domain::contract::{Cause, Tenant};
 use aftercommit_domain::effects::{Downloads, ObjectKey, ObjectStorage, PartNumber};
-use aftercommit_domain::reference::ExportId;
+use aftercommit_domain::reference::Progress;
+use aftercommit_domain::reference::exports::use_cases::advance_export;
 use aftercommit_domain::reference::exports::{Export, ExportState};
 use aftercommit_domain::time::{days, hours, seconds};
 use aftercommit_testkit::InMemoryObjectStorage;
@@ -42,15 +43,22 @@ fn tenant(made: &Value) -> Tenant {
     )
 }
 
-/// Does what the workflow would.
-async fn advance(client: &Client, made: &Value, id: &str, state: impl FnOnce(&Export) -> ExportState) -> Export {
-    let id: ExportId = id.parse().unwrap();
-    let units = &client.harness.ports.units;
-    let mut uow = units.begin(&tenant(made), &Cause::root()).await.unwrap();
-    let export = uow.exports().find(id).await.unwrap().unwrap();
-    assert!(uow.exports().advance(id, &state(&export)).await.unwrap());
-    uow.commit().await.unwrap();
-    export
+/// Records how far it is, as its workflow does.
+async fn advance(client: &Client, made: &Value, id: &str, state: ExportState) -> Progress<Export> {
+    let id = id.parse().unwrap();
+    advance_export(&client.harness.ports, &Cause::root(), &tenant(made), id, state)
+        .await
+        .unwrap()
+}
+
+/// An export that is ready, of a file with these bytes.
+fn ready(client: &Client, made: &Value, id: &str, bytes: usize) -> ExportState {
+    ExportState::Ready {
+        file: ObjectKey::new(&tenant(made), "exports", &format!("{id}.ndjson")).unwrap(),
+        rows: 2,
+        bytes: bytes as u64,
+        at: client.harness.ports.now(),
+    }
 }
 
 /// The client, with a storage that has one file of these bytes for the export.
@@ -62,13 +70,10 @@ async fn with_file(
 ) -> (Client, InMemoryObjectStorage, ObjectKey) {
     let clock = client.harness.services.clock_port();
     let storage = InMemoryObjectStorage::new(clock.clone());
-    let export = advance(&client, made, id, |export| ExportState::Ready {
-        file: export.file().unwrap(),
-        rows: 2,
-        bytes: content.len() as u64,
-        at: client.harness.ports.now(),
-    })
-    .await;
+    let state = ready(&client, made, id, content.len());
+    let Progress::Done(export) = advance(&client, made, id, state).await else {
+        panic!("the export is open");
+    };
     let key = export.file().unwrap();
     let part = storage.put_part(&key, PartNumber::FIRST, content.to_vec());
     part.await.unwrap();
@@ -168,19 +173,70 @@ async fn an_export_of_another_organization_is_not_found() {
 async fn progress_and_how_it_ended_are_shown() {
     let (client, made) = Client::signed_up().await;
     let id = asked(&client, &made).await;
-    advance(&client, &made, &id, |_| ExportState::Running { rows: 7 }).await;
+    let running = advance(&client, &made, &id, ExportState::Running { rows: 7 }).await;
+    assert!(matches!(running, Progress::Done(_)));
     let shown = get(&client, &format!("/v1/exports/{id}")).await.body;
     assert_eq!(
         (&shown["status"], &shown["progress"]),
         (&json!("running"), &json!({ "rows": 7 }))
     );
     let now = client.harness.ports.now();
-    advance(&client, &made, &id, |_| ExportState::failed("the disk is full", now)).await;
+    let failed = advance(&client, &made, &id, ExportState::failed("the disk is full", now)).await;
+    assert!(matches!(failed, Progress::Done(_)));
     let shown = get(&client, &format!("/v1/exports/{id}")).await.body;
     assert_eq!(
         (&shown["status"], &shown["reason"], &shown["ended_at"], &shown["url"]),
         (&json!("failed"), &json!("the disk is full"), &json!(now), &Value::Null)
     );
+}
+
+#[tokio::test]
+async fn a_step_of_an_export_that_is_repeated_is_done_and_one_that_comes_late_is_not_wanted() {
+    let (client, made) = Client::signed_up().await;
+    let id = asked(&client, &made).await;
+    let end = ready(&client, &made, &id, 6);
+    let first = advance(&client, &made, &id, end.clone()).await;
+    assert!(
+        matches!(&first, Progress::Done(export) if export.state == end),
+        "{first:?}"
+    );
+    client.harness.services.clock.advance(seconds(1));
+    let again = ready(&client, &made, &id, 6);
+    assert_eq!(advance(&client, &made, &id, again).await, first, "as it ended first");
+    let over = Progress::NotWanted("the export is over");
+    for late in [
+        ExportState::Running { rows: 1 },
+        ExportState::Cancelled {
+            at: client.harness.ports.now(),
+        },
+    ] {
+        assert_eq!(advance(&client, &made, &id, late).await, over);
+    }
+    let nobody = made["user_id"].as_str().unwrap();
+    let gone = Progress::NotWanted("the export is gone");
+    assert_eq!(
+        advance(&client, &made, nobody, ExportState::Running { rows: 1 }).await,
+        gone
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_made_for_a_project_that_was_deleted_but_its_export_can_still_be_ended() {
+    let (client, made) = Client::signed_up().await;
+    let mut made = made;
+    let project = client.post("/v1/projects", json!({ "name": "Second" })).await;
+    made["project_id"] = project.body["project_id"].clone();
+    let id = asked(&client, &made).await;
+    let path = format!("/v1/projects/{}", made["project_id"].as_str().unwrap());
+    assert_eq!(client.delete(path).await.status, StatusCode::ACCEPTED);
+    let gone = Progress::NotWanted("the project is gone");
+    for state in [ExportState::Running { rows: 1 }, ready(&client, &made, &id, 6)] {
+        assert_eq!(advance(&client, &made, &id, state).await, gone);
+    }
+    let end = ExportState::Cancelled {
+        at: client.harness.ports.now(),
+    };
+    assert!(matches!(advance(&client, &made, &id, end).await, Progress::Done(_)));
 }
 
 #[tokio::test]
