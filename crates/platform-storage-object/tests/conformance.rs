@@ -1,5 +1,7 @@
 //! Objects in files keep every sentence of the port's contract, and leave nothing lying about.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
