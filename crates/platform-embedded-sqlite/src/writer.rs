@@ -16,6 +16,7 @@ use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::columns::{Trouble, trouble};
+use crate::queue::coalescing::CoalesceJob;
 use crate::queue::insertion::PublishJob;
 use crate::queue::settlement::SettleJob;
 
@@ -28,10 +29,23 @@ const WAITING: usize = 4096;
 pub(crate) enum Job {
     /// Tasks to put on their topics; all of a group become one statement per few dozen.
     Publish(PublishJob),
+    /// Tasks that are to be coalesced; all of a group are planned as one.
+    Coalesce(CoalesceJob),
     /// A delivery to settle; all of a group become a handful of statements.
     Settle(SettleJob),
     /// Anything else.
     Other(Box<dyn Work>),
+}
+
+impl Job {
+    /// How many bytes and tasks it adds to a group.
+    fn adds(&self) -> (usize, usize) {
+        match self {
+            Self::Publish(publish) => (publish.bytes(), publish.tasks()),
+            Self::Coalesce(coalesce) => (coalesce.bytes(), coalesce.tasks()),
+            Self::Settle(_) | Self::Other(_) => (0, 0),
+        }
+    }
 }
 
 /// A write of its own kind. `apply` may be called twice: again alone after its group was rolled back.

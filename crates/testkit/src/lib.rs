@@ -2,7 +2,7 @@
 //!
 //! - [`conformance`]: one scenario for each sentence of the ports' contracts; any provider runs them all.
 //! - [`memory`]: the provider without a store, which the others are compared with.
-//! - [`fakes`]: time, ids, randomness, sealing, e-mail and webhooks that a test holds in its hands.
+//! - [`fakes`]: time, ids, randomness, sealing, e-mail, webhooks and objects that a test holds in its hands.
 //! - `postgres_server` (feature `postgres-server`): a throw-away PostgreSQL, and a fresh database for each test.
 //! - `rabbitmq_server` (feature `rabbitmq-server`): a throw-away RabbitMQ.
 //! - `proxy` (feature `proxy`): stands between a client and a server, and delays, cuts and holds what passes.
@@ -42,8 +42,8 @@ mod workflows;
 pub use application::{StillBusy, TestApplication, TestKit};
 pub use cancellation::dropped_after;
 pub use fakes::{
-    ManualClock, RecordingEmailSender, RecordingWebhookSender, SeededIds, SeededRandomness, SendStep, SentEmail,
-    SentWebhook, TestSealer, TestServices, WebhookStep, test_services,
+    InMemoryObjectStorage, ManualClock, RecordingEmailSender, RecordingWebhookSender, SeededIds, SeededRandomness,
+    SendStep, SentEmail, SentWebhook, StorageStep, TestSealer, TestServices, WebhookStep, test_services,
 };
 pub use memory::InMemory;
 pub use task_context::TaskContextBuilder;

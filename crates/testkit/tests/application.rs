@@ -197,7 +197,7 @@ async fn a_handler_that_always_fails_ends_as_a_dead_letter_and_nobody_waits_for_
     app.run_until_idle().await;
     assert_eq!(receipts.runs().len(), 20);
     assert!(app.kit().now() - clock > chrono::Duration::hours(4), "the delays grew");
-    assert!(start.elapsed() < Duration::from_secs(8));
+    assert!(start.elapsed() < Duration::from_mins(1));
     let letters = app.take_dead_letters();
     assert_eq!(letters.len(), 1);
     assert_eq!(

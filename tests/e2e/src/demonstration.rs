@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::process::Child;
 
 use crate::broker::SEALING_KEYS;
-use crate::{PATIENCE, Product, Program, Setup, eventually};
+use crate::{PATIENCE, Product, Program, Setup, eventually, stable_address};
 
 /// How long the demonstration waits at the end for what is under way: the lease of a process that was killed, and what piled
 /// up meanwhile.
@@ -86,12 +86,10 @@ impl Demonstration {
         let (servers, setup) = Servers::start(provider).await;
         let mut members = Vec::new();
         if provider == Provider::Sqlite {
-            members.push(Product::start(setup).await);
+            members.push(Product::start(at_one_address(setup)).await);
         } else {
             for _ in 0..2 {
-                // Of its own, so that the next process is at the same address.
-                let setup = setup.clone().set("HTTP_ADDR", &free_address());
-                members.push(Product::start_program(Program::Api, setup).await);
+                members.push(Product::start_program(Program::Api, at_one_address(setup.clone())).await);
             }
             for _ in 0..2 {
                 members.push(Product::start_program(Program::Workers, setup.clone()).await);
@@ -104,6 +102,7 @@ impl Demonstration {
     /// too.
     pub async fn begin_alone(provider: Provider, rate: u32, seed: u64) -> (Self, Setup) {
         let (servers, setup) = Servers::start(provider).await;
+        let setup = at_one_address(setup);
         let alone = Product::start_program(Program::WithFailpoints, setup.clone()).await;
         (Self::of(vec![alone], servers, rate, seed), setup)
     }
@@ -233,8 +232,7 @@ fn found(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
-/// Free at the moment; taken by whoever listens on it next.
-fn free_address() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+/// The next process is where the one before was, and nobody else is there in between.
+fn at_one_address(setup: Setup) -> Setup {
+    setup.set("HTTP_ADDR", &stable_address().to_string())
 }

@@ -8,14 +8,13 @@ use crate::{Account, PATIENCE, Product, eventually};
 /// It is not so.
 pub async fn assert_well(product: &Product, account: &Account) {
     let api = product.api();
-    let loops = api.get("/health").await.expect(200)["loops"].clone();
-    let loops = loops.as_array().unwrap();
-    assert!(
-        loops
-            .iter()
-            .all(|one| one["status"] == "running" && one["failures"] == 0),
-        "{loops:?}"
-    );
+    eventually("every loop runs, none failed", PATIENCE, async || {
+        let health = api.get("/health").await.expect(200);
+        let loops = health["loops"].as_array().unwrap();
+        assert!(loops.iter().all(|one| one["failures"] == 0), "{loops:?}");
+        loops.iter().all(|one| one["status"] == "running").then_some(())
+    })
+    .await;
     assert_eq!(api.get("/ready").await.expect(200)["ready"], true);
     account.invite("still@well.example").await;
     eventually("the e-mail", PATIENCE, async || {

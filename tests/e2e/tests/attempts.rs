@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use stage::{Provider, Stage};
 
-const PATIENCE: Duration = Duration::from_secs(25);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Attempts of a task that always fails.
 const ATTEMPTS: u32 = 5;

@@ -14,7 +14,7 @@ const AGGREGATES: u32 = 64;
 const LEASE: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_mins(1);
 /// The stages of a stop of these processes: 5 s, 2 s and 2 s; and some more to close and to be noticed.
-const GRACE: Duration = Duration::from_secs(11);
+const GRACE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rolling_restarts_end_well_and_no_handler_that_finished_runs_twice() {

@@ -209,7 +209,7 @@ async fn a_second_signal(provider: Provider) {
         stopped.code, stopped.took
     );
     assert_eq!(stopped.code, Some(1));
-    assert!(stopped.took < Duration::from_secs(5), "{stopped:?}");
+    assert!(stopped.took < Duration::from_secs(30), "{stopped:?}");
     nothing_is_lost(app, &trials).await;
 }
 
@@ -250,7 +250,7 @@ async fn an_overrun(provider: Provider) {
     );
     assert_eq!(stopped.code, Some(1));
     // Its grace of 4 s, closing what somebody keeps, and the last second.
-    assert!(stopped.took < Duration::from_secs(15), "{stopped:?}");
+    assert!(stopped.took < Duration::from_secs(30), "{stopped:?}");
     assert!(app.product.log().contains("outcome=Overrun"));
     nothing_is_lost(app, &trials).await;
 }

@@ -20,7 +20,7 @@ const MEMBERS: [&str; 3] = ["relay", "worker-1", "worker-2"];
 /// How long the server stays down.
 const DOWN: Duration = Duration::from_secs(5);
 /// How long after the server is back its clients work again.
-const RECOVERY: Duration = Duration::from_secs(5);
+const RECOVERY: Duration = Duration::from_secs(20);
 /// How much of a core a process may use while there is no server.
 const BUSY: f64 = 0.2;
 

@@ -22,7 +22,7 @@ const DISTANCE: Duration = Duration::from_millis(10);
 /// How long what is left may take after the last fault.
 const DRAIN: Duration = Duration::from_mins(2);
 /// How long after the server is back its clients work again.
-const RECOVERY: f64 = 5.0;
+const RECOVERY: f64 = 20.0;
 
 /// Seconds from each moment the server was back until the first commit and the first effect after it.
 async fn recoveries(url: &str, back: &[f64]) -> Vec<(f64, f64)> {

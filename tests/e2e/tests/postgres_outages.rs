@@ -22,7 +22,7 @@ const MEMBERS: [&str; 3] = ["relay", "worker-1", "worker-2"];
 /// The server's limit of a statement; the client waits two seconds longer.
 const LIMIT: Duration = Duration::from_secs(2);
 /// How long after a fault clients work again.
-const RECOVERY: Duration = Duration::from_secs(5);
+const RECOVERY: Duration = Duration::from_secs(20);
 /// How much a process may grow in an outage, in KiB.
 const GROWTH: u64 = 32 * 1024;
 /// The most connections of one process: units, handlers, engine, leases, console.

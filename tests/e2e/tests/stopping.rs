@@ -99,7 +99,7 @@ async fn a_handler_that_outlasts_the_grace_is_cancelled_and_its_attempt_not_coun
         stopped.code, stopped.took
     );
     assert_eq!(stopped.code, Some(0));
-    assert!(stopped.took < Duration::from_secs(8), "{stopped:?}");
+    assert!(stopped.took < Duration::from_secs(20), "{stopped:?}");
     assert!(run_file_is_gone(&product));
 
     let address = port.address();
@@ -128,7 +128,7 @@ async fn a_second_signal_ends_it_at_once() {
     let stopped = product.terminate().await;
     println!("second signal: status {:?} after {:.0?}", stopped.code, stopped.took);
     assert_eq!(stopped.code, Some(1));
-    assert!(stopped.took < Duration::from_secs(5), "{stopped:?}");
+    assert!(stopped.took < Duration::from_secs(20), "{stopped:?}");
     assert!(run_file_is_gone(&product));
 
     // Nothing is lost by it.

@@ -1,6 +1,8 @@
 //! Publishes that are to be coalesced: what is known of their keys is read, what becomes of them is decided, and that is
 //! written, in one transaction of the one writer.
 
+mod job;
+
 use std::collections::{HashMap, HashSet};
 
 use aftercommit_domain::ids::MessageId;
@@ -16,6 +18,8 @@ use crate::columns::{json_list, micros, timestamp};
 use crate::queue::insertion::{NewTask, Sequence, promote};
 use crate::queue::windowed::{self, Replacement, WindowedTask};
 
+pub(crate) use job::{CoalesceJob, apply, finish};
+
 /// How many rows one statement adds.
 const ROWS: usize = 64;
 
@@ -29,16 +33,16 @@ pub(crate) struct Candidate {
 }
 
 /// Publishes `candidates` in their order at `now`. Answers what became of each.
-pub(crate) async fn publish(
+async fn publish(
     connection: &mut SqliteConnection,
-    candidates: &[Candidate],
+    candidates: &[&Candidate],
     topics: &Topics,
     sequence: &Sequence,
     now: Timestamp,
 ) -> Result<Vec<Published>, sqlx::Error> {
     let applied = applied(connection, candidates).await?;
     let known = known(connection, candidates, topics, now).await?;
-    let seen: Vec<CoalescingCandidate<'_>> = candidates.iter().map(Candidate::seen).collect();
+    let seen: Vec<CoalescingCandidate<'_>> = candidates.iter().map(|one| one.seen()).collect();
     let plan = CoalescingPlan::of(&seen, applied, known, now);
     write(connection, candidates, &plan, sequence, now).await?;
     Ok(plan.answers)
@@ -63,7 +67,7 @@ impl Candidate {
 /// Those of the publishes that were made before: coalesced, or as a task of its own that is not over.
 async fn applied(
     connection: &mut SqliteConnection,
-    candidates: &[Candidate],
+    candidates: &[&Candidate],
 ) -> Result<HashSet<MessageId>, sqlx::Error> {
     let ids = candidates
         .iter()
@@ -92,12 +96,12 @@ struct KnownRow {
 /// What is stored about the keys of the publishes.
 async fn known<'c>(
     connection: &mut SqliteConnection,
-    candidates: &'c [Candidate],
+    candidates: &[&'c Candidate],
     topics: &Topics,
     now: Timestamp,
 ) -> Result<HashMap<WindowKey<'c>, KnownKey>, sqlx::Error> {
-    let keys: HashSet<WindowKey<'_>> = candidates.iter().map(Candidate::key).collect();
-    let keys: Vec<WindowKey<'_>> = keys.into_iter().collect();
+    let keys: HashSet<WindowKey<'c>> = candidates.iter().map(|one| one.key()).collect();
+    let keys: Vec<WindowKey<'c>> = keys.into_iter().collect();
     let list: Vec<(&str, &str)> = keys.iter().map(|(topic, scope)| (topic.as_str(), *scope)).collect();
     let list = serde_json::to_string(&list).unwrap_or_default();
     let rows: Vec<KnownRow> = sqlx::query_as(
@@ -140,7 +144,7 @@ async fn known<'c>(
 
 async fn write(
     connection: &mut SqliteConnection,
-    candidates: &[Candidate],
+    candidates: &[&Candidate],
     plan: &CoalescingPlan,
     sequence: &Sequence,
     now: Timestamp,

@@ -1,7 +1,6 @@
 //! Putting tasks on their topics.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use aftercommit_domain::contract::{TaskEnvelope, TopicName};
 use aftercommit_domain::tasks::{LONGEST_DELAY, PublishError, Published, QueueCapabilities, QueuePublisher, next_part};
@@ -11,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::columns::micros;
 use crate::queue::SqliteQueue;
-use crate::queue::coalescing::{self, Candidate};
+use crate::queue::coalescing::{Candidate, CoalesceJob};
 use crate::queue::insertion::{NewTask, PublishJob};
 use crate::writer::{Job, WriteError, closed};
 
@@ -132,32 +131,16 @@ impl SqliteQueue {
         if candidates.is_empty() {
             return Ok(Vec::new());
         }
-        let names: HashSet<TopicName> = candidates.iter().map(|one| one.task.topic().clone()).collect();
-        let (candidates, topics) = (Arc::new(candidates), Arc::clone(&self.database.topics));
-        let (sequence, clock) = (
-            Arc::clone(&self.database.sequence),
-            Arc::clone(&self.database.services.clock),
-        );
-        let woken = Arc::clone(&topics);
-        let after = move |result: &Result<Vec<Published>, WriteError>| {
-            if result.is_ok() {
-                for name in &names {
-                    woken.wake(name);
-                }
-            }
+        let (reply, answer) = oneshot::channel();
+        let job = CoalesceJob {
+            candidates,
+            published: Vec::new(),
+            reply,
         };
-        let publishing = self.database.writer.call(
-            move |connection| {
-                let (candidates, topics) = (Arc::clone(&candidates), Arc::clone(&topics));
-                let (sequence, clock) = (Arc::clone(&sequence), Arc::clone(&clock));
-                Box::pin(async move {
-                    // As of its turn to write: what has become due while it waited is over.
-                    coalescing::publish(connection, &candidates, &topics, &sequence, clock.now()).await
-                })
-            },
-            after,
-        );
-        publishing.await
+        if self.database.writer.submit(Job::Coalesce(job)).await.is_err() {
+            return Err(closed());
+        }
+        answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
     /// Answers per task whether it is new.

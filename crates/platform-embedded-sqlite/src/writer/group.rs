@@ -18,6 +18,7 @@ use crate::columns::{Trouble, is_connection_lost, trouble};
 use crate::connection::WriterConnection;
 use crate::lock_file::LockFile;
 use crate::options::RecordSuccesses;
+use crate::queue::coalescing::{self, CoalesceJob};
 use crate::queue::insertion::{self, PublishJob, Sequence};
 use crate::queue::settlement::{self, SettleJob};
 use crate::run_sheet::RunSheet;
@@ -77,6 +78,7 @@ impl Attempt {
 #[derive(Default)]
 struct Group {
     publishes: Vec<PublishJob>,
+    coalesces: Vec<CoalesceJob>,
     settles: Vec<SettleJob>,
     others: Vec<Box<dyn Work>>,
 }
@@ -124,10 +126,9 @@ impl GroupWriter {
         let mut next = Some(first);
         while let Some(job) = next {
             jobs += 1;
-            if let Job::Publish(publish) = &job {
-                bytes += publish.bytes();
-                tasks += publish.tasks();
-            }
+            let (its_bytes, its_tasks) = job.adds();
+            bytes += its_bytes;
+            tasks += its_tasks;
             group.add(job);
             let has_room = jobs < GROUP_JOBS && bytes < GROUP_BYTES && tasks < GROUP_TASKS;
             next = if has_room { self.waiting.try_recv().ok() } else { None };
@@ -211,13 +212,14 @@ impl Group {
     fn add(&mut self, job: Job) {
         match job {
             Job::Publish(publish) => self.publishes.push(publish),
+            Job::Coalesce(coalesce) => self.coalesces.push(coalesce),
             Job::Settle(settle) => self.settles.push(settle),
             Job::Other(work) => self.others.push(work),
         }
     }
 
     fn len(&self) -> usize {
-        self.publishes.len() + self.settles.len() + self.others.len()
+        self.publishes.len() + self.coalesces.len() + self.settles.len() + self.others.len()
     }
 
     async fn apply(&mut self, connection: &mut SqliteConnection, context: &WriterContext) -> Result<(), sqlx::Error> {
@@ -228,6 +230,9 @@ impl Group {
         if !self.publishes.is_empty() {
             insertion::insert(connection, &mut self.publishes, &context.sequence).await?;
         }
+        if !self.coalesces.is_empty() {
+            coalescing::apply(connection, &mut self.coalesces, context).await?;
+        }
         for work in &mut self.others {
             work.apply(connection).await?;
         }
@@ -236,9 +241,11 @@ impl Group {
 
     fn split(self) -> Vec<Self> {
         let publishes = self.publishes.into_iter().map(Job::Publish);
+        let coalesces = self.coalesces.into_iter().map(Job::Coalesce);
         let settles = self.settles.into_iter().map(Job::Settle);
         let others = self.others.into_iter().map(Job::Other);
         publishes
+            .chain(coalesces)
             .chain(settles)
             .chain(others)
             .map(|job| {
@@ -252,6 +259,7 @@ impl Group {
     fn finish(self, context: &WriterContext, result: &Result<(), WriteError>) {
         settlement::finish(self.settles, result, context);
         insertion::finish(self.publishes, result, context);
+        coalescing::finish(self.coalesces, result, context);
         for work in self.others {
             work.finish(result.clone());
         }

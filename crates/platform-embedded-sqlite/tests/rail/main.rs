@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod coalesced_groups;
 mod crashes;
 mod group_commit;
 mod history;

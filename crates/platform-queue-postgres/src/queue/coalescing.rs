@@ -17,10 +17,6 @@ use crate::queue::new_tasks::{NewTask, Replacements, Rows};
 
 pub(crate) use lane::{CoalesceJob, CoalescingLane, Uncoalesced};
 
-/// Publishes of before whose task is another now.
-const SUPERSEDE: &str = "UPDATE aftercommit.coalesced AS mine SET task = line.task \
-    FROM unnest($1::uuid[], $2::uuid[]) AS line (id, task) WHERE mine.id = line.id";
-
 /// A publish that is to be coalesced.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
@@ -163,7 +159,7 @@ async fn apply(
         .collect();
     let query = sqlx::query_scalar(
         "SELECT aftercommit.windows_apply($19, $20, $12, $13, $14, $15, $16, $17, $18, \
-           $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $21, $22, $23, $24, $25, $26, $27, $28)",
+           $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)",
     );
     let () = replacements
         .bound(rows.bound(query))
@@ -181,15 +177,10 @@ async fn apply(
         .bind(once.iter().map(|(_, until)| *until).collect::<Vec<_>>())
         .bind(plan.coalesced.iter().map(|(id, _)| id.uuid()).collect::<Vec<_>>())
         .bind(plan.coalesced.iter().map(|(_, task)| task.uuid()).collect::<Vec<_>>())
-        .fetch_one(&mut *connection)
+        .bind(plan.superseded.iter().map(|(gone, _)| gone.uuid()).collect::<Vec<_>>())
+        .bind(plan.superseded.iter().map(|(_, by)| by.uuid()).collect::<Vec<_>>())
+        .fetch_one(connection)
         .await?;
-    if !plan.superseded.is_empty() {
-        sqlx::query(SUPERSEDE)
-            .bind(plan.superseded.iter().map(|(gone, _)| gone.uuid()).collect::<Vec<_>>())
-            .bind(plan.superseded.iter().map(|(_, by)| by.uuid()).collect::<Vec<_>>())
-            .execute(connection)
-            .await?;
-    }
     changed.extend(new_tasks);
     Ok(changed)
 }

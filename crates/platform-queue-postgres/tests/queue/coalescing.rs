@@ -97,7 +97,7 @@ async fn a_publish_that_waits_for_another_of_its_key_is_as_late_as_it_is_written
     let task = coalesced(&rig, Coalescing::debounce("a", SECOND, None));
     let mut other = rig.pool().acquire().await.unwrap();
     // As one who is publishing under the key.
-    sqlx::query("SELECT pg_advisory_lock(1634036838, (hashtextextended($1 || E'\\x1f' || $2, 0) & 8191)::integer)")
+    sqlx::query("SELECT pg_advisory_lock(1634036838, hashtext($1 || E'\\x1f' || $2))")
         .bind(task.topic.as_str())
         .bind(task.window_scope())
         .execute(&mut *other)

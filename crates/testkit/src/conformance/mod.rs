@@ -23,12 +23,14 @@
 //! // Only where the provider keeps in a database what a broker's queue cannot:
 //! aftercommit_testkit::held_tasks_conformance!(SqliteProvider);
 //! aftercommit_testkit::task_history_conformance!(SqliteProvider);
+//! // An object storage is a provider of its own kind, ObjectStorageProvider:
+//! aftercommit_testkit::object_storage_conformance!(FileStorage);
 //! ```
 //!
 //! A workflow engine implements [`workflows::WorkflowEnvironment`] and names its one suite, `workflows_conformance!`.
 //!
 //! Each macro makes a module with one `#[test]` for each scenario, so that none can be left out. [`SCENARIOS`] says how
-//! many there are over all suites, for a check that counts the tests that ran.
+//! many there are over all suites of stores, for a check that counts the tests that ran.
 //!
 //! A scenario gets a fresh, empty store. None sleeps: what must happen is waited for with a deadline that says what was
 //! awaited, and what must not happen is looked for during a short while ([`support`] has the numbers).
@@ -47,6 +49,7 @@ pub mod held_tasks;
 pub mod inbox;
 pub mod lineage;
 mod messages;
+pub mod object_storage;
 pub mod orders;
 pub mod outbox;
 mod provider;
@@ -61,11 +64,12 @@ pub mod unit_of_work;
 pub mod workflows;
 
 pub use messages::Messages;
+pub use object_storage::ObjectStorageProvider;
 pub use provider::Provider;
 #[doc(hidden)]
 pub use suite::run;
 
-/// How many scenarios all suites have.
+/// How many scenarios all suites of a [`Provider`] have.
 pub const SCENARIOS: usize = outbox::SCENARIOS
     + unit_of_work::SCENARIOS
     + inbox::SCENARIOS

@@ -2,6 +2,7 @@
 
 mod email_sender;
 mod manual_clock;
+mod object_storage;
 mod sealer;
 mod seeded_ids;
 mod seeded_randomness;
@@ -10,6 +11,7 @@ mod webhook_sender;
 
 pub use email_sender::{RecordingEmailSender, SendStep, SentEmail};
 pub use manual_clock::ManualClock;
+pub use object_storage::{InMemoryObjectStorage, StorageStep};
 pub use sealer::TestSealer;
 pub use seeded_ids::SeededIds;
 pub use seeded_randomness::SeededRandomness;

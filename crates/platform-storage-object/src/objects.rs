@@ -1,0 +1,226 @@
+//! Objects and the parts they are made of, in any store of the `object_store` crate.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aftercommit_domain::effects::{
+    MAX_PART_BYTES, ObjectContent, ObjectKey, ObjectStorageError, PartNumber, StoredObject,
+};
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::path::Path;
+use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutPayload, WriteMultipart};
+
+/// How long one call to the store may take; a completion makes one for each part.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// What every storage does alike.
+#[derive(Debug, Clone)]
+pub(crate) struct Objects {
+    store: Arc<dyn ObjectStore>,
+}
+
+impl Objects {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Self {
+        Self { store }
+    }
+
+    pub(crate) async fn put_part(
+        &self,
+        key: &ObjectKey,
+        number: PartNumber,
+        content: Vec<u8>,
+    ) -> Result<(), ObjectStorageError> {
+        if content.len() > MAX_PART_BYTES {
+            return Err(ObjectStorageError::PartTooLarge { bytes: content.len() });
+        }
+        let path = part(key, number.get());
+        within(self.store.put(&path, PutPayload::from(content))).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn parts(&self, key: &ObjectKey) -> Result<u32, ObjectStorageError> {
+        let kept = self.kept(key).await?;
+        Ok((1..).zip(kept).take_while(|(next, (number, _))| next == number).count() as u32)
+    }
+
+    pub(crate) async fn complete(&self, key: &ObjectKey, parts: u32) -> Result<u64, ObjectStorageError> {
+        let kept = self.kept(key).await?;
+        let mut there = kept.iter().map(|(number, _)| *number);
+        let missing = (1..=parts).find(|number| there.next() != Some(*number));
+        let made = match missing {
+            None => self.assemble(key, parts).await,
+            Some(number) => Err(ObjectStorageError::PartMissing { number }),
+        };
+        let bytes = match made {
+            Ok(bytes) => bytes,
+            // A part may also go while it is looked for: another process completes the same object, or aborts it.
+            Err(missing @ ObjectStorageError::PartMissing { .. }) => self.size(key).await?.ok_or(missing)?,
+            Err(error) => return Err(error),
+        };
+        self.forget(kept).await?;
+        Ok(bytes)
+    }
+
+    pub(crate) async fn abort(&self, key: &ObjectKey) -> Result<(), ObjectStorageError> {
+        let kept = self.kept(key).await?;
+        self.forget(kept).await
+    }
+
+    pub(crate) async fn get(&self, key: &ObjectKey) -> Result<Option<StoredObject>, ObjectStorageError> {
+        let found = found(within_raw(self.store.get(&object(key))).await?)?;
+        Ok(found.map(|result| StoredObject {
+            bytes: result.meta.size,
+            content: Box::new(Content(result.into_stream())),
+        }))
+    }
+
+    pub(crate) async fn delete(&self, key: &ObjectKey) -> Result<(), ObjectStorageError> {
+        found(within_raw(self.store.delete(&object(key))).await?)?;
+        Ok(())
+    }
+
+    async fn size(&self, key: &ObjectKey) -> Result<Option<u64>, ObjectStorageError> {
+        let found = found(within_raw(self.store.head(&object(key))).await?)?;
+        Ok(found.map(|meta| meta.size))
+    }
+
+    /// Makes the object out of its parts, holding about two of them in memory. It appears when it is whole.
+    async fn assemble(&self, key: &ObjectKey, parts: u32) -> Result<u64, ObjectStorageError> {
+        let path = object(key);
+        if parts <= 1 {
+            // One call and no upload that could be left behind.
+            let content = if parts == 0 {
+                PutPayload::new()
+            } else {
+                self.part(key, 1).await?
+            };
+            let bytes = content.content_length() as u64;
+            within(self.store.put(&path, content)).await?;
+            return Ok(bytes);
+        }
+        let upload = within(self.store.put_multipart(&path)).await?;
+        // Pieces of one size, whatever the parts have: stores ask for a smallest size, some for an equal one.
+        let mut upload = WriteMultipart::new_with_chunk_size(upload, MAX_PART_BYTES);
+        match self.write_parts(&mut upload, key, parts).await {
+            Ok(bytes) => {
+                within(upload.finish()).await?;
+                Ok(bytes)
+            }
+            Err(error) => {
+                // The first error is the one that counts; what an abort leaves, the next completion does not see.
+                let _aborted = within(upload.abort()).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn write_parts(
+        &self,
+        upload: &mut WriteMultipart,
+        key: &ObjectKey,
+        parts: u32,
+    ) -> Result<u64, ObjectStorageError> {
+        let mut bytes = 0;
+        for number in 1..=parts {
+            let content = self.part(key, number).await?;
+            within(upload.wait_for_capacity(1)).await?;
+            bytes += content.content_length() as u64;
+            for piece in content {
+                upload.put(piece);
+            }
+        }
+        Ok(bytes)
+    }
+
+    async fn part(&self, key: &ObjectKey, number: u32) -> Result<PutPayload, ObjectStorageError> {
+        let read = async {
+            match self.store.get(&part(key, number)).await {
+                Ok(result) => result.bytes().await,
+                Err(error) => Err(error),
+            }
+        };
+        let found = found(within_raw(read).await?)?;
+        found
+            .map(PutPayload::from)
+            .ok_or(ObjectStorageError::PartMissing { number })
+    }
+
+    /// The parts there are, in the order of their numbers.
+    async fn kept(&self, key: &ObjectKey) -> Result<Vec<(u32, Path)>, ObjectStorageError> {
+        let prefix = Path::from(format!("parts/{key}"));
+        let mut kept: Vec<(u32, Path)> = within(self.store.list(Some(&prefix)).try_collect::<Vec<_>>())
+            .await?
+            .into_iter()
+            .filter_map(|meta| Some((meta.location.filename()?.parse().ok()?, meta.location)))
+            .collect();
+        kept.sort_unstable();
+        Ok(kept)
+    }
+
+    async fn forget(&self, kept: Vec<(u32, Path)>) -> Result<(), ObjectStorageError> {
+        let paths = stream::iter(kept.into_iter().map(|(_, path)| Ok(path))).boxed();
+        let mut deleted = self.store.delete_stream(paths);
+        while let Some(result) = within_raw(deleted.next()).await? {
+            found(result)?;
+        }
+        Ok(())
+    }
+}
+
+struct Content(BoxStream<'static, object_store::Result<object_store::Bytes>>);
+
+#[async_trait]
+impl ObjectContent for Content {
+    async fn next(&mut self) -> Result<Option<Vec<u8>>, ObjectStorageError> {
+        while let Some(piece) = within(self.0.try_next()).await? {
+            if !piece.is_empty() {
+                return Ok(Some(piece.into()));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn object(key: &ObjectKey) -> Path {
+    Path::from(format!("objects/{key}"))
+}
+
+fn part(key: &ObjectKey, number: u32) -> Path {
+    Path::from(format!("parts/{key}/{number:05}"))
+}
+
+fn found<T>(result: Result<T, Error>) -> Result<Option<T>, ObjectStorageError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(seen(&error)),
+    }
+}
+
+async fn within<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, ObjectStorageError> {
+    within_raw(call).await?.map_err(|error| seen(&error))
+}
+
+async fn within_raw<T>(call: impl Future<Output = T>) -> Result<T, ObjectStorageError> {
+    tokio::time::timeout(DEADLINE, call)
+        .await
+        .map_err(|_| ObjectStorageError::Unavailable {
+            reason: format!("no answer within {} s", DEADLINE.as_secs()),
+        })
+}
+
+fn seen(error: &Error) -> ObjectStorageError {
+    let reason = error.to_string();
+    match error {
+        Error::PermissionDenied { .. }
+        | Error::Unauthenticated { .. }
+        | Error::NotSupported { .. }
+        | Error::NotImplemented { .. }
+        | Error::InvalidPath { .. }
+        | Error::UnknownConfigurationKey { .. } => ObjectStorageError::Refused { reason },
+        _ => ObjectStorageError::Unavailable { reason },
+    }
+}
