@@ -7,6 +7,7 @@
 
 mod billing_overage;
 mod golden;
+mod patched;
 mod project_provisioning;
 mod user_deletion;
 mod world;
