@@ -73,7 +73,7 @@ impl Objects {
         let found = found(within_raw(self.store.get(&object(key))).await?)?;
         Ok(found.map(|result| StoredObject {
             bytes: result.meta.size,
-            content: Box::new(Content(result.into_stream())),
+            content: Box::new(Content(result.into_stream().map_ok(Vec::from).boxed())),
         }))
     }
 
@@ -170,14 +170,14 @@ impl Objects {
     }
 }
 
-struct Content(BoxStream<'static, object_store::Result<object_store::Bytes>>);
+struct Content(BoxStream<'static, object_store::Result<Vec<u8>>>);
 
 #[async_trait]
 impl ObjectContent for Content {
     async fn next(&mut self) -> Result<Option<Vec<u8>>, ObjectStorageError> {
         while let Some(piece) = within(self.0.try_next()).await? {
             if !piece.is_empty() {
-                return Ok(Some(piece.into()));
+                return Ok(Some(piece));
             }
         }
         Ok(None)

@@ -113,3 +113,7 @@ entity_id!(
     /// What happened in a week of a project.
     WeeklyDigestId
 );
+entity_id!(
+    /// What a project holds, as a file.
+    ExportId
+);

@@ -21,6 +21,7 @@ mod unit_of_work;
 
 pub mod billing;
 pub mod digests;
+pub mod exports;
 pub mod identity;
 pub mod incidents;
 pub mod invitations;
@@ -39,8 +40,8 @@ pub use context::{Caller, RequestContext};
 pub use digest::Digest;
 pub use error::{Refusal, UseCaseError};
 pub use ids::{
-    ApiKeyId, BatchId, IncidentId, InvitationId, NotificationId, OverageReportId, RecordId, RequestId, SignInLinkId,
-    UserId, WebhookId, WeeklyDigestId,
+    ApiKeyId, BatchId, ExportId, IncidentId, InvitationId, NotificationId, OverageReportId, RecordId, RequestId,
+    SignInLinkId, UserId, WebhookId, WeeklyDigestId,
 };
 pub use input::{InputProblem, InvalidInput, Name, Wrong};
 pub use ports::ReferencePorts;

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use crate::contract::{Cause, Tenant};
 use crate::reference::billing::{BillingLedger, OverageReportRepository};
 use crate::reference::digests::WeeklyDigestRepository;
+use crate::reference::exports::ExportRepository;
 use crate::reference::identity::{ApiKeyRepository, MembershipRepository, SignInLinkRepository, UserRepository};
 use crate::reference::incidents::IncidentRepository;
 use crate::reference::invitations::InvitationRepository;
@@ -58,6 +59,8 @@ pub trait ReferenceUnitOfWork: UnitOfWork {
     fn notification_preferences(&mut self) -> Box<dyn NotificationPreferencesRepository + '_>;
     /// Weeks of its projects.
     fn digests(&mut self) -> Box<dyn WeeklyDigestRepository + '_>;
+    /// Exports of its projects.
+    fn exports(&mut self) -> Box<dyn ExportRepository + '_>;
     /// Requests that carried an `Idempotency-Key`.
     fn requests(&mut self) -> Box<dyn RequestRepository + '_>;
 }

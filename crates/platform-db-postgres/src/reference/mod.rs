@@ -3,6 +3,7 @@
 mod api_keys;
 mod billing;
 mod digests;
+mod exports;
 mod incidents;
 mod invitations;
 mod memberships;

@@ -60,17 +60,8 @@ impl RecordRepository for Rows<'_> {
         .bind(project.as_str())
         .bind(id.uuid());
         let row = self.optional("records.find", select).await?;
-        let corrupt = |wrong: Wrong| corrupt("record", &wrong);
-        row.map(|(key, body, received_at)| {
-            Ok(Record {
-                id,
-                project_id: project.clone(),
-                key: RecordKey::new(key).map_err(corrupt)?,
-                body: RecordBody::new(body).map_err(corrupt)?,
-                received_at,
-            })
-        })
-        .transpose()
+        row.map(|(key, body, received_at)| record(project, id, key, body, received_at))
+            .transpose()
     }
 
     async fn of_batch(
@@ -91,6 +82,26 @@ impl RecordRepository for Rows<'_> {
         .bind(i64::from(limit));
         let ids = self.all("records.of_batch", select).await?;
         Ok(ids.into_iter().map(|(id,)| RecordId::from(id)).collect())
+    }
+
+    async fn page(
+        &mut self,
+        project: &ProjectId,
+        after: Option<RecordId>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        let select = sqlx::query_as::<_, (Uuid, String, String, Timestamp)>(
+            "SELECT id, key, body, received_at FROM reference.records \
+             WHERE organization_id = $1 AND project_id = $2 AND id > $3 ORDER BY id LIMIT $4",
+        )
+        .bind(self.organization)
+        .bind(project.as_str())
+        .bind(after.map_or(Uuid::nil(), RecordId::uuid))
+        .bind(i64::from(limit));
+        let rows = self.all("records.page", select).await?;
+        let rows = rows.into_iter();
+        rows.map(|(id, key, body, received_at)| record(project, id.into(), key, body, received_at))
+            .collect()
     }
 
     async fn count_received(
@@ -135,4 +146,21 @@ impl RecordRepository for Rows<'_> {
         .bind(i64::from(limit));
         self.run("records.purge", delete).await
     }
+}
+
+fn record(
+    project: &ProjectId,
+    id: RecordId,
+    key: String,
+    body: String,
+    received_at: Timestamp,
+) -> Result<Record, StoreError> {
+    let corrupt = |wrong: Wrong| corrupt("record", &wrong);
+    Ok(Record {
+        id,
+        project_id: project.clone(),
+        key: RecordKey::new(key).map_err(corrupt)?,
+        body: RecordBody::new(body).map_err(corrupt)?,
+        received_at,
+    })
 }

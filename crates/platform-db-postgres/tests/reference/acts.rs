@@ -3,6 +3,7 @@
 use aftercommit_domain::contract::StorageKey;
 use aftercommit_domain::events::{OutboxError, OutboxWriterExt as _, WriteError};
 use aftercommit_domain::ids::{Ids as _, MessageId};
+use aftercommit_domain::reference::exports::ExportState;
 use aftercommit_domain::reference::notifications::NotificationPreferences;
 use aftercommit_domain::reference::projects::{Project, ProjectCreated};
 use aftercommit_domain::reference::records::{NewRecord, RecordBody, RecordKey};
@@ -68,15 +69,19 @@ pub(crate) enum Act {
     Prefer,
     Digest,
     FindDigest,
+    Export,
+    FindExport,
+    AdvanceExport,
     ListMembers,
     CountRecords,
+    PageRecords,
     ClaimRequest,
     ForgetRequests,
     WriteEvent,
 }
 
 impl Act {
-    pub(crate) const ALL: [Self; 52] = [
+    pub(crate) const ALL: [Self; 56] = [
         Self::AddProject,
         Self::FindProject,
         Self::DeleteProject,
@@ -124,6 +129,10 @@ impl Act {
         Self::Prefer,
         Self::Digest,
         Self::FindDigest,
+        Self::Export,
+        Self::FindExport,
+        Self::AdvanceExport,
+        Self::PageRecords,
         Self::ListMembers,
         Self::CountRecords,
         Self::ClaimRequest,
@@ -261,6 +270,16 @@ pub(crate) async fn act(rig: &Rig, uow: &mut dyn ReferenceUnitOfWork, act: Act, 
         }
         Act::Digest => uow.digests().insert_if_absent(&to.digest(next())).await,
         Act::FindDigest => Ok(uow.digests().find(to.digest_id).await?.is_some()),
+        Act::Export => {
+            uow.exports().insert(&to.export(next().into())).await?;
+            Ok(true)
+        }
+        Act::FindExport => Ok(uow.exports().find(to.export_id).await?.is_some()),
+        Act::AdvanceExport => {
+            let state = ExportState::Running { rows: 1 };
+            uow.exports().advance(to.export_id, &state).await
+        }
+        Act::PageRecords => Ok(!uow.records().page(&to.project, None, 9).await?.is_empty()),
         Act::ListMembers => {
             let members = uow.memberships().list(None, 9).await?;
             Ok(uow.tenant().organization_id() == Some(&to.organization) && !members.is_empty())

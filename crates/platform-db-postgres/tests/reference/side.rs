@@ -5,6 +5,7 @@ use aftercommit_domain::effects::{EmailAddress, WebhookNetwork, WebhookSecret, W
 use aftercommit_domain::ids::Ids as _;
 use aftercommit_domain::reference::billing::{BillingLedgerEntry, OverageReport};
 use aftercommit_domain::reference::digests::WeeklyDigest;
+use aftercommit_domain::reference::exports::{Export, ExportKind, ExportState};
 use aftercommit_domain::reference::identity::{ApiKey, Membership, Role, SignInLink, User};
 use aftercommit_domain::reference::incidents::{Incident, IncidentSource};
 use aftercommit_domain::reference::invitations::Invitation;
@@ -16,7 +17,7 @@ use aftercommit_domain::reference::requests::{IdempotentRequest, KeptAnswer};
 use aftercommit_domain::reference::usage::month_of;
 use aftercommit_domain::reference::webhooks::{DeliveryHealth, WebhookEndpoint, WebhookEventKind};
 use aftercommit_domain::reference::{
-    ApiKeyId, Digest, InvitationId, Name, NotificationId, RecordId, ReferenceUnitOfWork,
+    ApiKeyId, Digest, ExportId, InvitationId, Name, NotificationId, RecordId, ReferenceUnitOfWork,
     ReferenceUnitOfWorkFactory as _, RequestId, SignInLinkId, UserId, WebhookId, WeeklyDigestId,
 };
 use aftercommit_domain::time::{self, Clock as _, Timestamp};
@@ -37,6 +38,7 @@ pub(crate) struct Side {
     pub(crate) record: RecordId,
     pub(crate) notification_id: NotificationId,
     pub(crate) digest_id: WeeklyDigestId,
+    pub(crate) export_id: ExportId,
     pub(crate) now: Timestamp,
 }
 
@@ -54,6 +56,7 @@ impl Side {
             record: RecordId::from(next()),
             notification_id: NotificationId::from(next()),
             digest_id: WeeklyDigestId::from(next()),
+            export_id: ExportId::from(next()),
             now: rig.services.clock.now(),
         };
         let mut uow = rig.reference.begin(&side.tenant(false), &Cause::root()).await.unwrap();
@@ -76,6 +79,7 @@ impl Side {
         assert!(uow.notifications().insert_if_absent(&notification).await.unwrap());
         let digest = side.digest(side.digest_id.uuid());
         assert!(uow.digests().insert_if_absent(&digest).await.unwrap());
+        uow.exports().insert(&side.export(side.export_id)).await.unwrap();
         uow.commit().await.unwrap();
         side
     }
@@ -219,6 +223,18 @@ impl Side {
             idempotency_key: key,
             created_at: self.now,
             emailed_at: None,
+        }
+    }
+
+    pub(crate) fn export(&self, id: ExportId) -> Export {
+        Export {
+            id,
+            organization_id: self.organization.clone(),
+            project_id: self.project.clone(),
+            kind: ExportKind::Records,
+            recipient_user_id: self.user,
+            requested_at: self.now,
+            state: ExportState::Requested,
         }
     }
 

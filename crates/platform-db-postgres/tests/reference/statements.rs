@@ -3,7 +3,7 @@
 use crate::side::Side;
 
 /// `:mine` and `:theirs` are organizations, `:my_project` and `:their_project` projects of theirs.
-pub(crate) const STATEMENTS: [&str; 47] = [
+pub(crate) const STATEMENTS: [&str; 49] = [
     "UPDATE reference.organizations SET name = 'x'",
     "DELETE FROM reference.organizations",
     "UPDATE reference.organizations SET name = 'x' WHERE id = ':theirs'",
@@ -34,6 +34,8 @@ pub(crate) const STATEMENTS: [&str; 47] = [
     "DELETE FROM reference.notifications",
     "DELETE FROM reference.notification_preferences",
     "DELETE FROM reference.digests",
+    "UPDATE reference.exports SET state = 'failed', reason = 'x', ended_at = now()",
+    "DELETE FROM reference.exports",
     "UPDATE reference.overage_reports SET reported_at = now()",
     "UPDATE reference.billing_ledger SET records = 0",
     "DELETE FROM reference.billing_ledger",

@@ -50,17 +50,8 @@ impl RecordRepository for Rows<'_> {
         .bind(project.as_str())
         .bind(id.uuid());
         let row = bounded("records.find", select.fetch_optional(&mut *self.connection)).await?;
-        let corrupt = |wrong: Wrong| corrupt("record", &wrong);
-        row.map(|(key, body, received_at)| {
-            Ok(Record {
-                id,
-                project_id: project.clone(),
-                key: RecordKey::new(key).map_err(corrupt)?,
-                body: RecordBody::new(body).map_err(corrupt)?,
-                received_at: timestamp(received_at),
-            })
-        })
-        .transpose()
+        row.map(|(key, body, received_at)| record(project, id, key, body, received_at))
+            .transpose()
     }
 
     async fn of_batch(
@@ -81,6 +72,26 @@ impl RecordRepository for Rows<'_> {
         .bind(limit);
         let ids = bounded("records.of_batch", select.fetch_all(&mut *self.connection)).await?;
         Ok(ids.into_iter().map(RecordId::from).collect())
+    }
+
+    async fn page(
+        &mut self,
+        project: &ProjectId,
+        after: Option<RecordId>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        let select = sqlx::query_as::<_, (Uuid, String, String, i64)>(
+            "SELECT id, key, body, received_at FROM reference_records \
+             WHERE organization_id = ? AND project_id = ? AND id > ? ORDER BY id LIMIT ?",
+        )
+        .bind(self.organization)
+        .bind(project.as_str())
+        .bind(after.map_or(Uuid::nil(), RecordId::uuid))
+        .bind(limit);
+        let rows = bounded("records.page", select.fetch_all(&mut *self.connection)).await?;
+        let rows = rows.into_iter();
+        rows.map(|(id, key, body, received_at)| record(project, id.into(), key, body, received_at))
+            .collect()
     }
 
     async fn count_received(
@@ -120,4 +131,21 @@ impl RecordRepository for Rows<'_> {
         .bind(limit);
         self.run("records.purge", delete).await
     }
+}
+
+fn record(
+    project: &ProjectId,
+    id: RecordId,
+    key: String,
+    body: String,
+    received_at: i64,
+) -> Result<Record, StoreError> {
+    let corrupt = |wrong: Wrong| corrupt("record", &wrong);
+    Ok(Record {
+        id,
+        project_id: project.clone(),
+        key: RecordKey::new(key).map_err(corrupt)?,
+        body: RecordBody::new(body).map_err(corrupt)?,
+        received_at: timestamp(received_at),
+    })
 }

@@ -6,6 +6,7 @@ use aftercommit_domain::contract::{Cause, OrganizationId, Sealer, Tenant};
 use aftercommit_domain::events::OutboxWriter;
 use aftercommit_domain::reference::billing::{BillingLedger, OverageReportRepository};
 use aftercommit_domain::reference::digests::WeeklyDigestRepository;
+use aftercommit_domain::reference::exports::ExportRepository;
 use aftercommit_domain::reference::identity::{
     ApiKeyRepository, MembershipRepository, SignInLinkRepository, UserRepository,
 };
@@ -148,6 +149,10 @@ impl ReferenceUnitOfWork for SqliteReferenceUnitOfWork {
     }
 
     fn digests(&mut self) -> Box<dyn WeeklyDigestRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn exports(&mut self) -> Box<dyn ExportRepository + '_> {
         Box::new(self.rows())
     }
 

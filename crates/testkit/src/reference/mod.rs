@@ -4,6 +4,7 @@ mod billing_provider;
 mod billing_rows;
 pub mod conformance;
 mod digest_rows;
+mod export_rows;
 mod harness;
 mod identity_rows;
 mod incident_rows;

@@ -131,21 +131,7 @@ impl RecordRepository for Rows<'_> {
     async fn find(&mut self, project: &ProjectId, id: RecordId) -> Result<Option<Record>, StoreError> {
         let mut rows = self.tables.records.iter();
         let found = rows.find(|((of, from, _), row)| self.sees(of) && from == project && row.id == id);
-        found
-            .map(|((_, _, key), row)| {
-                let corrupt = |wrong: aftercommit_domain::reference::Wrong| StoreError::Corrupt {
-                    what: "record",
-                    reason: wrong.to_string(),
-                };
-                Ok(Record {
-                    id,
-                    project_id: project.clone(),
-                    key: RecordKey::new(key.clone()).map_err(corrupt)?,
-                    body: RecordBody::new(row.body.clone()).map_err(corrupt)?,
-                    received_at: row.received_at,
-                })
-            })
-            .transpose()
+        found.map(|((_, _, key), row)| record(project, key, row)).transpose()
     }
 
     async fn of_batch(
@@ -161,6 +147,22 @@ impl RecordRepository for Rows<'_> {
         ids.sort_unstable();
         ids.truncate(limit as usize);
         Ok(ids)
+    }
+
+    async fn page(
+        &mut self,
+        project: &ProjectId,
+        after: Option<RecordId>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        let rows = self.tables.records.iter();
+        let mut found: Vec<_> = rows
+            .filter(|((of, from, _), row)| self.sees(of) && from == project && Some(row.id) > after)
+            .collect();
+        found.sort_unstable_by_key(|(_, row)| row.id);
+        found.truncate(limit as usize);
+        let found = found.into_iter();
+        found.map(|((_, _, key), row)| record(project, key, row)).collect()
     }
 
     async fn count_received(
@@ -198,4 +200,18 @@ impl RecordRepository for Rows<'_> {
         });
         Ok(u64::from(limit) - left)
     }
+}
+
+fn record(project: &ProjectId, key: &str, row: &RecordRow) -> Result<Record, StoreError> {
+    let corrupt = |wrong: aftercommit_domain::reference::Wrong| StoreError::Corrupt {
+        what: "record",
+        reason: wrong.to_string(),
+    };
+    Ok(Record {
+        id: row.id,
+        project_id: project.clone(),
+        key: RecordKey::new(key.to_owned()).map_err(corrupt)?,
+        body: RecordBody::new(row.body.clone()).map_err(corrupt)?,
+        received_at: row.received_at,
+    })
 }

@@ -7,6 +7,7 @@ use aftercommit_domain::contract::{Cause, Tenant};
 use aftercommit_domain::events::OutboxWriter;
 use aftercommit_domain::reference::billing::{BillingLedger, OverageReportRepository};
 use aftercommit_domain::reference::digests::WeeklyDigestRepository;
+use aftercommit_domain::reference::exports::ExportRepository;
 use aftercommit_domain::reference::identity::{
     ApiKey, ApiKeyRepository, MembershipRepository, SignInLink, SignInLinkRepository, UserRepository,
 };
@@ -86,6 +87,7 @@ impl MemoryReference {
             + tables.notifications.len()
             + tables.notification_preferences.len()
             + tables.digests.len()
+            + tables.exports.len()
             + tables.requests.len()
     }
 
@@ -230,6 +232,10 @@ impl ReferenceUnitOfWork for MemoryReferenceUnitOfWork {
     }
 
     fn digests(&mut self) -> Box<dyn WeeklyDigestRepository + '_> {
+        Box::new(self.rows())
+    }
+
+    fn exports(&mut self) -> Box<dyn ExportRepository + '_> {
         Box::new(self.rows())
     }
 

@@ -6,6 +6,7 @@ use aftercommit_domain::contract::{OrganizationId, ProjectId, StorageKey};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::reference::billing::{BillingLedgerEntry, OverageReport};
 use aftercommit_domain::reference::digests::WeeklyDigest;
+use aftercommit_domain::reference::exports::Export;
 use aftercommit_domain::reference::identity::{ApiKey, Membership, SignInLink, User};
 use aftercommit_domain::reference::incidents::Incident;
 use aftercommit_domain::reference::invitations::Invitation;
@@ -16,8 +17,8 @@ use aftercommit_domain::reference::requests::KeptAnswer;
 use aftercommit_domain::reference::usage::UsagePeriod;
 use aftercommit_domain::reference::webhooks::WebhookEndpoint;
 use aftercommit_domain::reference::{
-    ApiKeyId, Digest, IncidentId, InvitationId, NotificationId, OverageReportId, RecordId, RequestId, SignInLinkId,
-    UserId, WebhookId, WeeklyDigestId,
+    ApiKeyId, Digest, ExportId, IncidentId, InvitationId, NotificationId, OverageReportId, RecordId, RequestId,
+    SignInLinkId, UserId, WebhookId, WeeklyDigestId,
 };
 use aftercommit_domain::time::Timestamp;
 use chrono::NaiveDate;
@@ -42,6 +43,7 @@ pub(super) struct Tables {
     pub(super) notifications: BTreeMap<(OrganizationId, NotificationId), NotificationRow>,
     pub(super) notification_preferences: BTreeMap<(OrganizationId, UserId), NotificationPreferences>,
     pub(super) digests: BTreeMap<(OrganizationId, WeeklyDigestId), WeeklyDigest>,
+    pub(super) exports: BTreeMap<(OrganizationId, ExportId), Export>,
     pub(super) requests: BTreeMap<(Option<OrganizationId>, String, String), RequestRow>,
 }
 

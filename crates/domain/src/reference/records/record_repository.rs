@@ -35,6 +35,15 @@ pub trait RecordRepository: Send {
         limit: u32,
     ) -> Result<Vec<RecordId>, StoreError>;
 
+    /// The project's records whose ids are greater than `after`, in the order of their ids, `limit` at most. An id stays
+    /// with its key, so that whoever goes on after the last one misses none that was there when they began.
+    async fn page(
+        &mut self,
+        project: &ProjectId,
+        after: Option<RecordId>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError>;
+
     /// How many of the project's records came last from `from` on and before `until`.
     async fn count_received(
         &mut self,

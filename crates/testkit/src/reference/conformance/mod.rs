@@ -9,6 +9,7 @@
 
 mod billing;
 mod digests;
+mod exports;
 mod identity;
 mod incidents;
 mod invitations;
@@ -30,6 +31,7 @@ use aftercommit_domain::time::{Timestamp, after, seconds};
 
 pub use billing::*;
 pub use digests::*;
+pub use exports::*;
 pub use identity::*;
 pub use incidents::*;
 pub use invitations::*;
@@ -85,6 +87,8 @@ macro_rules! reference_store_conformance {
             notifications_about_a_project_are_deleted_a_part_at_a_time_and_no_others,
             what_a_person_wants_is_kept_for_each_organization,
             a_project_has_one_digest_for_each_end_of_a_week,
+            an_export_goes_on_until_it_is_over_and_no_further,
+            the_records_of_a_project_come_in_pages_and_none_is_left_out,
             live_projects_are_listed_in_pages_and_the_system_lists_those_of_all_organizations,
             members_are_listed_in_pages,
             an_address_belongs_to_one_person_whatever_its_case,

@@ -1,0 +1,105 @@
+//! Exports.
+
+use aftercommit_domain::reference::exports::{Export, ExportColumns, ExportRepository, ExportState};
+use aftercommit_domain::reference::{ExportId, Wrong};
+use aftercommit_domain::unit_of_work::StoreError;
+use async_trait::async_trait;
+use uuid::Uuid;
+
+use super::rows::{Rows, bounded, corrupt, organization_id, project_id, time};
+use crate::columns::{count, micros, timestamp};
+
+#[derive(sqlx::FromRow)]
+struct ExportRow {
+    organization_id: String,
+    project_id: String,
+    kind: String,
+    recipient_user_id: Uuid,
+    requested_at: i64,
+    state: String,
+    rows: i64,
+    bytes: i64,
+    file: Option<String>,
+    reason: Option<String>,
+    ended_at: Option<i64>,
+}
+
+fn number(counted: u64) -> i64 {
+    i64::try_from(counted).unwrap_or(i64::MAX)
+}
+
+#[async_trait]
+impl ExportRepository for Rows<'_> {
+    async fn insert(&mut self, export: &Export) -> Result<(), StoreError> {
+        let columns = export.state.columns();
+        let insert = sqlx::query(
+            "INSERT INTO reference_exports (organization_id, id, project_id, kind, recipient_user_id, requested_at, \
+             state, rows, bytes, file, reason, ended_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )
+        .bind(export.organization_id.as_str())
+        .bind(export.id.uuid())
+        .bind(export.project_id.as_str())
+        .bind(export.kind.as_str())
+        .bind(export.recipient_user_id.uuid())
+        .bind(micros(export.requested_at))
+        .bind(export.state.as_str())
+        .bind(number(columns.rows))
+        .bind(number(columns.bytes))
+        .bind(columns.file)
+        .bind(columns.reason)
+        .bind(columns.ended_at.map(micros));
+        self.run("exports.insert", insert).await?;
+        Ok(())
+    }
+
+    async fn find(&mut self, id: ExportId) -> Result<Option<Export>, StoreError> {
+        let select = sqlx::query_as::<_, ExportRow>(
+            "SELECT organization_id, project_id, kind, recipient_user_id, requested_at, state, rows, bytes, file, \
+             reason, ended_at FROM reference_exports WHERE organization_id = ?1 AND id = ?2",
+        )
+        .bind(self.organization)
+        .bind(id.uuid());
+        let row = bounded("exports.find", select.fetch_optional(&mut *self.connection)).await?;
+        row.map(|row| row.read(id)).transpose()
+    }
+
+    async fn advance(&mut self, id: ExportId, state: &ExportState) -> Result<bool, StoreError> {
+        let columns = state.columns();
+        let update = sqlx::query(
+            "UPDATE reference_exports SET state = ?3, rows = ?4, bytes = ?5, file = ?6, reason = ?7, ended_at = ?8 \
+             WHERE organization_id = ?1 AND id = ?2 AND state IN ('requested', 'running')",
+        )
+        .bind(self.organization)
+        .bind(id.uuid())
+        .bind(state.as_str())
+        .bind(number(columns.rows))
+        .bind(number(columns.bytes))
+        .bind(columns.file)
+        .bind(columns.reason)
+        .bind(columns.ended_at.map(micros));
+        Ok(self.run("exports.advance", update).await? == 1)
+    }
+}
+
+impl ExportRow {
+    fn read(self, id: ExportId) -> Result<Export, StoreError> {
+        const WHAT: &str = "export";
+        let wrong = |wrong: Wrong| corrupt(WHAT, &wrong);
+        let columns = ExportColumns {
+            file: self.file.as_deref(),
+            rows: count(self.rows),
+            bytes: count(self.bytes),
+            reason: self.reason.as_deref(),
+            ended_at: time(self.ended_at),
+        };
+        Ok(Export {
+            id,
+            organization_id: organization_id(&self.organization_id, WHAT)?,
+            project_id: project_id(&self.project_id, WHAT)?,
+            kind: self.kind.parse().map_err(wrong)?,
+            recipient_user_id: self.recipient_user_id.into(),
+            requested_at: timestamp(self.requested_at),
+            state: ExportState::from_columns(&self.state, columns).map_err(wrong)?,
+        })
+    }
+}
