@@ -6,6 +6,7 @@
 )]
 
 mod billing_overage;
+mod export;
 mod golden;
 mod patched;
 mod project_provisioning;

@@ -7,10 +7,10 @@ use aftercommit_domain::contract::{Cause, ProjectId, Tenant};
 use aftercommit_domain::reference::identity::use_cases::authenticate;
 use aftercommit_domain::reference::organizations::use_cases::{CreateOrganization, create_organization};
 use aftercommit_domain::reference::workflows::{WorkflowPorts, reference_workflows};
-use aftercommit_domain::reference::{Caller, ReferenceUnitOfWork, RequestContext};
+use aftercommit_domain::reference::{Caller, ReferenceUnitOfWork, RequestContext, UserId};
 use aftercommit_domain::workflows::{StartRequest, WorkflowEnd, WorkflowRegistry, WorkflowRequest, WorkflowStarter};
 use aftercommit_testkit::reference::{RecordingBillingProvider, RecordingProjectServices, ReferenceHarness};
-use aftercommit_testkit::{InMemoryWorkflows, TestServices, test_services};
+use aftercommit_testkit::{InMemoryObjectStorage, InMemoryWorkflows, TestServices, test_services};
 use futures::FutureExt as _;
 
 /// A product with the organization "Acme".
@@ -19,7 +19,10 @@ pub(crate) struct World {
     pub(crate) harness: ReferenceHarness,
     pub(crate) billing: Arc<RecordingBillingProvider>,
     pub(crate) services: Arc<RecordingProjectServices>,
+    pub(crate) storage: InMemoryObjectStorage,
     pub(crate) caller: Caller,
+    /// Who made the organization.
+    pub(crate) owner: UserId,
 }
 
 /// What memory answers at once.
@@ -42,10 +45,12 @@ impl World {
         let caller = now(authenticate(&harness.ports, &made.api_key)).unwrap().unwrap();
         now(harness.take_tasks());
         Self {
+            storage: InMemoryObjectStorage::new(services.clock_port()),
             harness,
             billing: Arc::default(),
             services: Arc::default(),
             caller,
+            owner: made.user_id,
         }
     }
 
@@ -54,6 +59,9 @@ impl World {
             reference: self.harness.ports.clone(),
             billing: self.billing.clone(),
             services: self.services.clone(),
+            storage: Arc::new(self.storage.clone()),
+            // Every page is a part.
+            export_part_bytes: 1,
         };
         reference_workflows(self.harness.services.codec.clone(), &ports).unwrap()
     }

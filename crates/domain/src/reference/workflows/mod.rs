@@ -5,6 +5,8 @@
 
 mod billing_overage;
 mod compensation;
+mod export;
+mod export_activities;
 mod ports;
 mod project_provisioning;
 mod registry;
@@ -12,7 +14,9 @@ mod start;
 mod user_deletion;
 
 pub use billing_overage::{BillingOverage, ReportingOverage};
-pub use ports::WorkflowPorts;
+pub use export::{CancelExport, EXPORT_PROGRESS, ExportProgress, Exporting};
+pub use export_activities::ExportFile;
+pub use ports::{EXPORT_PART_BYTES, WorkflowPorts};
 pub use project_provisioning::{ProjectProvisioning, ProvisioningProject};
 pub use registry::reference_workflows;
 pub use start::{start_overage_report, start_project_provisioning};

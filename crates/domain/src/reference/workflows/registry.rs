@@ -3,6 +3,10 @@
 use crate::contract::Codec;
 use crate::reference::workflows::WorkflowPorts;
 use crate::reference::workflows::billing_overage::{ChargeOverage, ReportingOverage, SettleOverage};
+use crate::reference::workflows::export::Exporting;
+use crate::reference::workflows::export_activities::{
+    BeginExport, CollectExport, CompleteExport, EndExport, NotifyExport,
+};
 use crate::reference::workflows::project_provisioning::{
     CloseProjectService, MarkProjectProvisioned, OpenProjectService, ProvisioningProject,
 };
@@ -29,5 +33,11 @@ pub fn reference_workflows(codec: Codec, ports: &WorkflowPorts) -> Result<Workfl
         .with_activity(LeaveOrganization(ports.clone()))?
         .with_activity(RestoreMembership(ports.clone()))?
         .with_activity(CloseOrganization(ports.clone()))?
-        .with_activity(AnonymiseUser(ports.clone()))
+        .with_activity(AnonymiseUser(ports.clone()))?
+        .with_workflow(Exporting)?
+        .with_activity(BeginExport(ports.clone()))?
+        .with_activity(CollectExport(ports.clone()))?
+        .with_activity(CompleteExport(ports.clone()))?
+        .with_activity(EndExport(ports.clone()))?
+        .with_activity(NotifyExport(ports.clone()))
 }
