@@ -187,9 +187,9 @@ async fn after_the_grace_a_person_is_gone_from_everywhere_and_what_was_theirs_al
     let (start, engine) = (ada.deletion(), ada.world.engine());
     let (id, before) = (start.id.clone(), Left::everything(&ada));
     engine.start(start).await.unwrap();
-    engine.advance(days(30) - std::time::Duration::from_secs(1)).await;
+    engine.advance(days(29)).await;
     assert_eq!(ada.left(), before);
-    engine.advance(days(1)).await;
+    engine.advance(days(2)).await;
     let description = engine.run_to_end(&id).await.unwrap();
     assert_eq!(description.end, Some(deleted()));
     assert_eq!(ada.left(), Left::NOTHING);
