@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 mod authenticated;
+mod downloads;
 mod json_body;
 mod pages;
 mod problem;
@@ -24,7 +25,7 @@ pub use state::ApiState;
 /// The longest request body, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// Everything under `/v1`, and the two pages that links in e-mails lead to.
+/// Everything under `/v1`, the two pages that links in e-mails lead to, and downloads.
 ///
 /// What it does not know is answered 404 as a problem document, so it should be merged last into a bigger router.
 pub fn router(state: ApiState) -> Router {
@@ -34,6 +35,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/projects/{project_id}", delete(routes::projects::delete))
         .route("/v1/projects/{project_id}/records:batch", post(routes::records::ingest))
         .route("/v1/projects/{project_id}/records", get(routes::records::search))
+        .route("/v1/projects/{project_id}/exports", post(routes::exports::request))
+        .route("/v1/exports/{export_id}", get(routes::exports::show))
         .route("/v1/projects/{project_id}/usage", get(routes::usage::list))
         .route(
             "/v1/projects/{project_id}/webhooks",
@@ -61,6 +64,7 @@ pub fn router(state: ApiState) -> Router {
         )
         .route("/v1/api-keys", post(routes::api_keys::create))
         .route("/v1/api-keys/{api_key_id}", delete(routes::api_keys::revoke))
+        .route("/downloads/{*key}", get(downloads::download))
         .route("/sign-in", get(pages::sign_in))
         .route("/join", get(pages::invitation))
         .method_not_allowed_fallback(problem::method_not_allowed)

@@ -1,5 +1,6 @@
 //! Errors over HTTP: RFC 9457 problem documents with a stable code.
 
+use aftercommit_domain::effects::ObjectStorageError;
 use aftercommit_domain::failure::{Classified, ErrorClass};
 use aftercommit_domain::reference::{InputProblem, Refusal, UseCaseError};
 use aftercommit_domain::unit_of_work::CommitError;
@@ -112,6 +113,20 @@ impl From<Refusal> for Problem {
             Refusal::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, refusal.code(), refusal.to_string())
+    }
+}
+
+impl From<ObjectStorageError> for Problem {
+    fn from(error: ObjectStorageError) -> Self {
+        let (code, class) = (error.code(), error.class());
+        tracing::error!(code, ?class, error = %error, "the object storage failed");
+        let detail = "the file cannot be reached now";
+        match class {
+            ErrorClass::Permanent => Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, detail),
+            ErrorClass::Outage | ErrorClass::Retryable | ErrorClass::RateLimited => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after_a_second()
+            }
+        }
     }
 }
 

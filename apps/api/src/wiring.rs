@@ -8,10 +8,7 @@ use crate::{ApiState, router};
 pub fn register(application: Aftercommit) -> Aftercommit {
     application.http(async |kit| {
         let reference = kit.reference_ports().await?;
-        Ok(router(ApiState::new(
-            reference,
-            kit.events_publisher(),
-            kit.envelopes().clone(),
-        )))
+        let state = ApiState::new(reference, kit.events_publisher(), kit.envelopes().clone());
+        Ok(router(state.with_downloads(kit.downloads()?)))
     })
 }

@@ -190,6 +190,30 @@ impl Kit {
         crate::providers::email_sender(self.settings(), self.clock())
     }
 
+    /// Where objects are kept: in files of a folder. Opens it, so an application asks once and shares what it gets.
+    ///
+    /// # Errors
+    /// The folder, or the secret of its links.
+    #[cfg(feature = "object-storage")]
+    pub fn object_storage(&self) -> Result<Arc<dyn aftercommit_domain::effects::ObjectStorage>, StartupError> {
+        Ok(Arc::new(crate::providers::object_storage(self)?))
+    }
+
+    /// Reads objects by link, for whoever serves `/downloads/` under [`public_url`](Self::public_url).
+    ///
+    /// # Errors
+    /// The folder, or the secret of its links.
+    #[cfg(feature = "object-storage")]
+    pub fn downloads(&self) -> Result<aftercommit_domain::effects::Downloads, StartupError> {
+        let storage = crate::providers::object_storage(self)?;
+        let secret = storage.secret();
+        Ok(aftercommit_domain::effects::Downloads::new(
+            Arc::new(storage),
+            secret,
+            self.clock(),
+        ))
+    }
+
     /// What sends webhooks: over HTTP, to the public internet unless the settings say otherwise.
     ///
     /// # Errors

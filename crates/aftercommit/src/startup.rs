@@ -36,6 +36,9 @@ pub enum StartupError {
     /// The e-mail settings.
     #[error("SMTP_URL: {0}")]
     Email(String),
+    /// The object storage.
+    #[error("STORAGE_URL: {0}")]
+    Storage(String),
     /// The provider exists but was not compiled in.
     #[error("{provider} is not compiled into this program; build `aftercommit` with its feature")]
     NotBuiltIn {
@@ -84,6 +87,7 @@ impl StartupError {
             | Self::Declaration(_)
             | Self::Sealing(_)
             | Self::Email(_)
+            | Self::Storage(_)
             | Self::WrongDatabase(_)
             | Self::WrongBroker(_)
             | Self::NotBuiltIn { .. }

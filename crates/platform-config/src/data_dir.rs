@@ -11,6 +11,9 @@ pub(crate) const DATABASE_FILE: &str = "aftercommit.db";
 /// The name of the sealing key's file in the data directory.
 pub(crate) const SEALING_KEY_FILE: &str = "sealing.key";
 
+/// The name of the folder of objects in the data directory.
+pub(crate) const STORAGE_DIR: &str = "storage";
+
 /// The data directory. Defaults to `.aftercommit` in the working directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DataDir(PathBuf);
@@ -19,7 +22,7 @@ pub(crate) static KEYS: [Key; 1] = [Key::new(
     "data_dir",
     Form::Described("the path of a directory"),
     Preset::Value(".aftercommit"),
-    "The directory of the database, the sealing key, the e-mails written to files and run.json.",
+    "The directory of the database, the sealing key, the e-mails and objects written to files and run.json.",
 )
 .variable("AFTERCOMMIT_DATA_DIR")];
 
@@ -45,6 +48,11 @@ impl DataDir {
     /// The folder of e-mails that are written to files.
     pub fn mail_dir(&self) -> PathBuf {
         self.0.join("mail")
+    }
+
+    /// The folder of objects, unless `STORAGE_URL` names another one.
+    pub fn storage_dir(&self) -> PathBuf {
+        self.0.join(STORAGE_DIR)
     }
 
     /// The sealing key that the process makes for itself.

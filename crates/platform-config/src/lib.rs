@@ -37,6 +37,7 @@ mod sealing;
 mod settings;
 mod shutdown;
 mod sqlite;
+mod storage;
 mod suggestion;
 mod table;
 mod topic_name;
@@ -68,6 +69,7 @@ pub use sealing::{SEALING_KEY_LENGTH, SealingKey, SealingSettings, read_sealing_
 pub use settings::Settings;
 pub use shutdown::ShutdownSettings;
 pub use sqlite::{SqliteSettings, Synchronous};
+pub use storage::Storage;
 pub use topics::{TopicSettings, TopicsSettings};
 pub use webhooks::WebhookSettings;
 pub use worker::WorkerSettings;

@@ -3,7 +3,7 @@
 use crate::{
     AdminSettings, AmqpServer, AmqpSettings, ConfigErrors, DataDir, Database, EffectiveValue, HistorySettings,
     LogSettings, MailSettings, ReferenceSettings, RelaySettings, Rendering, SealingSettings, ShutdownSettings,
-    SqliteSettings, TopicsSettings, WebhookSettings, WorkerSettings, database::DatabaseUrl, effective, http,
+    SqliteSettings, Storage, TopicsSettings, WebhookSettings, WorkerSettings, database::DatabaseUrl, effective, http,
     layers::Layers, reading::Reading, unsupported,
 };
 use std::{net::SocketAddr, path::Path};
@@ -19,6 +19,8 @@ pub struct Settings {
     pub amqp: Option<AmqpSettings>,
     /// Outgoing e-mail.
     pub mail: MailSettings,
+    /// Where objects are kept. Defaults to a folder in the data directory.
+    pub storage: Storage,
     /// Outgoing webhooks.
     pub webhooks: WebhookSettings,
     /// The address of the HTTP server. Defaults to 127.0.0.1:9090.
@@ -75,6 +77,7 @@ impl Settings {
         let amqp_server = AmqpServer::read(&mut reading, database_url.as_ref());
         let mut settings = Self {
             mail: MailSettings::read(&mut reading, &data_dir),
+            storage: Storage::read(&mut reading, &data_dir),
             webhooks: WebhookSettings::read(&mut reading),
             http_addr: http::read(&mut reading),
             public_url: http::read_public_url(&mut reading),

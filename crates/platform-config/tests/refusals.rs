@@ -190,9 +190,24 @@ fn a_server_that_this_build_cannot_use_is_refused() {
     let cases = [
         ("TEMPORAL_ADDRESS", "temporal.example:7233"),
         ("TEMPORAL_API_KEY", "canary"),
-        ("STORAGE_URL", "s3://bucket"),
     ];
     insta::assert_snapshot!("unsupported", table(&cases));
+}
+
+#[test]
+fn a_storage_that_is_no_folder_is_refused() {
+    let cases = [
+        "s3://bucket",
+        "https://storage.example/bucket",
+        "storage",
+        "file://",
+        "file:///",
+        "file://user@host/folder",
+        "file:///var/%ff",
+        "file:///var/../etc",
+        "file:///var?x=1",
+    ];
+    insta::assert_snapshot!("storage", table(&cases.map(|url| ("STORAGE_URL", url))));
 }
 
 #[test]
@@ -375,7 +390,7 @@ fn all_problems_are_reported_at_once() {
 
 #[test]
 fn no_value_of_any_key_is_repeated() {
-    let unsupported = ["TEMPORAL_ADDRESS", "TEMPORAL_API_KEY", "STORAGE_URL"].map(str::to_owned);
+    let unsupported = ["TEMPORAL_ADDRESS", "TEMPORAL_API_KEY"].map(str::to_owned);
     let keys = reference_entries()
         .into_iter()
         .map(|entry| entry.key.replace("<TOPIC>", "RECEIPTS"))

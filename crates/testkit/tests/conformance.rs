@@ -5,17 +5,21 @@ use std::time::Duration;
 
 use aftercommit_domain::bulk::BulkRuns;
 use aftercommit_domain::contract::{EnvelopeFactory, TopicName};
+use aftercommit_domain::effects::ObjectStorage;
 use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
     DeadLetterOperations, DeadLetters, HeldTasks, InboxMaintenance, QueueConsumer, QueueMaintenance, QueuePublisher,
     Schedules, TaskCancellations, TaskHistory, TaskInspector, TaskPauses,
 };
+use aftercommit_domain::time::{Clock, Timestamp};
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_domain::workflows::{WorkflowQuerier, WorkflowRegistry, WorkflowStarter};
 use aftercommit_testkit::conformance::workflows::WorkflowEnvironment;
-use aftercommit_testkit::conformance::{Provider, SCENARIOS};
-use aftercommit_testkit::{InMemory, InMemoryWorkflows, TestServices, test_services};
+use aftercommit_testkit::conformance::{ObjectStorageProvider, Provider, SCENARIOS};
+use aftercommit_testkit::{
+    InMemory, InMemoryObjectStorage, InMemoryWorkflows, ManualClock, TestServices, test_services,
+};
 
 struct Memory {
     services: TestServices,
@@ -146,6 +150,28 @@ impl WorkflowEnvironment for MemoryWorkflows {
     async fn stop(self) {}
 }
 
+struct MemoryObjects {
+    clock: ManualClock,
+    storage: InMemoryObjectStorage,
+}
+
+impl ObjectStorageProvider for MemoryObjects {
+    async fn start() -> Self {
+        let clock = ManualClock::default();
+        let storage = InMemoryObjectStorage::new(Arc::new(clock.clone()));
+        Self { clock, storage }
+    }
+
+    fn storage(&self) -> Arc<dyn ObjectStorage> {
+        Arc::new(self.storage.clone())
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+aftercommit_testkit::object_storage_conformance!(MemoryObjects);
 aftercommit_testkit::outbox_conformance!(Memory);
 aftercommit_testkit::unit_of_work_conformance!(Memory);
 aftercommit_testkit::inbox_conformance!(Memory);
@@ -268,4 +294,18 @@ fn every_scenario_that_is_written_is_in_its_suite() {
         "workflows/waiting.rs"
     ];
     assert_eq!(names, scenarios_in(&sources));
+}
+
+#[test]
+fn every_scenario_of_an_object_storage_is_in_its_suite() {
+    let mut written: Vec<&str> = include_str!("../src/conformance/object_storage.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub async fn "))
+        .filter_map(|line| line.split_once("<P: ObjectStorageProvider>("))
+        .map(|(name, _)| name)
+        .collect();
+    written.sort_unstable();
+    let mut run = object_storage::NAMES.to_vec();
+    run.sort_unstable();
+    assert_eq!(written, run);
 }

@@ -24,6 +24,7 @@ const SUITES: &[(&str, &str)] = &[
     ("TaskHistory", "task_history_conformance!"),
     ("TaskCancellations", "orders_conformance!"),
     ("TaskPauses", "orders_conformance!"),
+    ("ObjectStorage", "object_storage_conformance!"),
     ("WorkflowStarter", "workflows_conformance!"),
     ("WorkflowQuerier", "workflows_conformance!"),
 ];

@@ -1,6 +1,6 @@
 //! Who may depend on whom.
 
-use aftercommit_architecture_tests::{Kind, Member, member, members, none_of, packages_below};
+use aftercommit_architecture_tests::{Kind, Member, code, member, members, none_of, packages_below, rust_files};
 use cargo_metadata::DependencyKind::{Build, Development, Normal};
 
 /// What the domain may use: data types, derives, encodings. Nothing that reads a clock, draws a number or opens a socket.
@@ -141,11 +141,8 @@ fn nothing_below_the_domain_can_do_io() {
 
 #[test]
 fn the_api_depends_on_no_effect_adapter() {
-    let effects = [
-        "aftercommit-platform-email-",
-        "aftercommit-platform-webhook-",
-        "aftercommit-platform-storage-",
-    ];
+    // Not the storage of objects: whoever has a link downloads here. What the API is handed reads and no more, see below.
+    let effects = ["aftercommit-platform-email-", "aftercommit-platform-webhook-"];
     let below = packages_below("aftercommit-api", &[]);
     let wrong = below
         .iter()
@@ -154,6 +151,22 @@ fn the_api_depends_on_no_effect_adapter() {
         wrong,
         "A request runs one use case and answers; effects happen in workers. Publish an event instead of acting, and \
          turn off the feature that brings these:",
+    );
+}
+
+#[test]
+fn the_api_only_reads_objects() {
+    let wrong = rust_files("apps/api").into_iter().flat_map(|file| {
+        let named: Vec<String> = code(&file.text)
+            .filter(|(_, line)| line.contains("ObjectStorage") && !line.contains("ObjectStorageError"))
+            .filter(|(_, line)| !line.contains("InMemoryObjectStorage"))
+            .map(|(number, _)| format!("{}:{number}", file.path))
+            .collect();
+        named
+    });
+    none_of(
+        wrong,
+        "`Downloads` makes links and opens objects; who puts or removes one is a worker or a workflow. Take `Downloads` in:",
     );
 }
 

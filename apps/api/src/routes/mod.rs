@@ -1,6 +1,7 @@
 //! The routes, by area.
 
 pub(crate) mod api_keys;
+pub(crate) mod exports;
 pub(crate) mod invitations;
 pub(crate) mod magic_links;
 mod named;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aftercommit_api::{ApiState, router};
 use aftercommit_domain::contract::Limits;
+use aftercommit_domain::effects::Downloads;
 use aftercommit_domain::events::create_events_publisher;
 use aftercommit_testkit::reference::ReferenceHarness;
 use axum::Router;
@@ -52,6 +53,18 @@ impl Client {
             .await;
         assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
         made.body
+    }
+
+    /// The same product, with objects to download.
+    pub(crate) fn with_downloads(&self, downloads: Downloads) -> Self {
+        let events = create_events_publisher(Arc::new(self.harness.provider.clone()), Limits::default());
+        let envelopes = self.harness.services.envelopes.clone();
+        let state = ApiState::new(self.harness.ports.clone(), events, envelopes);
+        Self {
+            harness: self.harness.clone(),
+            router: router(state.with_downloads(downloads)),
+            headers: self.headers.clone(),
+        }
     }
 
     /// The same product, called with the API key of an answer.

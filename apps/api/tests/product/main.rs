@@ -5,6 +5,7 @@
 mod client;
 
 mod authentication;
+mod exports;
 mod idempotency;
 mod invitations;
 mod magic_links;

@@ -1,6 +1,7 @@
 //! What a handler does to the outside: effect ports, each with an idempotency key.
 
 mod download_secret;
+mod downloads;
 mod email_sender;
 mod idempotency;
 mod object_key;
@@ -13,6 +14,7 @@ mod webhook_sender;
 mod webhook_url;
 
 pub use download_secret::{DownloadSecret, InvalidDownloadSecret, RefusedDownload};
+pub use downloads::{DownloadError, Downloads};
 pub use email_sender::{Email, EmailAddress, EmailError, EmailSender, InvalidEmailAddress};
 pub use idempotency::IdempotencyKey;
 pub use object_key::{InvalidObjectKey, ObjectKey};
