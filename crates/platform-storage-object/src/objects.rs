@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::effects::{
-    MAX_PART_BYTES, ObjectContent, ObjectKey, ObjectStorageError, PartNumber, StoredObject,
+    MAX_PART_BYTES, MAX_PARTS, ObjectContent, ObjectKey, ObjectStorageError, PartNumber, StoredObject,
 };
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
@@ -43,7 +43,10 @@ impl Objects {
 
     pub(crate) async fn parts(&self, key: &ObjectKey) -> Result<u32, ObjectStorageError> {
         let kept = self.kept(key).await?;
-        Ok((1..).zip(kept).take_while(|(next, (number, _))| next == number).count() as u32)
+        let in_order = (1..=MAX_PARTS)
+            .zip(kept)
+            .take_while(|(next, (number, _))| next == number);
+        Ok(in_order.map(|(number, _)| number).last().unwrap_or(0))
     }
 
     pub(crate) async fn complete(&self, key: &ObjectKey, parts: u32) -> Result<u64, ObjectStorageError> {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aftercommit_domain::effects::{
-    DownloadLink, DownloadSecret, LONGEST_DOWNLOAD_LINK, MAX_PART_BYTES, ObjectContent, ObjectKey, ObjectStorage,
-    ObjectStorageError, PartNumber, StoredObject,
+    DownloadLink, DownloadSecret, LONGEST_DOWNLOAD_LINK, MAX_PART_BYTES, MAX_PARTS, ObjectContent, ObjectKey,
+    ObjectStorage, ObjectStorageError, PartNumber, StoredObject,
 };
 use aftercommit_domain::time::{Clock, after};
 use async_trait::async_trait;
@@ -82,6 +82,9 @@ impl InMemoryObjectStorage {
     }
 
     /// The secret its links are signed with.
+    ///
+    /// # Panics
+    /// Never: it is long enough.
     pub fn secret() -> DownloadSecret {
         #[expect(clippy::expect_used, reason = "the length is written here")]
         DownloadSecret::new(vec![42; 32]).expect("32 bytes are enough")
@@ -130,7 +133,7 @@ impl ObjectStorage for InMemoryObjectStorage {
         let state = self.lock();
         let kept = state.parts.get(key);
         let present = |number: &u32| kept.is_some_and(|parts| parts.contains_key(number));
-        Ok((1..).take_while(present).last().unwrap_or(0))
+        Ok((1..=MAX_PARTS).take_while(present).last().unwrap_or(0))
     }
 
     async fn complete(&self, key: &ObjectKey, parts: u32) -> Result<u64, ObjectStorageError> {

@@ -83,14 +83,14 @@ pub async fn the_records_of_a_project_come_in_pages_and_none_is_left_out(stores:
     );
 }
 
-fn export(n: u128) -> Export {
+fn export(n: u64) -> Export {
     Export {
-        id: ExportId::from(id(n)),
+        id: ExportId::from(id(n.into())),
         organization_id: organization_id(1),
         project_id: project_id(1),
         kind: ExportKind::Records,
         recipient_user_id: user(1).id,
-        requested_at: at(n as u64),
+        requested_at: at(n),
         state: ExportState::Requested,
     }
 }
