@@ -14,6 +14,10 @@ const PRODUCT: &str = "crates/domain/src/reference";
 const MAY_BE_EXEMPT: &[&str] = &[
     "MagicLinkEmailRequested",
     "InvitationEmailRequested",
+    "MemberLeft",
+    "MemberRestored",
+    "UserDeletionRequested",
+    "UserDeleted",
     "magic-link-email/send",
     "invitation-email/send",
     "incidents/sweep-open",

@@ -148,7 +148,13 @@ fn both_licences_are_there_and_are_the_ones_the_packages_name() {
 fn the_guides_to_adding_something_show_the_code_that_is_there() {
     let mut wrong = Vec::new();
     let mut shown = 0;
-    for guide in ["add-an-event", "add-a-task", "add-a-provider", "shape-work"] {
+    for guide in [
+        "add-an-event",
+        "add-a-task",
+        "add-a-provider",
+        "shape-work",
+        "write-a-workflow",
+    ] {
         let path = format!("docs/guides/{guide}.md");
         let text = document(&path);
         let mut parts = text.split("```");

@@ -4,7 +4,8 @@ use crate::events::EventCatalogue;
 use crate::reference::billing::ReportOverage;
 use crate::reference::digests::{DigestGenerated, RunDigest, TriggerWeeklyDigests};
 use crate::reference::identity::{
-    ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, SendMagicLinkEmail, UserSignedUp,
+    ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, MemberLeft, MemberRestored,
+    SendMagicLinkEmail, UserDeleted, UserDeletionRequested, UserSignedUp,
 };
 use crate::reference::incidents::{CheckIncident, EvaluateRecord, IncidentClosed, IncidentOpened, SweepOpenIncidents};
 use crate::reference::invitations::{
@@ -33,6 +34,10 @@ pub fn catalogue() -> EventCatalogue {
         OrganizationCreated,
         UserSignedUp,
         MemberJoined,
+        MemberLeft,
+        MemberRestored,
+        UserDeletionRequested,
+        UserDeleted,
         ApiKeyCreated,
         ApiKeyRevoked,
         ProjectCreated,

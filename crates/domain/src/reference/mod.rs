@@ -33,6 +33,7 @@ pub mod requests;
 pub mod search;
 pub mod usage;
 pub mod webhooks;
+pub mod workflows;
 
 pub use catalogue::{catalogue, tasks};
 pub use context::{Caller, RequestContext};

@@ -7,7 +7,8 @@ use crate::reference::ProductPace;
 use crate::reference::billing::ReportOverage;
 use crate::reference::digests::DigestGenerated;
 use crate::reference::identity::{
-    ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, SendMagicLinkEmail, UserSignedUp,
+    ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, MemberLeft, MemberRestored,
+    SendMagicLinkEmail, UserDeleted, UserDeletionRequested, UserSignedUp,
 };
 use crate::reference::incidents::{EvaluateRecord, IncidentClosed, IncidentOpened};
 use crate::reference::invitations::{
@@ -53,6 +54,10 @@ pub fn routes_at(pace: ProductPace) -> Routes {
         .none::<OrganizationCreated>("kept for the event log; its default project has an event of its own")
         .none::<UserSignedUp>("kept for the event log; nothing greets a person but the link they followed")
         .on_occurrence(|event: &MemberJoined, occurrence| publish(told!(event, occurrence)))
+        .none::<MemberLeft>("kept for the event log; webhooks belong to projects, and nobody left one")
+        .none::<MemberRestored>("kept for the event log, beside what it takes back")
+        .none::<UserDeletionRequested>("the workflow is started by the same transaction")
+        .none::<UserDeleted>("kept for the event log: it is the audit of the deletion")
         .on_occurrence(|event: &ApiKeyCreated, occurrence| publish(told!(event, occurrence)))
         .on_occurrence(|event: &ApiKeyRevoked, occurrence| publish(told!(event, occurrence)))
         .on(|event: &ProjectCreated| publish(ProvisionProject::from(event)))

@@ -20,7 +20,8 @@ use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::reference::billing::ReportOverage;
 use aftercommit_domain::reference::digests::{DigestGenerated, RunDigest, TriggerWeeklyDigests};
 use aftercommit_domain::reference::identity::{
-    ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, Role, SendMagicLinkEmail, UserSignedUp,
+    ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, MemberLeft, MemberRestored, Role,
+    SendMagicLinkEmail, UserDeleted, UserDeletionRequested, UserSignedUp,
 };
 use aftercommit_domain::reference::incidents::{
     CheckIncident, EvaluateRecord, IncidentClosed, IncidentOpened, SweepOpenIncidents,
@@ -175,6 +176,23 @@ fn every_event_decodes() {
         expires_at: expires_at(),
     };
     check(1, &requested);
+}
+
+#[test]
+fn every_event_of_a_person_decodes() {
+    let (organization_id, user_id) = (organization_id(), id(1));
+    macro_rules! of_person {
+        ($contract:ident) => {
+            $contract {
+                organization_id: organization_id.clone(),
+                user_id,
+            }
+        };
+    }
+    check(1, &of_person!(MemberLeft));
+    check(1, &of_person!(MemberRestored));
+    check(1, &of_person!(UserDeletionRequested));
+    check(1, &of_person!(UserDeleted));
 }
 
 #[test]

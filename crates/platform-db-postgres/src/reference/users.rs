@@ -64,4 +64,15 @@ impl UserRepository for Rows<'_> {
         })
         .transpose()
     }
+
+    async fn replace_email(&mut self, id: UserId, email: &EmailAddress) -> Result<bool, StoreError> {
+        let sealed = email_of(id.uuid()).seal(self.sealer, email)?;
+        let update =
+            sqlx::query("UPDATE reference.users SET email_digest = $1, email_key = $2, email = $3 WHERE id = $4")
+                .bind(User::email_digest(email).as_bytes().to_vec())
+                .bind(sealed.key_id)
+                .bind(sealed.bytes)
+                .bind(id.uuid());
+        Ok(self.run("users.replace_email", update).await? == 1)
+    }
 }

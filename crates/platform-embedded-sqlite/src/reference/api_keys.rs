@@ -57,6 +57,17 @@ impl ApiKeyRepository for Rows<'_> {
         Ok(count(working))
     }
 
+    async fn list_working(&mut self, limit: u32) -> Result<Vec<ApiKey>, StoreError> {
+        let select = sqlx::query_as::<_, ApiKeyRow>(
+            "SELECT organization_id, id, project_id, digest, created_at, revoked_at FROM reference_api_keys \
+             WHERE organization_id = ? AND revoked_at IS NULL ORDER BY id LIMIT ?",
+        )
+        .bind(self.organization)
+        .bind(limit);
+        let rows = bounded("api_keys.list_working", select.fetch_all(&mut *self.connection)).await?;
+        rows.into_iter().map(ApiKey::try_from).collect()
+    }
+
     async fn revoke(&mut self, id: ApiKeyId, at: Timestamp) -> Result<bool, StoreError> {
         let update = sqlx::query(
             "UPDATE reference_api_keys SET revoked_at = ? WHERE organization_id = ? AND id = ? AND revoked_at IS NULL",

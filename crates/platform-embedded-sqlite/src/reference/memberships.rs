@@ -1,5 +1,6 @@
 //! Memberships.
 
+use aftercommit_domain::contract::OrganizationId;
 use aftercommit_domain::reference::identity::{Membership, MembershipRepository};
 use aftercommit_domain::reference::{UserId, Wrong};
 use aftercommit_domain::unit_of_work::StoreError;
@@ -53,5 +54,40 @@ impl MembershipRepository for Rows<'_> {
             })
         })
         .transpose()
+    }
+
+    async fn of_user(
+        &mut self,
+        user_id: UserId,
+        after: Option<OrganizationId>,
+        limit: u32,
+    ) -> Result<Vec<Membership>, StoreError> {
+        const WHAT: &str = "membership";
+        let select = sqlx::query_as::<_, (String, String, i64)>(
+            "SELECT organization_id, role, joined_at FROM reference_memberships \
+             WHERE user_id = ?1 AND (?2 = '' OR organization_id = ?2) AND organization_id > ?3 \
+             ORDER BY organization_id LIMIT ?4",
+        )
+        .bind(user_id.uuid())
+        .bind(self.organization)
+        .bind(after.as_ref().map_or("", OrganizationId::as_str).to_owned())
+        .bind(limit);
+        let rows = bounded("memberships.of_user", select.fetch_all(&mut *self.connection)).await?;
+        let membership = |(organization, role, joined_at): (String, String, i64)| {
+            Ok(Membership {
+                organization_id: organization_id(&organization, WHAT)?,
+                user_id,
+                role: role.parse().map_err(|error: Wrong| corrupt(WHAT, &error))?,
+                joined_at: timestamp(joined_at),
+            })
+        };
+        rows.into_iter().map(membership).collect()
+    }
+
+    async fn remove(&mut self, user_id: UserId) -> Result<bool, StoreError> {
+        let delete = sqlx::query("DELETE FROM reference_memberships WHERE organization_id = ? AND user_id = ?")
+            .bind(self.organization)
+            .bind(user_id.uuid());
+        Ok(self.run("memberships.remove", delete).await? == 1)
     }
 }

@@ -64,4 +64,14 @@ impl UserRepository for Rows<'_> {
         })
         .transpose()
     }
+
+    async fn replace_email(&mut self, id: UserId, email: &EmailAddress) -> Result<bool, StoreError> {
+        let sealed = email_of(id.uuid()).seal(self.sealer, email)?;
+        let update = sqlx::query("UPDATE reference_users SET email_digest = ?, email_key = ?, email = ? WHERE id = ?")
+            .bind(User::email_digest(email).as_bytes().to_vec())
+            .bind(sealed.key_id)
+            .bind(sealed.bytes)
+            .bind(id.uuid());
+        Ok(self.run("users.replace_email", update).await? == 1)
+    }
 }

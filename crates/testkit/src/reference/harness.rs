@@ -32,7 +32,11 @@ pub struct ReferenceHarness {
 impl ReferenceHarness {
     /// An empty product.
     pub fn new() -> Self {
-        let services = test_services();
+        Self::with_services(test_services())
+    }
+
+    /// An empty product in the time of `services`.
+    pub fn with_services(services: TestServices) -> Self {
         let provider = InMemory::for_tests(&services);
         let store = MemoryReference::new(provider.clone());
         let ports = ReferencePorts {

@@ -1,5 +1,6 @@
 //! People, memberships, API keys and sign-in links in memory.
 
+use aftercommit_domain::contract::OrganizationId;
 use aftercommit_domain::effects::EmailAddress;
 use aftercommit_domain::reference::identity::{
     ApiKey, ApiKeyRepository, Membership, MembershipRepository, SignInLink, SignInLinkRepository, User, UserRepository,
@@ -32,6 +33,11 @@ impl UserRepository for Rows<'_> {
     async fn find(&mut self, id: UserId) -> Result<Option<User>, StoreError> {
         Ok(self.tables.users.get(&id).cloned())
     }
+
+    async fn replace_email(&mut self, id: UserId, email: &EmailAddress) -> Result<bool, StoreError> {
+        let user = self.tables.users.get_mut(&id);
+        Ok(user.map(|user| user.email = email.clone()).is_some())
+    }
 }
 
 #[async_trait]
@@ -55,6 +61,26 @@ impl MembershipRepository for Rows<'_> {
         let key = self.key(user_id);
         Ok(key.and_then(|key| self.tables.memberships.get(&key)).cloned())
     }
+
+    async fn of_user(
+        &mut self,
+        user_id: UserId,
+        after: Option<OrganizationId>,
+        limit: u32,
+    ) -> Result<Vec<Membership>, StoreError> {
+        let memberships = self.tables.memberships.values();
+        let own = memberships.filter(|membership| {
+            membership.user_id == user_id
+                && self.lists(&membership.organization_id)
+                && Some(&membership.organization_id) > after.as_ref()
+        });
+        Ok(own.take(limit as usize).cloned().collect())
+    }
+
+    async fn remove(&mut self, user_id: UserId) -> Result<bool, StoreError> {
+        let key = self.key(user_id);
+        Ok(key.and_then(|key| self.tables.memberships.remove(&key)).is_some())
+    }
 }
 
 #[async_trait]
@@ -75,6 +101,12 @@ impl ApiKeyRepository for Rows<'_> {
         let keys = self.tables.api_keys.values();
         let working = keys.filter(|key| key.revoked_at.is_none() && self.sees(&key.organization_id));
         Ok(working.count() as u64)
+    }
+
+    async fn list_working(&mut self, limit: u32) -> Result<Vec<ApiKey>, StoreError> {
+        let keys = self.tables.api_keys.values();
+        let working = keys.filter(|key| key.revoked_at.is_none() && self.sees(&key.organization_id));
+        Ok(working.take(limit as usize).cloned().collect())
     }
 
     async fn revoke(&mut self, id: ApiKeyId, at: Timestamp) -> Result<bool, StoreError> {

@@ -11,6 +11,7 @@ mod incident_rows;
 mod invitation_rows;
 mod notification_rows;
 mod project_rows;
+mod project_services;
 mod request_rows;
 mod search_rows;
 mod store;
@@ -20,4 +21,5 @@ mod webhook_rows;
 
 pub use billing_provider::{RecordingBillingProvider, ReportStep};
 pub use harness::ReferenceHarness;
+pub use project_services::{RecordingProjectServices, ServiceCall, ServiceStep};
 pub use store::MemoryReference;

@@ -72,6 +72,17 @@ fn values_of(notification: &NotificationEmail) -> NotificationValues {
             ];
             ("Your week".to_owned(), lines)
         }
+        NotificationContent::ExportReady(export) => {
+            let lines = vec![
+                format!("Rows: {}", export.state.rows()),
+                format!("Its number is {}; ask for it to get a link.", export.id),
+            ];
+            ("Your export is ready".to_owned(), lines)
+        }
+        NotificationContent::ExportFailed(export) => {
+            let lines = vec![format!("Its number is {}; ask for it to see why.", export.id)];
+            ("Your export could not be made".to_owned(), lines)
+        }
     };
     NotificationValues {
         project_name: notification.project_name.to_string(),

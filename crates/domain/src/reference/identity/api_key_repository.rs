@@ -19,6 +19,9 @@ pub trait ApiKeyRepository: Send {
     /// How many keys work.
     async fn count_working(&mut self) -> Result<u64, StoreError>;
 
+    /// Keys that work, `limit` at most.
+    async fn list_working(&mut self, limit: u32) -> Result<Vec<ApiKey>, StoreError>;
+
     /// Revokes a key. `Ok(false)` when it was revoked before or there is none.
     async fn revoke(&mut self, id: ApiKeyId, at: Timestamp) -> Result<bool, StoreError>;
 }

@@ -79,3 +79,51 @@ pub struct MagicLinkEmailRequested {
     /// From when on it does not work.
     pub expires_at: Timestamp,
 }
+
+/// Someone is no member of an organization any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, DomainEvent)]
+#[event(name = "MemberLeft", version = 1, aggregate = "organization")]
+#[exempt(organization, "a person belongs to organizations, not to projects")]
+pub struct MemberLeft {
+    /// The organization.
+    #[aggregate_id]
+    pub organization_id: OrganizationId,
+    /// Who.
+    pub user_id: UserId,
+}
+
+/// Someone who had left an organization is its member again, as before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, DomainEvent)]
+#[event(name = "MemberRestored", version = 1, aggregate = "organization")]
+#[exempt(organization, "a person belongs to organizations, not to projects")]
+pub struct MemberRestored {
+    /// The organization.
+    #[aggregate_id]
+    pub organization_id: OrganizationId,
+    /// Who.
+    pub user_id: UserId,
+}
+
+/// A person is to be deleted after a grace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, DomainEvent)]
+#[event(name = "UserDeletionRequested", version = 1, aggregate = "user")]
+#[exempt(organization, "a person belongs to organizations, not to projects")]
+pub struct UserDeletionRequested {
+    /// Who asked.
+    pub organization_id: OrganizationId,
+    /// Who is to be deleted.
+    #[aggregate_id]
+    pub user_id: UserId,
+}
+
+/// A person is forgotten; what is left of them is their id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, DomainEvent)]
+#[event(name = "UserDeleted", version = 1, aggregate = "user")]
+#[exempt(organization, "a person belongs to organizations, not to projects")]
+pub struct UserDeleted {
+    /// Who had asked.
+    pub organization_id: OrganizationId,
+    /// Who was deleted.
+    #[aggregate_id]
+    pub user_id: UserId,
+}

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 
+use crate::contract::OrganizationId;
 use crate::reference::UserId;
 use crate::reference::identity::Membership;
 use crate::unit_of_work::StoreError;
@@ -17,4 +18,16 @@ pub trait MembershipRepository: Send {
 
     /// A person's membership. `Ok(None)` when they are no member.
     async fn find(&mut self, user_id: UserId) -> Result<Option<Membership>, StoreError>;
+
+    /// A person's memberships of organizations whose ids come after `after`, in an order that is the store's own and does not
+    /// change, `limit` at most. The system's unit of work lists those of all organizations.
+    async fn of_user(
+        &mut self,
+        user_id: UserId,
+        after: Option<OrganizationId>,
+        limit: u32,
+    ) -> Result<Vec<Membership>, StoreError>;
+
+    /// Removes a person's membership. `Ok(false)` when they are no member.
+    async fn remove(&mut self, user_id: UserId) -> Result<bool, StoreError>;
 }

@@ -14,7 +14,10 @@ mod user_repository;
 
 pub use api_key::ApiKey;
 pub use api_key_repository::ApiKeyRepository;
-pub use events::{ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, UserSignedUp};
+pub use events::{
+    ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, MemberLeft, MemberRestored, UserDeleted,
+    UserDeletionRequested, UserSignedUp,
+};
 pub use membership::{Membership, Role};
 pub use membership_repository::MembershipRepository;
 pub use sign_in_link::SignInLink;

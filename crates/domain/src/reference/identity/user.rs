@@ -1,7 +1,7 @@
 //! A person.
 
 use crate::effects::EmailAddress;
-use crate::reference::{Digest, ReferencePorts, UserId};
+use crate::reference::{Digest, InvalidInput, ReferencePorts, UserId};
 use crate::time::Timestamp;
 
 /// A person, who may belong to several organizations.
@@ -23,6 +23,15 @@ impl User {
             email,
             created_at: ports.now(),
         }
+    }
+
+    /// The address of somebody who was deleted: it leads nowhere, and says nothing of who they were.
+    ///
+    /// # Errors
+    /// Never for an id of this product.
+    pub fn anonymous_email(id: UserId) -> Result<EmailAddress, InvalidInput> {
+        let address = EmailAddress::new(format!("{id}@deleted.invalid"));
+        address.map_err(|error| InvalidInput::of("email", "invalid_email", error.to_string()))
     }
 
     /// What people are told apart by: nobody's mail server tells `Ada@` from `ada@`.

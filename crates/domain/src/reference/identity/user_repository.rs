@@ -19,4 +19,7 @@ pub trait UserRepository: Send {
 
     /// A person. `Ok(None)` when there is none.
     async fn find(&mut self, id: UserId) -> Result<Option<User>, StoreError>;
+
+    /// Puts another address in place of a person's, in the system's unit of work. `Ok(false)` when there is no such person.
+    async fn replace_email(&mut self, id: UserId, email: &EmailAddress) -> Result<bool, StoreError>;
 }

@@ -22,7 +22,7 @@ pub struct Notification {
     pub user_id: UserId,
     /// What happened.
     pub kind: NotificationKind,
-    /// To what: an incident or a digest, as the kind says.
+    /// To what: an incident, a digest or an export, as the kind says.
     pub subject_id: Uuid,
     /// Tells it from the others of this person: the same thing is told once.
     pub idempotency_key: String,
@@ -42,6 +42,10 @@ pub enum NotificationKind {
     IncidentClosed,
     /// A week of a project is over.
     WeeklyDigest,
+    /// The file of an export can be downloaded.
+    ExportReady,
+    /// An export could not be made.
+    ExportFailed,
 }
 
 impl NotificationKind {
@@ -51,6 +55,8 @@ impl NotificationKind {
             Self::IncidentOpened => "incident_opened",
             Self::IncidentClosed => "incident_closed",
             Self::WeeklyDigest => "weekly_digest",
+            Self::ExportReady => "export_ready",
+            Self::ExportFailed => "export_failed",
         }
     }
 
@@ -68,9 +74,11 @@ impl FromStr for NotificationKind {
             "incident_opened" => Ok(Self::IncidentOpened),
             "incident_closed" => Ok(Self::IncidentClosed),
             "weekly_digest" => Ok(Self::WeeklyDigest),
+            "export_ready" => Ok(Self::ExportReady),
+            "export_failed" => Ok(Self::ExportFailed),
             _ => Err(Wrong::new(
                 "unknown_kind",
-                "must be incident_opened, incident_closed or weekly_digest",
+                "must be incident_opened, incident_closed, weekly_digest, export_ready or export_failed",
             )),
         }
     }

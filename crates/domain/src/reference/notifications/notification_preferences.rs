@@ -28,6 +28,8 @@ impl NotificationPreferences {
         match kind {
             NotificationKind::IncidentOpened | NotificationKind::IncidentClosed => self.incident_emails,
             NotificationKind::WeeklyDigest => self.digest_emails,
+            // Somebody asked for it, and for them.
+            NotificationKind::ExportReady | NotificationKind::ExportFailed => true,
         }
     }
 }

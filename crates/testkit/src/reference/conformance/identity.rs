@@ -41,6 +41,71 @@ pub async fn someone_is_a_member_once_and_keeps_their_role(stores: &ReferenceSto
     );
 }
 
+pub async fn somebody_who_left_is_no_member_and_the_system_lists_where_they_are_in_pages(stores: &ReferenceStores) {
+    for n in 1..=3 {
+        stores.found(n).await;
+        let mut uow = stores.begin(&tenant(n)).await;
+        uow.users().ensure(&user(1)).await.unwrap();
+        uow.users().ensure(&user(2)).await.unwrap();
+        uow.memberships().ensure(&membership(n, 1)).await.unwrap();
+        uow.memberships().ensure(&membership(n, 2)).await.unwrap();
+        uow.commit().await.unwrap();
+    }
+    let mut uow = stores.begin(&tenant(2)).await;
+    assert_eq!(
+        uow.memberships().of_user(user(1).id, None, 9).await.unwrap(),
+        [membership(2, 1)]
+    );
+    assert!(uow.memberships().remove(user(1).id).await.unwrap());
+    assert!(!uow.memberships().remove(user(1).id).await.unwrap());
+    assert_eq!(uow.memberships().find(user(1).id).await.unwrap(), None);
+    uow.commit().await.unwrap();
+
+    let mut uow = stores.begin(&Tenant::System).await;
+    let first = uow.memberships().of_user(user(1).id, None, 1).await.unwrap();
+    assert_eq!(first, [membership(1, 1)]);
+    let after = Some(organization_id(1));
+    let rest = uow.memberships().of_user(user(1).id, after, 9).await.unwrap();
+    assert_eq!(rest, [membership(3, 1)]);
+    assert_eq!(uow.memberships().of_user(user(2).id, None, 9).await.unwrap().len(), 3);
+}
+
+pub async fn the_address_of_a_person_is_replaced_and_their_old_one_is_free(stores: &ReferenceStores) {
+    let mut uow = stores.begin(&Tenant::System).await;
+    let gone = user(1);
+    uow.users().ensure(&gone).await.unwrap();
+    let nobody = User::anonymous_email(gone.id).unwrap();
+    assert!(uow.users().replace_email(gone.id, &nobody).await.unwrap());
+    assert!(!uow.users().replace_email(user(9).id, &nobody).await.unwrap());
+    uow.commit().await.unwrap();
+
+    let mut uow = stores.begin(&Tenant::System).await;
+    let kept = uow.users().find(gone.id).await.unwrap();
+    assert_eq!(kept.map(|user| user.email), Some(nobody));
+    assert_eq!(uow.users().find_by_email(&gone.email).await.unwrap(), None);
+    let same_address = User { id: user(2).id, ..gone };
+    assert_eq!(
+        uow.users().ensure(&same_address).await.unwrap(),
+        (same_address.id, true)
+    );
+}
+
+pub async fn api_keys_that_work_are_listed_up_to_a_limit(stores: &ReferenceStores) {
+    stores.found(1).await;
+    stores.found(2).await;
+    let mut uow = stores.begin(&tenant(2)).await;
+    uow.api_keys().insert(&api_key(2, 4)).await.unwrap();
+    uow.commit().await.unwrap();
+    let mut uow = stores.begin(&tenant(1)).await;
+    for n in 1..=3 {
+        uow.api_keys().insert(&api_key(1, n)).await.unwrap();
+    }
+    uow.api_keys().revoke(ApiKeyId::from(id(1)), at(1)).await.unwrap();
+    let working = uow.api_keys().list_working(9).await.unwrap();
+    assert_eq!(working, [api_key(1, 2), api_key(1, 3)]);
+    assert_eq!(uow.api_keys().list_working(1).await.unwrap().len(), 1);
+}
+
 pub async fn an_api_key_is_found_by_its_digest_even_when_it_was_revoked(stores: &ReferenceStores) {
     stores.found(1).await;
     let mut uow = stores.begin(&tenant(1)).await;

@@ -2,7 +2,7 @@
 
 use crate::contract::{Cause, Contract};
 use crate::reference::billing::{OverageReport, ReportOverage};
-use crate::reference::{OverageReportId, Progress, ReferencePorts, UseCaseError};
+use crate::reference::{OverageReportId, Progress, ReferencePorts, ReferenceUnitOfWork, UseCaseError};
 
 /// The report that is pending, or a new one of what is not reported yet, durably before anybody is told: what an attempt that
 /// crashed has said is said again, and not something else. A project that was deleted has used it all the same.
@@ -15,6 +15,19 @@ pub async fn decide_overage_report(
     task: &ReportOverage,
 ) -> Result<Progress<OverageReport>, UseCaseError> {
     let mut uow = ports.units.begin(&task.tenant(), cause).await?;
+    let report = pending_or_new_report(ports, &mut *uow, task).await?;
+    if matches!(report, Progress::Done(_)) {
+        uow.commit().await?;
+    }
+    Ok(report)
+}
+
+/// The same within a unit of work, which is to be committed.
+pub(in crate::reference) async fn pending_or_new_report(
+    ports: &ReferencePorts,
+    uow: &mut dyn ReferenceUnitOfWork,
+    task: &ReportOverage,
+) -> Result<Progress<OverageReport>, UseCaseError> {
     let (project, month) = (&task.project_id, task.month);
     if let Some(pending) = uow.overage_reports().pending(project, month).await? {
         return Ok(Progress::Done(pending));
@@ -42,6 +55,5 @@ pub async fn decide_overage_report(
     if !uow.overage_reports().insert(&report).await? {
         return Ok(Progress::NotYet(std::time::Duration::ZERO));
     }
-    uow.commit().await?;
     Ok(Progress::Done(report))
 }

@@ -6,12 +6,14 @@ use crate::contract::{Cause, Contract};
 use crate::effects::EmailAddress;
 use crate::ids::MessageId;
 use crate::reference::digests::WeeklyDigest;
+use crate::reference::exports::Export;
 use crate::reference::incidents::Incident;
 use crate::reference::invitations::EmailClaim;
 use crate::reference::notifications::{Notification, NotificationKind, SendNotificationEmail};
 use crate::reference::projects::Project;
 use crate::reference::{
-    IncidentId, Name, NotificationId, Progress, ReferencePorts, ReferenceUnitOfWork, UseCaseError, WeeklyDigestId,
+    ExportId, IncidentId, Name, NotificationId, Progress, ReferencePorts, ReferenceUnitOfWork, UseCaseError,
+    WeeklyDigestId,
 };
 use crate::time;
 
@@ -40,6 +42,10 @@ pub enum NotificationContent {
     IncidentClosed(Incident),
     /// A week is over.
     WeeklyDigest(WeeklyDigest),
+    /// The file of an export can be downloaded.
+    ExportReady(Export),
+    /// An export could not be made.
+    ExportFailed(Export),
 }
 
 /// Claims the e-mail for `task_id`, durably before anything is sent. What its recipient wants is looked at here, because that
@@ -112,6 +118,14 @@ async fn content_of(
         NotificationKind::WeeklyDigest => {
             let digest = uow.digests().find(WeeklyDigestId::from(subject)).await?;
             digest.map(NotificationContent::WeeklyDigest)
+        }
+        NotificationKind::ExportReady => {
+            let export = uow.exports().find(ExportId::from(subject)).await?;
+            export.map(NotificationContent::ExportReady)
+        }
+        NotificationKind::ExportFailed => {
+            let export = uow.exports().find(ExportId::from(subject)).await?;
+            export.map(NotificationContent::ExportFailed)
         }
     })
 }

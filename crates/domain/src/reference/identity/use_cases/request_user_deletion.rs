@@ -1,0 +1,66 @@
+//! Asks for a person to be deleted, and takes it back.
+
+use crate::contract::{EncodeError, Tenant, WorkflowKey};
+use crate::events::{OutboxWriterExt, WriteError};
+use crate::reference::identity::UserDeletionRequested;
+use crate::reference::workflows::{KeepUser, UserDeletion};
+use crate::reference::{Caller, ReferencePorts, Refusal, RequestContext, UseCaseError, UserId};
+use crate::workflows::{WorkflowId, WorkflowInput, WorkflowOutboxExt};
+
+/// Starts `user-deletion` for a member of the caller's organization. Asked again while it runs, it goes on as it was.
+///
+/// # Errors
+/// [`Refusal::NotFound`] for somebody who is no member; the store.
+pub async fn request_user_deletion(
+    ports: &ReferencePorts,
+    caller: &Caller,
+    request: &RequestContext,
+    user_id: UserId,
+) -> Result<(), UseCaseError> {
+    let tenant = Tenant::organization(&caller.organization_id);
+    let mut uow = ports.units.begin(&tenant, &request.cause).await?;
+    if uow.memberships().find(user_id).await?.is_none() {
+        return Err(Refusal::NotFound { what: "user" }.into());
+    }
+    let organization_id = caller.organization_id.clone();
+    let requested = UserDeletionRequested {
+        organization_id: organization_id.clone(),
+        user_id,
+    };
+    uow.outbox().write(requested).await?;
+    let input = UserDeletion {
+        organization_id,
+        user_id,
+    };
+    uow.outbox().start(user_id, &input).await?;
+    uow.commit().await?;
+    Ok(())
+}
+
+/// Tells `user-deletion` that the person is to be kept, which it heeds during its grace. It must have been asked for by the
+/// caller's organization.
+///
+/// # Errors
+/// [`Refusal::NotFound`] for somebody who is no member, or no member any more; the store.
+pub async fn keep_user(
+    ports: &ReferencePorts,
+    caller: &Caller,
+    request: &RequestContext,
+    user_id: UserId,
+) -> Result<(), UseCaseError> {
+    let tenant = Tenant::organization(&caller.organization_id);
+    let mut uow = ports.units.begin(&tenant, &request.cause).await?;
+    if uow.memberships().find(user_id).await?.is_none() {
+        return Err(Refusal::NotFound { what: "user" }.into());
+    }
+    let key = WorkflowKey::new(user_id.to_string()).map_err(|source| {
+        WriteError::from(EncodeError::Name {
+            contract: UserDeletion::NAME.to_string(),
+            source,
+        })
+    })?;
+    let deletion = WorkflowId::new(tenant, UserDeletion::NAME, key);
+    uow.outbox().signal(&deletion, &KeepUser {}).await?;
+    uow.commit().await?;
+    Ok(())
+}
