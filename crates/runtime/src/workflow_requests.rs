@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aftercommit_domain::contract::{DecodeError, TaskEnvelope};
+use aftercommit_domain::events::OutboxMessage;
 use aftercommit_domain::failure::{Classified, ErrorClass};
 use aftercommit_domain::tasks::{Outcome, Reason, Stop, TaskContext, TaskResult};
+use aftercommit_domain::time;
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
 use aftercommit_domain::workflows::{
     SIGNAL_TASK, SIGNAL_WITH_START_TASK, START_TASK, WORKFLOW_REQUESTS_TOPIC, WorkflowRequest, WorkflowRequestError,
@@ -20,13 +22,20 @@ use crate::worker::{EnvelopeHandler, Topic};
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The shortest and the longest wait for an engine that is away.
 const WAIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(1));
+/// How old a signal gets before it is given up because its workflow does not run: a start takes a way of its own when a route
+/// made it, and may be behind.
+const EARLY: Duration = Duration::from_mins(5);
+/// The shortest and the longest wait of a signal that is early. What comes behind it waits with it, so it is short.
+const EARLY_WAIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
 
 /// The topic `workflow-requests`, whose tasks [`WorkflowOutboxExt`](aftercommit_domain::workflows::WorkflowOutboxExt) writes,
 /// with the handler that passes them on to `starter`.
 ///
 /// A request that comes again changes nothing: the engine knows its id as long as it knows the run, and the inbox afterwards.
 /// While the engine is away a request waits, twice as long each time up to a minute, and no attempt is counted. A start whose
-/// id is taken ends as skipped; whatever else the engine refuses for good is a dead letter with its code.
+/// id is taken ends as skipped; whatever else the engine refuses for good is a dead letter with its code. A signal whose
+/// workflow does not run goes back behind what was asked of that workflow meanwhile, as a task of its own, until it is five
+/// minutes old; its own task ends as skipped and names that one.
 pub fn workflow_requests_topic(starter: Arc<dyn WorkflowStarter>, units_of_work: Arc<dyn UnitOfWorkFactory>) -> Topic {
     let handler: Arc<dyn EnvelopeHandler> = Arc::new(Requests { starter, units_of_work });
     let topic = Topic::named(WORKFLOW_REQUESTS_TOPIC.as_str());
@@ -47,23 +56,30 @@ struct Requests {
 impl EnvelopeHandler for Requests {
     async fn handle(&self, task: &TaskEnvelope, ctx: &TaskContext) -> Result<TaskResult, DecodeError> {
         let request = WorkflowRequest::from_task(task)?;
-        Ok(self.once(request, ctx).await)
+        Ok(self.once(request, task, ctx).await)
     }
 }
 
 impl Requests {
     /// The engine is asked between two transactions, never within one; that it was asked is remembered afterwards, because a
     /// request that was lost is worse than one that is made again.
-    async fn once(&self, request: WorkflowRequest, ctx: &TaskContext) -> TaskResult {
+    async fn once(&self, request: WorkflowRequest, task: &TaskEnvelope, ctx: &TaskContext) -> TaskResult {
         let mut looking = self.units_of_work.begin(ctx.tenant(), ctx.cause()).await?;
         ctx.claim(&mut *looking.inbox()).await?;
         drop(looking);
-        let outcome = match timeout(DEADLINE, self.ask(request)).await {
-            Ok(asked) => asked.map_err(|refused| refused.into_stop(ctx))?,
-            Err(_) => return Err(Refused::no_answer().into_stop(ctx)),
+        let asked = timeout(DEADLINE, self.ask(request)).await;
+        let (outcome, again) = match asked.unwrap_or_else(|_| Err(Refused::no_answer())) {
+            Ok(outcome) => (outcome, None),
+            Err(refused) => match refused.early(task, ctx) {
+                Some(again) => (told_by(&again), Some(again)),
+                None => return Err(refused.into_stop(ctx)),
+            },
         };
         let mut done = self.units_of_work.begin(ctx.tenant(), ctx.cause()).await?;
         ctx.claim(&mut *done.inbox()).await?;
+        if let Some(again) = again {
+            done.outbox().append(vec![OutboxMessage::Task(again)]).await?;
+        }
         done.commit().await?;
         Ok(outcome)
     }
@@ -101,12 +117,40 @@ impl Refused {
         })
     }
 
+    /// The signal as a task behind all that was asked of its workflow so far, when it may be early: a retry would hold up the
+    /// start it waits for, which has the same order key.
+    fn early(&self, task: &TaskEnvelope, ctx: &TaskContext) -> Option<TaskEnvelope> {
+        let Self::Signal(WorkflowRequestError::NotRunning { .. }) = self else {
+            return None;
+        };
+        let age = age(ctx);
+        (age < EARLY).then(|| TaskEnvelope {
+            id: task.id.derive("early"),
+            attempt: 1,
+            enqueued_at: ctx.now(),
+            not_before: Some(time::after(ctx.now(), age.clamp(EARLY_WAIT.0, EARLY_WAIT.1))),
+            ..task.clone()
+        })
+    }
+
     fn into_stop(self, ctx: &TaskContext) -> Stop {
         match self {
             Self::Start(error) => stop(error, ctx),
             Self::Signal(error) => stop(error, ctx),
         }
     }
+}
+
+fn told_by(again: &TaskEnvelope) -> Outcome {
+    Outcome::Skipped(Reason::new(format!(
+        "the workflow does not run yet: it is told by {}",
+        again.id
+    )))
+}
+
+fn age(ctx: &TaskContext) -> Duration {
+    let age = ctx.now().signed_duration_since(ctx.first_enqueued_at());
+    age.to_std().unwrap_or_default()
 }
 
 /// An outage is no attempt, so attempts do not tell how long it lasts: the age of the request does.
@@ -118,8 +162,7 @@ fn stop<E: Classified>(error: E, ctx: &TaskContext) -> Stop {
             failure,
             retry_after: None,
         } if is_outage => {
-            let age = ctx.now().signed_duration_since(ctx.first_enqueued_at());
-            let wait = age.to_std().unwrap_or_default().clamp(WAIT.0, WAIT.1);
+            let wait = age(ctx).clamp(WAIT.0, WAIT.1);
             Stop::Failed {
                 failure,
                 retry_after: Some(wait),

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::contract::{
-    Cause, DispatchKey, EncodeError, EnvelopeFactory, InvalidName, TaskEnvelope, TaskName, WorkflowKey,
+    Cause, DispatchKey, EncodeError, EnvelopeFactory, InvalidName, OrderKey, SignalName, TaskEnvelope, TaskName,
+    WorkflowKey,
 };
 use crate::events::dispatch::{Dispatch, DispatchTarget, EnvelopedTask, IntoDispatches};
 use crate::ids::MessageId;
@@ -22,9 +23,10 @@ pub fn start<I: WorkflowInput>(key: impl fmt::Display, input: I) -> Start<I> {
     }
 }
 
-/// Tells a workflow something when the event happens.
+/// Tells a workflow something when the event happens. A redelivered event tells it as the same request, so it tells nothing
+/// new, whatever else the route answers by then.
 pub const fn signal<S: WorkflowSignal + Sync>(id: WorkflowId, signal: S) -> Signal<S> {
-    Signal { id, signal }
+    Signal { id, signal, key: None }
 }
 
 /// A workflow that follows from an event.
@@ -37,6 +39,28 @@ pub struct Start<I> {
 pub struct Signal<S> {
     id: WorkflowId,
     signal: S,
+    key: Option<Result<DispatchKey, InvalidName>>,
+}
+
+impl<S> Signal<S> {
+    /// Tells it apart from another signal of the same name to the same workflow. Without one, a route that tells a workflow
+    /// the same thing twice is refused.
+    pub fn key(mut self, key: impl fmt::Display) -> Self {
+        self.key = Some(DispatchKey::new(key.to_string()));
+        self
+    }
+
+    /// What tells it apart from all other signals of the event, in one spelling: names hold no `/`, and a key has its length.
+    fn dispatch_key(&self, name: &SignalName) -> Result<DispatchKey, InvalidName> {
+        let key = match &self.key {
+            None => "-".to_owned(),
+            Some(key) => {
+                let key = key.as_ref().map_err(Clone::clone)?.as_str();
+                format!("{}:{key}", key.len())
+            }
+        };
+        DispatchKey::new(OrderKey::of(format_args!("{name}/{key}/{}", self.id)).as_str())
+    }
 }
 
 const fn target(task: TaskName) -> DispatchTarget {
@@ -67,7 +91,9 @@ impl<S: WorkflowSignal + Sync> IntoDispatches for Signal<S> {
     }
 
     fn into_dispatches(self) -> Vec<Dispatch> {
-        vec![Dispatch::new(target(SIGNAL_TASK), Ok(None), Box::new(self))]
+        // Told apart by what is told to whom, so that a build may tell more or less of an event that comes again.
+        let key = self.dispatch_key(&S::NAME);
+        vec![Dispatch::new(target(SIGNAL_TASK), key.map(Some), Box::new(self))]
     }
 }
 

@@ -95,3 +95,50 @@ fn a_workflow_that_follows_twice_or_under_a_key_out_of_bounds_is_a_mistake_in_th
     let long = Routes::new().on(|event: &InvoicePaid| start("x".repeat(201), collect(event)));
     assert!(matches!(long.dispatch(&event, &codec), Err(RouteError::Key { .. })));
 }
+
+#[test]
+fn signals_of_an_event_are_the_same_requests_whatever_else_a_later_build_tells() {
+    let event = enveloped(&paid(&[]));
+    let told = |event: &InvoicePaid| Paid {
+        invoice_id: event.invoice_id,
+    };
+    let ids = |routes: &Routes| tasks(routes, &event).iter().map(|task| task.id).collect::<Vec<_>>();
+    let before = ids(&Routes::new().on(move |event: &InvoicePaid| {
+        (
+            signal(id(event, "a"), told(event)),
+            signal(id(event, "b"), told(event)),
+            signal(id(event, "b"), told(event)).key("again"),
+        )
+    }));
+    let after = ids(&Routes::new().on(move |event: &InvoicePaid| {
+        (
+            signal(id(event, "b"), told(event)),
+            signal(id(event, "b"), told(event)).key("again"),
+        )
+    }));
+    assert_eq!(after, [before[1], before[2]]);
+    assert_eq!(before.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
+}
+
+#[test]
+fn a_workflow_that_is_told_the_same_thing_twice_without_a_key_is_a_mistake_in_the_route() {
+    let event = enveloped(&paid(&[]));
+    let codec = crate::factory().codec().clone();
+    let twice = Routes::new().on(|event: &InvoicePaid| {
+        let told = || Paid {
+            invoice_id: event.invoice_id,
+        };
+        (signal(id(event, "a"), told()), signal(id(event, "a"), told()))
+    });
+    assert!(matches!(
+        twice.dispatch(&event, &codec),
+        Err(RouteError::Duplicate { .. })
+    ));
+    let long = Routes::new().on(|event: &InvoicePaid| {
+        let told = Paid {
+            invoice_id: event.invoice_id,
+        };
+        signal(id(event, "a"), told).key("x".repeat(201))
+    });
+    assert!(matches!(long.dispatch(&event, &codec), Err(RouteError::Key { .. })));
+}

@@ -1,12 +1,12 @@
 //! What a transaction asks of the workflow engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aftercommit_domain::contract::{Cause, OrganizationId, ProjectId, SignalName, Tenant, WorkflowKey};
 use aftercommit_domain::events::{EventCatalogue, OutboxWriter, Routes};
 use aftercommit_domain::ids::MessageId;
-use aftercommit_domain::tasks::{Task, TaskContext, TaskState, completed};
+use aftercommit_domain::tasks::{Task, TaskContext, TaskInspector, TaskState, completed};
 use aftercommit_domain::unit_of_work::{UnitOfWork, UnitOfWorkFactory};
 use aftercommit_domain::workflows::{WorkflowId, WorkflowInput, WorkflowOutboxExt, WorkflowSignal};
 use aftercommit_runtime::worker::Topic;
@@ -31,6 +31,13 @@ struct Seen;
 
 impl WorkflowSignal for Seen {
     const NAME: SignalName = SignalName::constant("seen");
+}
+
+#[derive(Serialize, Deserialize)]
+struct Held;
+
+impl WorkflowSignal for Held {
+    const NAME: SignalName = SignalName::constant("held");
 }
 
 fn trace_parcel() -> TraceParcel {
@@ -84,6 +91,22 @@ impl Scene {
     async fn commit_start(&self) -> MessageId {
         self.commit(async |outbox| outbox.start(7, &trace_parcel()).await.unwrap())
             .await
+    }
+
+    /// What became of a request.
+    async fn until_over(&self, id: MessageId) -> TaskState {
+        let state = Mutex::new(None);
+        self.rig
+            .until("the request is over", async || {
+                let found = TaskInspector::find(self.rig.store.inner(), id).await.unwrap();
+                let over = found
+                    .map(|details| details.summary.state)
+                    .filter(|state| matches!(state, TaskState::Completed | TaskState::Skipped | TaskState::Dead));
+                *state.lock().unwrap() = over;
+                over.is_some()
+            })
+            .await;
+        state.into_inner().unwrap().unwrap()
     }
 
     async fn commit_signal(&self) -> MessageId {
@@ -221,10 +244,49 @@ async fn what_the_engine_refuses_for_good_ends_at_once_and_says_why() {
     let unknown = scene.commit_start().await;
     scene.rig.until_state(unknown, TaskState::Dead).await;
     assert_eq!(scene.rig.dead_letter(unknown).await.failure.code, "workflow.unknown");
-    scene.workflows.forget();
-    let untold = scene.commit_signal().await;
-    scene.rig.until_state(untold, TaskState::Dead).await;
-    assert_eq!(scene.rig.dead_letter(untold).await.failure.code, "workflow.not_running");
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn signals_that_overtake_the_start_of_their_workflow_wait_for_it_in_their_order() {
+    let scene = Scene::new();
+    let engine = scene.start(EngineOptions::default());
+    let seen = scene.commit_signal().await;
+    scene
+        .commit(async |outbox| outbox.signal(&id(), &Held).await.unwrap())
+        .await;
+    assert_eq!(scene.until_over(seen).await, TaskState::Skipped);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert!(scene.workflows.did().is_empty());
+    let start = scene.commit_start().await;
+    assert_eq!(scene.until_over(start).await, TaskState::Completed);
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    assert_eq!(
+        scene.workflows.did(),
+        [
+            "started 1/10/trace-parcel/7",
+            "told 1/10/trace-parcel/7 seen",
+            "told 1/10/trace-parcel/7 held"
+        ]
+    );
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_to_a_workflow_that_nobody_starts_is_a_dead_letter_within_minutes() {
+    let scene = Scene::new();
+    let engine = scene.start(EngineOptions::default());
+    let began = scene.rig.now();
+    let mut last = scene.commit_signal().await;
+    while scene.until_over(last).await == TaskState::Skipped {
+        last = last.derive("early");
+    }
+    assert_eq!(scene.rig.dead_letter(last).await.failure.code, "workflow.not_running");
+    let waited = (scene.rig.now() - began).to_std().unwrap();
+    assert!(
+        waited > Duration::from_mins(5) && waited < Duration::from_mins(6),
+        "{waited:?}"
+    );
     engine.stop().await;
 }
 
