@@ -130,19 +130,30 @@ impl HostedActivities {
             // An end of the sender is an end of the worker.
             _ = is_over.wait_for(|is_over| *is_over) => Err(ActivityError::Cancelled),
         };
+        self.told(ended, host.is_cancelled())
+    }
+
+    /// What the server is told of an attempt that ended so.
+    fn told(&self, ended: Result<Value, ActivityError>, is_cancelled: bool) -> Result<Value, ActivityError> {
         match ended {
             // The workflow wants it, so another worker does it.
-            Err(ActivityError::Cancelled) if *self.stopped.borrow() > Stop::GoOn => {
+            Err(ActivityError::Cancelled) if self.is_worker_ending() => {
                 Err(WorkflowFailure::retryable(WORKER_STOPPED, "the worker of the activity stopped").into())
             }
             // The server takes such an end only from those it has told to end.
-            Err(ActivityError::Cancelled) if !host.is_cancelled() => Err(WorkflowFailure::permanent(
+            Err(ActivityError::Cancelled) if !is_cancelled => Err(WorkflowFailure::permanent(
                 WorkflowFailure::ACTIVITY_CANCELLED,
                 "the attempt ended as cancelled, although nobody cancelled it",
             )
             .into()),
             ended => ended,
         }
+    }
+
+    /// By order, or because the SDK's worker ended and is started again.
+    fn is_worker_ending(&self) -> bool {
+        let is_over = *self.is_over.borrow() || self.is_over.has_changed().is_err();
+        is_over || *self.stopped.borrow() > Stop::GoOn
     }
 
     fn parts(&self, host: &Arc<AttemptHost>, input: &RawValue) -> Result<ActivityContextParts, ActivityError> {
@@ -257,5 +268,31 @@ impl ActivityHost for AttemptHost {
         *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = Some(cursor.clone());
         // It fails only for what cannot be written, and JSON can be.
         let _noted = self.ctx.record_heartbeat(payload::raw([payload::of(&cursor)])).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aftercommit_testkit::test_services;
+
+    use super::*;
+
+    #[test]
+    fn an_attempt_whose_worker_ended_unasked_is_tried_again() {
+        let (_stop, stopped) = watch::channel(Stop::GoOn);
+        let (over, is_over) = watch::channel(false);
+        let hosted = HostedActivities {
+            registry: Arc::new(WorkflowRegistry::new(test_services().codec)),
+            clock: Arc::new(test_services().clock),
+            stopped,
+            is_over,
+        };
+        let is_retried = || match hosted.told(Err(ActivityError::Cancelled), false) {
+            Err(ActivityError::Failed { failure, .. }) => failure.retryable,
+            other => panic!("{other:?}"),
+        };
+        assert!(!is_retried(), "its worker goes on");
+        drop(over);
+        assert!(is_retried());
     }
 }

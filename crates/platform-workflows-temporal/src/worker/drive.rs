@@ -70,6 +70,9 @@ struct Carried {
     signals: Vec<CarriedSignal>,
     /// The requests that brought signals to the runs before, the oldest first: the server knows those of one run only.
     told: Vec<String>,
+    /// Whether the run before was told to end, and did not see it.
+    #[serde(default)]
+    is_cancelled: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -100,6 +103,7 @@ fn begin(ctx: &Ctx, input: RawValue) -> Result<Begun, WorkflowProblem> {
         attempt: 1,
         signals: Vec::new(),
         told: Vec::new(),
+        is_cancelled: false,
     });
     let workflow_id: WorkflowId = view
         .workflow_id()
@@ -134,6 +138,9 @@ fn begin(ctx: &Ctx, input: RawValue) -> Result<Begun, WorkflowProblem> {
     ));
     let run = WorkflowRun::new(&registry, info, Arc::clone(&host) as Arc<dyn WorkflowHost>)?;
     let run = Rc::new(RefCell::new(run));
+    if carried.is_cancelled {
+        events.push(Event::Cancelled);
+    }
     ctx.state_mut(|hosted| hosted.seen = Seen::Open(Rc::downgrade(&run)));
     Ok(Begun {
         run,
@@ -206,11 +213,12 @@ impl Begun {
             Err(Exit::Cancelled) => Err(WorkflowTermination::cancelled()),
             Err(Exit::ContinueAsNew(envelope)) => {
                 let attempt = self.attempt.saturating_add(1);
-                let (unread, told) = self.host.take_unread();
+                let unread = self.host.take_unread();
                 let carried = Carried {
                     attempt,
-                    signals: unread.into_iter().map(CarriedSignal::from).collect(),
-                    told,
+                    signals: unread.signals.into_iter().map(CarriedSignal::from).collect(),
+                    told: unread.told,
+                    is_cancelled: unread.is_cancelled,
                 };
                 let input = payload::raw([payload::of_text(envelope.encode()), payload::of(&carried)]);
                 let options = ContinueAsNewOptions::builder().memo(memo_of_next(ctx, attempt)).build();

@@ -46,14 +46,9 @@ impl Events {
         self.lock().pop_front()
     }
 
-    /// The signals that nobody was handed.
-    pub(super) fn take_signals(&self) -> Vec<Signal> {
-        let events = std::mem::take(&mut *self.lock());
-        let signals = events.into_iter().filter_map(|event| match event {
-            Event::Signal(signal) => Some(signal),
-            Event::Step(_) | Event::Cancelled => None,
-        });
-        signals.collect()
+    /// What nobody was handed.
+    pub(super) fn take(&self) -> VecDeque<Event> {
+        std::mem::take(&mut *self.lock())
     }
 
     /// Wakes by noting the step.

@@ -27,6 +27,16 @@ pub(super) struct RunHost {
     local: SendWrapper<Local>,
 }
 
+/// What a run leaves to the one that goes on.
+pub(super) struct Unread {
+    /// The oldest first.
+    pub(super) signals: Vec<Signal>,
+    /// The requests that brought signals, the oldest first.
+    pub(super) told: Vec<String>,
+    /// Whether it was told to end, and has not seen it.
+    pub(super) is_cancelled: bool,
+}
+
 struct Local {
     ctx: WorkflowContext<HostedWorkflow>,
     /// What activities are handed so that they know why they exist.
@@ -153,12 +163,22 @@ impl RunHost {
         true
     }
 
-    /// The signals that were not read, and the requests that are known, for the run that goes on.
-    pub(super) fn take_unread(&self) -> (Vec<Signal>, Vec<String>) {
-        let mut unread: Vec<Signal> = self.local.unread.borrow_mut().drain(..).collect();
-        let waiting = self.local.events.take_signals();
-        unread.extend(waiting.into_iter().filter(|signal| self.is_told_first(signal)));
-        (unread, self.local.told.borrow_mut().drain(..).collect())
+    /// What was not read or seen, and the requests that are known, for the run that goes on.
+    pub(super) fn take_unread(&self) -> Unread {
+        let mut signals: Vec<Signal> = self.local.unread.borrow_mut().drain(..).collect();
+        let mut is_cancelled = false;
+        for event in self.local.events.take() {
+            match event {
+                Event::Signal(signal) if self.is_told_first(&signal) => signals.push(signal),
+                Event::Cancelled => is_cancelled = true,
+                Event::Signal(_) | Event::Step(_) => {}
+            }
+        }
+        Unread {
+            signals,
+            told: self.local.told.borrow_mut().drain(..).collect(),
+            is_cancelled,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use aftercommit_domain::workflows::{WorkflowEnd, WorkflowStarter};
 
-use crate::environment::{Environment, signal_request};
+use crate::environment::{Environment, signal_request, stop_request};
 use crate::workflows::{GoOn, Script, Scripted, ScriptedWorkflow};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,5 +47,26 @@ async fn what_came_while_no_worker_was_there_is_told_one_thing_after_the_other()
     // Both are there, and the timer would win if they were seen at once.
     let worker = environment.worker(registry()).await;
     assert_eq!(environment.ended(&id).await.end, Some(WorkflowEnd::Completed(2.into())));
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancellation_that_came_with_the_signal_that_ends_a_run_reaches_the_next() {
+    let environment = Environment::shared().await;
+    let registry = || {
+        environment
+            .registry()
+            .with_workflow(ScriptedWorkflow::default())
+            .unwrap()
+    };
+    let worker = environment.worker(registry()).await;
+    let (id, _) = environment.start("it", &Scripted::new(Script::CountSignalsAsNew)).await;
+    environment.described(&id, |it| it.waiting.len() == 1).await;
+    worker.stop().await;
+    // Both are in one task, and the first of them ends the run.
+    environment.signal(&id, &GoOn).await;
+    environment.temporal.cancel(stop_request(&id)).await.unwrap();
+    let worker = environment.worker(registry()).await;
+    assert_eq!(environment.ended(&id).await.end, Some(WorkflowEnd::Cancelled));
     worker.stop().await;
 }

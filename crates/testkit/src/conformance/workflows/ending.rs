@@ -70,3 +70,14 @@ pub async fn a_workflow_that_continues_as_new_keeps_its_id_and_its_unread_signal
     assert_eq!(description.summary.status, WorkflowStatus::Completed);
     assert!(description.attempt.is_none_or(|attempt| attempt == 3));
 }
+
+/// A cancellation that comes right after the signal that makes a workflow go on as a new run reaches the new run.
+pub async fn a_workflow_that_continues_as_new_is_cancelled_by_what_came_with_its_last_signal<E: WorkflowEnvironment>(
+    scene: &Scene<E>,
+) {
+    scene.begin("a", Program::TakeNoteAsNew).await;
+    scene.until_waiting("a", "signal note").await;
+    scene.tell("a", &Note("go on".into())).await;
+    scene.cancel("a").await;
+    assert_eq!(scene.end("a").await, WorkflowEnd::Cancelled);
+}

@@ -79,6 +79,7 @@ macro_rules! workflows_conformance {
                 a_terminated_workflow_ends_where_it_stands,
                 what_does_not_run_can_neither_be_cancelled_nor_terminated,
                 a_workflow_that_continues_as_new_keeps_its_id_and_its_unread_signals,
+                a_workflow_that_continues_as_new_is_cancelled_by_what_came_with_its_last_signal,
                 a_workflow_goes_on_where_it_stood_after_its_worker_died,
                 a_signal_that_comes_around_a_crash_is_not_lost,
                 the_winner_of_a_race_is_the_same_after_a_crash,
@@ -96,4 +97,4 @@ macro_rules! workflows_conformance {
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 49;
+pub const SCENARIOS: usize = 50;
