@@ -3,8 +3,8 @@
 use crate::{
     AdminSettings, AmqpServer, AmqpSettings, ConfigErrors, DataDir, Database, EffectiveValue, HistorySettings,
     LogSettings, MailSettings, ReferenceSettings, RelaySettings, Rendering, SealingSettings, ShutdownSettings,
-    SqliteSettings, TopicsSettings, WebhookSettings, WorkerSettings, database::DatabaseUrl, effective, http,
-    layers::Layers, reading::Reading, unsupported,
+    SqliteSettings, TemporalSettings, TopicsSettings, WebhookSettings, WorkerSettings, database::DatabaseUrl,
+    effective, http, layers::Layers, reading::Reading, unsupported,
 };
 use std::{net::SocketAddr, path::Path};
 
@@ -17,6 +17,8 @@ pub struct Settings {
     pub database: Database,
     /// The RabbitMQ server that carries tasks. Unset by default: the queue is in the database.
     pub amqp: Option<AmqpSettings>,
+    /// The Temporal server that runs workflows. Unset by default: what is to be started waits.
+    pub temporal: Option<TemporalSettings>,
     /// Outgoing e-mail.
     pub mail: MailSettings,
     /// Outgoing webhooks.
@@ -74,6 +76,7 @@ impl Settings {
         let database_url = DatabaseUrl::read(&mut reading);
         let amqp_server = AmqpServer::read(&mut reading, database_url.as_ref());
         let mut settings = Self {
+            temporal: TemporalSettings::read(&mut reading),
             mail: MailSettings::read(&mut reading, &data_dir),
             webhooks: WebhookSettings::read(&mut reading),
             http_addr: http::read(&mut reading),
@@ -100,6 +103,9 @@ impl Settings {
         settings
             .warnings
             .extend(settings.amqp.as_ref().and_then(AmqpSettings::warning));
+        settings
+            .warnings
+            .extend(settings.temporal.as_ref().and_then(TemporalSettings::warning));
         settings.warnings.extend(settings.mail.warning());
         settings.warnings.extend(settings.webhooks.warning());
         settings.effective = reading.finish()?;

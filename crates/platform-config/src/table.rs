@@ -2,13 +2,14 @@
 
 use crate::{
     admin, amqp, amqp_certificates, amqp_url, data_dir, database, history, http, key::Key, log, mail, postgres,
-    product, relay, sealing, shutdown, sqlite, topics, unsupported, webhooks, worker,
+    product, relay, sealing, shutdown, sqlite, temporal, topics, unsupported, webhooks, worker,
 };
 
 /// The keys that have an effect, in the order of the reference.
-static SUPPORTED: [&[Key]; 19] = [
+static SUPPORTED: [&[Key]; 20] = [
     &database::KEYS,
     &amqp_url::KEYS,
+    &temporal::KEYS,
     &mail::KEYS,
     &webhooks::KEYS,
     &http::KEYS,

@@ -13,16 +13,9 @@ const fn key(path: &'static str, variable: &'static str, instead: &'static str) 
         .secret()
 }
 
-const NO_TEMPORAL: &str = "it to be unset: workflows on Temporal are not built in";
 const NO_STORAGE: &str = "it to be unset: nothing is stored in objects";
 
-pub(crate) static KEYS: [Key; 5] = [
-    key("temporal_address", "TEMPORAL_ADDRESS", NO_TEMPORAL),
-    key("temporal_namespace", "TEMPORAL_NAMESPACE", NO_TEMPORAL),
-    key("temporal_task_queue", "TEMPORAL_TASK_QUEUE", NO_TEMPORAL),
-    key("temporal_api_key", "TEMPORAL_API_KEY", NO_TEMPORAL),
-    key("storage_url", "STORAGE_URL", NO_STORAGE),
-];
+pub(crate) static KEYS: [Key; 1] = [key("storage_url", "STORAGE_URL", NO_STORAGE)];
 
 pub(crate) fn refuse(reading: &mut Reading<'_>) {
     for key in &KEYS {
