@@ -43,7 +43,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Tally, Problem> {
     cargo(workspace, "workflows on Temporal", &["--no-fail-fast"])
         .env(BIN_VARIABLE, server)
         // They wait for servers most of the time.
-        .env("RUST_TEST_THREADS", "6")
+        .env("RUST_TEST_THREADS", "12")
         .run_tests()
 }
 

@@ -107,7 +107,7 @@ impl TemporalConfig {
             sticky_timeout: Duration::from_secs(3),
             grace: Duration::from_secs(15),
             call_timeout: Duration::from_secs(10),
-            search_attributes: false,
+            search_attributes: true,
         })
     }
 
@@ -142,8 +142,9 @@ impl TemporalConfig {
         self
     }
 
-    /// Also writes the tenant into the search attributes `AftercommitOrganization` and `AftercommitProject` (`Keyword`),
-    /// which the namespace must have; otherwise it is in the memo alone, which nothing is found by.
+    /// Whether the tenant is also written into the search attributes `AftercommitOrganization` and `AftercommitProject`
+    /// (`Keyword`). On by default: a namespace that does not have them is noticed at the first start, and spared from then
+    /// on. In the memo it always is.
     pub fn search_attributes(mut self, on: bool) -> Self {
         self.search_attributes = on;
         self

@@ -1,5 +1,6 @@
 //! The connection to the server, made when it is first needed.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -24,6 +25,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct TemporalConnection {
     pub(crate) config: TemporalConfig,
     client: Mutex<Option<ClientOfHere>>,
+    /// The namespace has no search attributes of ours.
+    pub(crate) has_no_attributes: AtomicBool,
 }
 
 struct ClientOfHere(Client);
@@ -44,6 +47,7 @@ impl TemporalConnection {
         Self {
             config,
             client: Mutex::new(None),
+            has_no_attributes: AtomicBool::new(false),
         }
     }
 

@@ -40,13 +40,13 @@ impl Temporal {
         }
     }
 
-    /// Whether the server answers; `Err` says why not, in one sentence.
+    /// Whether the server answers and has the namespace; `Err` says why not, in one sentence.
     pub async fn check(&self) -> Result<(), String> {
-        self.connection
-            .client()
-            .await
-            .map(drop)
-            .map_err(|error| error.to_string())
+        let checked = async {
+            let client = self.connection.client().await?;
+            connection::namespace_is_there(&client, self.config()).await
+        };
+        checked.await.map_err(|error| error.to_string())
     }
 
     /// Runs these workflows and activities from now on, on a thread of its own and, the activities, on the runtime that

@@ -1,6 +1,7 @@
 //! `WorkflowStarter` on Temporal.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 use aftercommit_domain::contract::{OrganizationId, ProjectId, RunId, Tenant};
 use aftercommit_domain::ids::MessageId;
@@ -25,6 +26,9 @@ use crate::Temporal;
 use crate::call::Refusal;
 use crate::history::{REQUEST_ID, Told};
 use crate::payload;
+
+/// What the names of our search attributes begin with.
+const ATTRIBUTES: &str = "Aftercommit";
 
 /// The field of the memo that holds the id of the request a run was started by.
 pub(crate) const MEMO_REQUEST: &str = "request_id";
@@ -99,10 +103,13 @@ impl WorkflowStarter for Temporal {
                 return Ok(closed.run_id);
             }
         }
-        let call = self.signal_with_start_request(&start, &signal);
-        let method = <Client as WorkflowService>::signal_with_start_workflow_execution;
-        match self.connection.call(method, call).await {
-            Ok(started) => run_id(started.run_id).map_err(failed),
+        let told = self.with_attributes_or_without(async || {
+            let call = self.signal_with_start_request(&start, &signal);
+            let method = <Client as WorkflowService>::signal_with_start_workflow_execution;
+            run_id(self.connection.call(method, call).await?.run_id)
+        });
+        match told.await {
+            Ok(run_id) => Ok(run_id),
             Err(Refusal::AlreadyExists(run)) => Err(start_error(&start.id, run, Refusal::AlreadyExists(None))),
             Err(refusal) => Err(failed(refusal)),
         }
@@ -146,6 +153,29 @@ impl WorkflowStarter for Temporal {
 
 impl Temporal {
     async fn start_execution(&self, request: &StartRequest, reuse: WorkflowIdReusePolicy) -> Result<RunId, Refusal> {
+        self.with_attributes_or_without(|| self.start_once(request, reuse))
+            .await
+    }
+
+    /// Once more where the namespace turned out to have no search attributes of ours.
+    async fn with_attributes_or_without<F>(&self, call: impl Fn() -> F) -> Result<RunId, Refusal>
+    where
+        F: Future<Output = Result<RunId, Refusal>>,
+    {
+        match call().await {
+            Err(Refusal::Invalid(reason)) if reason.contains(ATTRIBUTES) => {
+                tracing::warn!(
+                    reason,
+                    "the namespace does not index tenants: they are in the memo alone"
+                );
+                self.connection.has_no_attributes.store(true, Ordering::Relaxed);
+                call().await
+            }
+            called => called,
+        }
+    }
+
+    async fn start_once(&self, request: &StartRequest, reuse: WorkflowIdReusePolicy) -> Result<RunId, Refusal> {
         let code = self.code(request);
         let call = StartWorkflowExecutionRequest {
             namespace: self.config().namespace.clone(),
@@ -222,11 +252,12 @@ impl Temporal {
     }
 
     fn search_attributes(&self, tenant: &Tenant) -> Option<SearchAttributes> {
-        self.config().search_attributes.then(|| {
+        let is_on = self.config().search_attributes && !self.connection.has_no_attributes.load(Ordering::Relaxed);
+        is_on.then(|| {
             let fields = tenant_fields(tenant).map(|(name, value)| {
                 let mut payload = payload::of(&value);
                 payload.metadata.insert("type".to_owned(), b"Keyword".to_vec());
-                (format!("Aftercommit{name}"), payload)
+                (format!("{ATTRIBUTES}{name}"), payload)
             });
             SearchAttributes {
                 indexed_fields: fields.collect(),

@@ -117,7 +117,7 @@ impl HostedActivities {
         let value = payload::first(&input.payloads).map_err(malformed)?;
         let host = Arc::new(AttemptHost::new(ctx));
         let parts = self.parts(&host, input)?;
-        let time = (parts.deadline - self.clock.now()).to_std().unwrap_or_default();
+        let time = host.time();
         let running = timeout(time, activity.run(value, ActivityContext::new(parts)));
         let mut is_over = self.is_over.clone();
         let ended = tokio::select! {
@@ -202,6 +202,16 @@ impl AttemptHost {
             cursor: Mutex::new(before.and_then(|cursor| payload::read(cursor).ok())),
             ctx,
         }
+    }
+
+    /// How long the attempt may take. Both ends are of the server's clock, which may be another than ours.
+    fn time(&self) -> Duration {
+        let info = self.ctx.info();
+        let time = info
+            .started_time
+            .zip(info.deadline)
+            .map(|(started, deadline)| deadline.duration_since(started));
+        time.and_then(Result::ok).unwrap_or(Duration::MAX)
     }
 
     fn cursor(&self) -> Option<Value> {

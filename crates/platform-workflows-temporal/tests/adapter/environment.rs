@@ -98,6 +98,16 @@ impl Environment {
     pub(crate) async fn described(
         &self,
         id: &WorkflowId,
+        is_so: impl FnMut(&WorkflowDescription) -> bool,
+    ) -> WorkflowDescription {
+        self.described_within(SOON, id, is_so).await
+    }
+
+    /// The same, with a patience of the test's own.
+    pub(crate) async fn described_within(
+        &self,
+        patience: Duration,
+        id: &WorkflowId,
         mut is_so: impl FnMut(&WorkflowDescription) -> bool,
     ) -> WorkflowDescription {
         let asked = Instant::now();
@@ -106,7 +116,7 @@ impl Environment {
             if is_so(&description) {
                 return description;
             }
-            assert!(asked.elapsed() < SOON, "{description:#?}");
+            assert!(asked.elapsed() < patience, "{description:#?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

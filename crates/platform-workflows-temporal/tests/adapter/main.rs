@@ -6,6 +6,7 @@ mod environment;
 mod problems;
 mod reaching_the_server;
 mod restarts;
+mod signals;
 mod starts;
 mod tls;
 mod workflows;

@@ -83,5 +83,7 @@ async fn a_server_that_answers_nothing_is_an_outage_within_the_time_of_a_call() 
         .unwrap_err();
     assert!(matches!(refused, WorkflowStartError::Unavailable { .. }), "{refused}");
     assert!(asked.elapsed() < Duration::from_secs(3));
+    temporal.check().await.unwrap_err();
     server.resume().await;
+    temporal.check().await.unwrap();
 }

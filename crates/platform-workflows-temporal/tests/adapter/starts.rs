@@ -1,9 +1,16 @@
-//! Starts that arrive twice, or whose answer was lost.
+//! Starts that arrive twice, or whose answer was lost; and what the server keeps of them.
+
+use std::time::Duration;
 
 use aftercommit_domain::workflows::{SignalRequest, WorkflowEnd, WorkflowStartError, WorkflowStarter, WorkflowStatus};
 
+use aftercommit_platform_workflows_temporal::{Temporal, TemporalConfig};
+use aftercommit_testkit::proxy::{Direction, Flow, TcpProxy};
+use aftercommit_testkit::temporal_server::{TemporalOptions, TemporalServer};
+use base64::Engine as _;
+
 use crate::environment::{Environment, new_id, signal_request, stop_request};
-use crate::workflows::{Counting, GoOn, Script, Scripted, ScriptedWorkflow};
+use crate::workflows::{Counting, GoOn, Script, Scripted, ScriptedWorkflow, Secret, SecretWorkflow};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_whose_answer_was_lost_starts_nothing_new_when_it_is_sent_again() {
@@ -103,4 +110,63 @@ async fn the_tenant_is_in_the_memo() {
         "{described}"
     );
     environment.temporal.terminate(stop_request(&id)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_is_found_by_its_search_attributes_where_the_namespace_has_them() {
+    let options = TemporalOptions::default()
+        .search_attribute("AftercommitOrganization", "Keyword")
+        .search_attribute("AftercommitProject", "Keyword");
+    let environment = Environment::on(TemporalServer::start(options).await);
+    let (id, _) = environment.start("it", &Scripted::new(Script::Count)).await;
+    let query = "AftercommitOrganization = '7' AND AftercommitProject = '8'";
+    let listed = environment.server.cli(&["workflow", "list", "--query", query]).await;
+    assert!(listed.contains(&id.to_string()), "{listed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_arrived_and_whose_answer_did_not_is_an_outage_and_starts_one_run() {
+    let direct = Environment::shared().await;
+    let proxy = TcpProxy::start(direct.server.address()).await.unwrap();
+    let config = TemporalConfig::new(&proxy.address().to_string(), None, None).unwrap();
+    let config = config
+        .call_timeout(Duration::from_secs(1))
+        .task_queue(&direct.queue)
+        .unwrap();
+    // Else the first answer would be that the namespace does not have them.
+    let temporal = Temporal::new(config.search_attributes(false));
+    temporal.check().await.unwrap();
+    proxy.set_flow(Direction::ToClient, Flow::Blackhole);
+    let request = direct.request("it", &Scripted::new(Script::Count));
+    let lost = temporal.start(request.clone()).await.unwrap_err();
+    assert!(matches!(lost, WorkflowStartError::Unavailable { .. }), "{lost}");
+    let started = direct.describe(&request.id).await.summary.run_id;
+    proxy.set_flow(Direction::ToClient, Flow::Pass);
+    proxy.cut();
+    assert_eq!(temporal.start(request.clone()).await, Ok(started));
+    let runs = format!("WorkflowId = '{}'", request.id);
+    let counted = direct.server.cli(&["workflow", "count", "--query", &runs]).await;
+    assert!(counted.contains("Total: 1"), "{counted}");
+    direct.temporal.terminate(stop_request(&request.id)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_in_an_input_is_sealed_in_the_history() {
+    let environment = Environment::shared().await;
+    let registry = environment.registry().with_workflow(SecretWorkflow).unwrap();
+    let worker = environment.worker(registry).await;
+    let (id, _) = environment.start("it", &Secret::new("a-magic-link")).await;
+    assert_eq!(
+        environment.ended(&id).await.end,
+        Some(WorkflowEnd::Completed(12.into()))
+    );
+    let show = ["workflow", "show", "--output", "json", "--workflow-id", &id.to_string()];
+    let history = environment.server.cli(&show).await;
+    assert!(history.contains("workflowExecutionStartedEventAttributes"), "{history}");
+    let plain = [
+        String::from("a-magic-link"),
+        base64::engine::general_purpose::STANDARD.encode("a-magic-link"),
+    ];
+    assert!(plain.iter().all(|plain| !history.contains(plain)), "{history}");
+    worker.stop().await;
 }

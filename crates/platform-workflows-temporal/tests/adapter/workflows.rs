@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use aftercommit_domain::contract::{ActivityName, OrganizationId, Payload, ProjectId, SignalName};
+use aftercommit_domain::contract::{ActivityName, BoundedText, OrganizationId, Payload, ProjectId, Sealed, SignalName};
 use aftercommit_domain::tasks::RetryPolicy;
 use aftercommit_domain::workflows::{
-    Activity, ActivityContext, ActivityError, ActivityOptions, Exit, Workflow, WorkflowContext, WorkflowInput,
-    WorkflowSignal,
+    Activity, ActivityContext, ActivityError, ActivityOptions, Either, Exit, StepError, Workflow, WorkflowContext,
+    WorkflowInput, WorkflowSignal,
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,12 @@ pub(crate) enum Script {
     Panic,
     /// Calls an activity that runs until it is told to end.
     Linger,
+    /// Takes a signal, and goes on as `CountSignals`.
+    CountSignalsAsNew,
+    /// Takes signals until a second brings none, and answers how many there were.
+    CountSignals,
+    /// Answers 1 when a second has passed, and 2 when it is told so before.
+    Race,
 }
 
 impl Scripted {
@@ -97,9 +103,34 @@ impl Workflow for ScriptedWorkflow {
                 Ok(0)
             }
             Script::Panic => panic!("on purpose"),
+            Script::CountSignalsAsNew => {
+                ctx.wait_signal::<GoOn>().await?;
+                Err(ctx.continue_as_new(&Scripted::new(Script::CountSignals)))
+            }
+            Script::CountSignals => {
+                ctx.wait_signal::<GoOn>().await?;
+                let mut count = 1;
+                while let Either::First(told) = second_or_told(ctx).await {
+                    told?;
+                    count += 1;
+                }
+                Ok(count)
+            }
+            Script::Race => match ctx
+                .either(ctx.sleep(Duration::from_secs(1)), ctx.wait_signal::<GoOn>())
+                .await
+            {
+                Either::First(slept) => slept.map(|()| 1).map_err(Exit::from),
+                Either::Second(told) => told.map(|_| 2).map_err(Exit::from),
+            },
             Script::Linger => Ok(ctx.activity::<Lingering>(&(), options).await?),
         }
     }
+}
+
+async fn second_or_told(ctx: &WorkflowContext) -> Either<Result<GoOn, StepError>, Result<(), StepError>> {
+    ctx.either(ctx.wait_signal::<GoOn>(), ctx.sleep(Duration::from_secs(1)))
+        .await
 }
 
 /// Counts how often it was called.
@@ -155,5 +186,37 @@ impl Activity for Lingering {
         ctx.cancellation().cancelled().await;
         self.was_told.store(true, Ordering::SeqCst);
         pending().await
+    }
+}
+
+/// What is told to nobody.
+#[derive(Serialize, Deserialize, WorkflowInput)]
+#[workflow(name = "secret", version = 1)]
+pub(crate) struct Secret {
+    organization_id: OrganizationId,
+    project_id: ProjectId,
+    link: Sealed<BoundedText<100>>,
+}
+
+impl Secret {
+    pub(crate) fn new(link: &str) -> Self {
+        Self {
+            organization_id: organization(),
+            project_id: project(),
+            link: Sealed::new(BoundedText::new(link).unwrap()),
+        }
+    }
+}
+
+/// Answers how long the secret is.
+pub(crate) struct SecretWorkflow;
+
+#[async_trait]
+impl Workflow for SecretWorkflow {
+    type Input = Secret;
+    type Output = usize;
+
+    async fn run(&self, _: &WorkflowContext, input: Secret) -> Result<usize, Exit> {
+        Ok(input.link.expose().as_str().len())
     }
 }
