@@ -1,9 +1,10 @@
 //! The in-memory provider keeps every sentence of the ports' contracts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aftercommit_domain::bulk::BulkRuns;
-use aftercommit_domain::contract::TopicName;
+use aftercommit_domain::contract::{EnvelopeFactory, TopicName};
 use aftercommit_domain::events::{EventLog, Outbox, OutboxTransfer};
 use aftercommit_domain::lineage::Lineage;
 use aftercommit_domain::tasks::{
@@ -11,8 +12,10 @@ use aftercommit_domain::tasks::{
     Schedules, TaskCancellations, TaskHistory, TaskInspector, TaskPauses,
 };
 use aftercommit_domain::unit_of_work::UnitOfWorkFactory;
+use aftercommit_domain::workflows::{WorkflowQuerier, WorkflowRegistry, WorkflowStarter};
+use aftercommit_testkit::conformance::workflows::WorkflowEnvironment;
 use aftercommit_testkit::conformance::{Provider, SCENARIOS};
-use aftercommit_testkit::{InMemory, TestServices, test_services};
+use aftercommit_testkit::{InMemory, InMemoryWorkflows, TestServices, test_services};
 
 struct Memory {
     services: TestServices,
@@ -109,6 +112,40 @@ impl Provider for Memory {
     async fn stop(self) {}
 }
 
+struct MemoryWorkflows(InMemoryWorkflows);
+
+impl WorkflowEnvironment for MemoryWorkflows {
+    async fn start(registry: WorkflowRegistry, _: &EnvelopeFactory) -> Self {
+        Self(InMemoryWorkflows::new(registry, &test_services()))
+    }
+
+    fn starter(&self) -> Arc<dyn WorkflowStarter> {
+        Arc::new(self.0.clone())
+    }
+
+    fn querier(&self) -> Arc<dyn WorkflowQuerier> {
+        Arc::new(self.0.clone())
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.0.advance(time).await;
+    }
+
+    async fn moment(&self) {
+        self.0.moment().await;
+    }
+
+    async fn crash(&self) {
+        self.0.crash();
+    }
+
+    async fn deploy(&self, registry: WorkflowRegistry) {
+        self.0.deploy(registry);
+    }
+
+    async fn stop(self) {}
+}
+
 aftercommit_testkit::outbox_conformance!(Memory);
 aftercommit_testkit::unit_of_work_conformance!(Memory);
 aftercommit_testkit::inbox_conformance!(Memory);
@@ -124,14 +161,18 @@ aftercommit_testkit::lineage_conformance!(Memory);
 aftercommit_testkit::transfer_conformance!(Memory);
 aftercommit_testkit::held_tasks_conformance!(Memory);
 aftercommit_testkit::task_history_conformance!(Memory);
+aftercommit_testkit::workflows_conformance!(MemoryWorkflows);
 
-/// The scenarios written in these sources: every public asynchronous function over a provider.
+/// The scenarios written in these sources: every public asynchronous function over a provider or a workflow engine.
 fn scenarios_in(sources: &[&str]) -> Vec<String> {
     let mut names: Vec<String> = sources
         .iter()
         .flat_map(|source| source.lines())
         .filter_map(|line| line.strip_prefix("pub async fn "))
-        .filter_map(|line| line.split_once("<P: Provider>("))
+        .filter_map(|line| {
+            line.split_once("<P: Provider>(")
+                .or_else(|| line.split_once("<E: WorkflowEnvironment>("))
+        })
         .map(|(name, _)| name.to_owned())
         .collect();
     names.sort();
@@ -215,4 +256,16 @@ fn every_scenario_that_is_written_is_in_its_suite() {
         total += names.len();
     }
     assert_eq!(total, SCENARIOS);
+    let mut names = workflows::NAMES.to_vec();
+    names.sort_unstable();
+    let sources = sources![
+        "workflows/activities.rs",
+        "workflows/children.rs",
+        "workflows/crashing.rs",
+        "workflows/ending.rs",
+        "workflows/looking.rs",
+        "workflows/starting.rs",
+        "workflows/waiting.rs"
+    ];
+    assert_eq!(names, scenarios_in(&sources));
 }

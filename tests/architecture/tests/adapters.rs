@@ -24,6 +24,8 @@ const SUITES: &[(&str, &str)] = &[
     ("TaskHistory", "task_history_conformance!"),
     ("TaskCancellations", "orders_conformance!"),
     ("TaskPauses", "orders_conformance!"),
+    ("WorkflowStarter", "workflows_conformance!"),
+    ("WorkflowQuerier", "workflows_conformance!"),
 ];
 
 #[test]

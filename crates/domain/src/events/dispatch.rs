@@ -24,6 +24,23 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
+    /// What is asked of a topic of the rail itself.
+    pub(super) fn new(
+        target: DispatchTarget,
+        key: Result<Option<DispatchKey>, InvalidName>,
+        task: Box<dyn EnvelopedTask>,
+    ) -> Self {
+        let (key, problem) = key.map_or_else(|problem| (None, Some(problem)), |key| (key, None));
+        Self {
+            target,
+            key,
+            options: TaskOptions::default(),
+            problem,
+            is_best_effort: false,
+            task,
+        }
+    }
+
     /// Where it goes.
     pub const fn target(&self) -> &DispatchTarget {
         &self.target
@@ -174,7 +191,7 @@ impl<T: Task> Publish<T> {
 /// What a route may answer: one dispatch, a tuple, an `Option` or a `Vec` of them.
 #[diagnostic::on_unimplemented(
     message = "a route cannot answer `{Self}`",
-    note = "answer `publish(task)`, a tuple of those, an `Option` or a `Vec`; for nothing use `.none::<Event>(\"reason\")`"
+    note = "answer `publish(task)`, `start(key, input)`, a tuple of those, an `Option` or a `Vec`; for nothing use `.none::<Event>(\"reason\")`"
 )]
 pub trait IntoDispatches {
     /// What it may lead to.
@@ -254,7 +271,7 @@ tuple_of_dispatches!(A, B, C, D, E, F, G);
 tuple_of_dispatches!(A, B, C, D, E, F, G, H);
 
 /// A task whose type is forgotten until it is sealed and encoded.
-trait EnvelopedTask: Send + Sync {
+pub(super) trait EnvelopedTask: Send + Sync {
     fn envelope(
         &self,
         factory: &EnvelopeFactory,

@@ -10,6 +10,7 @@ mod publisher;
 mod replay;
 mod routes;
 mod transfer;
+mod workflow_dispatch;
 
 pub use aftercommit_domain_macros::DomainEvent;
 pub use catalogue::{EventCatalogue, EventDescriptor, ReadInputError};
@@ -27,3 +28,4 @@ pub use publisher::{
 pub use replay::{EventCursor, EventSelection, MOST_LISTED_EVENTS};
 pub use routes::{Occurrence, Route, RouteEffect, RouteError, Routes, RoutesError};
 pub use transfer::OutboxTransfer;
+pub use workflow_dispatch::{Signal, Start, signal, start};

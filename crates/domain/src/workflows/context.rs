@@ -14,7 +14,7 @@ use crate::ids::MessageId;
 use crate::time::Timestamp;
 use crate::workflows::combinators::{self, Either};
 use crate::workflows::host::StepCommand;
-use crate::workflows::run_state::RunState;
+use crate::workflows::run_state::{LONG_RUN, RunState};
 use crate::workflows::step::Read;
 use crate::workflows::{
     Activity, ActivityOptions, Exit, Step, Workflow, WorkflowFailure, WorkflowId, WorkflowInput, WorkflowSignal, values,
@@ -150,6 +150,13 @@ impl WorkflowContext {
     /// When `change` is no lower-kebab-case name; the run is shown as stuck until it is one.
     pub fn patched(&self, change: &'static str) -> bool {
         self.run.patched(&ChangeName::constant(change))
+    }
+
+    /// Whether the run has become so long that it should [continue as new](Self::continue_as_new): after
+    /// [`LONG_RUN`](crate::workflows::LONG_RUN) steps. Every step stays in the run's history, which is read again whenever the
+    /// run is taken up, and which no engine lets grow without end.
+    pub fn should_continue_as_new(&self) -> bool {
+        self.run.steps() >= LONG_RUN
     }
 
     /// Whether the workflow is to end.

@@ -15,8 +15,9 @@ use crate::workflows::{ActivityOptions, IdReuse, StepError, WorkflowId, Workflow
 /// What an engine does for one run.
 ///
 /// **Contract**: an engine records what becomes of steps and hands it to the run in the order in which it was recorded:
-/// one thing at a time, with the run polled ([`WorkflowRun::poll`](crate::workflows::WorkflowRun::poll)) in between. A run
-/// that is begun again is handed the same in the same order, so it takes the same way, whichever branch of a race was first.
+/// one thing at a time, or the same things together each time, with the run polled
+/// ([`WorkflowRun::poll`](crate::workflows::WorkflowRun::poll)) in between. A run that is begun again is handed the same in the
+/// same order, so it takes the same way, whichever branch of a race was first.
 ///
 /// Steps are numbered from 1 in the order in which the code asked for them; the number is the step's identity. `begin` is
 /// called at the first poll, at most once for each number and not always in their order; a number that was never polled is
@@ -60,7 +61,7 @@ impl fmt::Display for StepNumber {
 }
 
 /// What a step does.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum StepCommand {
     /// Runs an activity, and answers what it answered.
     Activity {
@@ -102,6 +103,13 @@ impl StepCommand {
             Self::WaitSignal { name } => format!("signal {name}"),
             Self::Child { id, .. } => format!("child {}", id.name()),
         }
+    }
+}
+
+impl fmt::Debug for StepCommand {
+    /// Without what it is given, which does not belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.label())
     }
 }
 

@@ -40,7 +40,7 @@ pub use requests::{
     SIGNAL_TASK, SIGNAL_WITH_START_TASK, START_TASK, WORKFLOW_REQUESTS_TOPIC, WorkflowOutboxExt, WorkflowRequest,
 };
 pub use run::{RunFuture, RunProgress, WaitingStep, WorkflowRun};
-pub use run_state::MOST_PUBLISHED;
+pub use run_state::{LONG_RUN, MOST_PUBLISHED};
 pub use starter::{
     ExternalWorkflow, SignalRequest, StartRequest, StopRequest, WorkflowRequestError, WorkflowStartError,
     WorkflowStarter,

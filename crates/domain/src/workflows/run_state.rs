@@ -13,6 +13,8 @@ use crate::workflows::{WaitingStep, WorkflowFailure, WorkflowProblem};
 
 /// How many values a workflow may publish under different keys.
 pub const MOST_PUBLISHED: usize = 64;
+/// After how many steps a run should continue as new.
+pub const LONG_RUN: u64 = 2000;
 /// The longest key of a published value, in bytes.
 const LONGEST_PUBLISHED_KEY: usize = 120;
 
@@ -52,6 +54,11 @@ impl RunState {
         let mut state = self.lock();
         state.steps += 1;
         StepNumber(state.steps)
+    }
+
+    /// How many steps were asked for so far.
+    pub(super) fn steps(&self) -> u64 {
+        self.lock().steps
     }
 
     pub(super) fn step_began(&self, number: StepNumber, label: String) {

@@ -1,5 +1,7 @@
 //! Starting workflows and telling them things, from outside.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -57,7 +59,7 @@ impl StartRequest {
     pub fn new<I: WorkflowInput>(
         envelopes: &EnvelopeFactory,
         id: MessageId,
-        key: impl std::fmt::Display,
+        key: impl fmt::Display,
         input: &I,
         cause: &Cause,
     ) -> Result<Self, EncodeError> {
@@ -145,7 +147,7 @@ impl ExternalWorkflow {
 }
 
 /// To tell a workflow something.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct SignalRequest {
     /// Which.
     pub id: WorkflowId,
@@ -155,6 +157,17 @@ pub struct SignalRequest {
     pub name: SignalName,
     /// What it says.
     pub payload: Value,
+}
+
+impl fmt::Debug for SignalRequest {
+    /// Without what it says, which does not belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignalRequest")
+            .field("id", &self.id)
+            .field("request_id", &self.request_id)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SignalRequest {

@@ -8,6 +8,7 @@ mod identity;
 mod table;
 #[path = "../support/test_sealer.rs"]
 mod test_sealer;
+mod workflows;
 
 use std::sync::Arc;
 

@@ -1,18 +1,21 @@
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use aftercommit_domain::contract::{
-    Cause, DecodeError, EncodeError, EnvelopeFactory, InvalidName, OrganizationId, ProjectId, SignalName, TaskEnvelope,
-    Tenant, WorkflowKey,
+    Cause, ChangeName, DecodeError, EncodeError, EnvelopeFactory, InvalidName, OrganizationId, ProjectId, Sealed,
+    SignalName, TaskEnvelope, Tenant, WorkflowEnvelope, WorkflowKey,
 };
-use aftercommit_domain::ids::Ids;
+use aftercommit_domain::ids::{Ids, MessageId};
 use aftercommit_domain::time::{Clock, Timestamp};
 use aftercommit_domain::workflows::{
-    ExternalWorkflow, SignalRequest, StartRequest, WorkflowId, WorkflowInput, WorkflowRequest, WorkflowSignal,
+    Exit, ExternalWorkflow, RunInfo, RunProgress, SignalRequest, StartRequest, StepCommand, StepFuture, StepNumber,
+    Workflow, WorkflowContext, WorkflowHost, WorkflowId, WorkflowInput, WorkflowProblem, WorkflowRegistry,
+    WorkflowRequest, WorkflowRun, WorkflowSignal,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::host::{Sample, codec};
+use crate::host::{Sample, codec, info};
 
 #[derive(Serialize, Deserialize, WorkflowInput)]
 #[workflow(name = "provision", version = 2, once_ever)]
@@ -140,4 +143,80 @@ fn a_key_or_a_queue_out_of_bounds_is_refused_when_it_is_written() {
     let key = WorkflowKey::new("x".repeat(200)).unwrap();
     let longest = WorkflowId::new(Tenant::project(7_i64, 8_i64), Sample::NAME, key);
     assert!(longest.order_key().as_str().len() <= 200);
+}
+
+const PIN: &str = "correct-horse-battery-staple";
+
+#[derive(Serialize, Deserialize, WorkflowInput)]
+#[workflow(name = "send-pin", version = 1)]
+struct SendPin {
+    organization_id: OrganizationId,
+    project_id: ProjectId,
+    pin: Sealed<String>,
+}
+
+struct SendingPin;
+
+#[async_trait::async_trait]
+impl Workflow for SendingPin {
+    type Input = SendPin;
+    type Output = bool;
+
+    async fn run(&self, _: &WorkflowContext, input: SendPin) -> Result<bool, Exit> {
+        Ok(input.pin.expose() == PIN)
+    }
+}
+
+#[test]
+fn a_secret_of_an_input_is_sealed_in_its_request_and_in_its_envelope_and_in_clear_only_for_the_code() {
+    let input = SendPin {
+        organization_id: 7.into(),
+        project_id: 8.into(),
+        pin: Sealed::new(PIN.to_owned()),
+    };
+    let request = WorkflowRequest::Start(start("9", &input).unwrap());
+    let task = task(&request);
+    let WorkflowRequest::Start(start) = WorkflowRequest::from_task(&task).unwrap() else {
+        panic!("it is a start")
+    };
+    for shown in [task.encode(), start.input.encode(), format!("{request:?}{task:?}")] {
+        assert!(!shown.contains(PIN), "{shown}");
+    }
+    let registry = WorkflowRegistry::new(codec()).with_workflow(SendingPin).unwrap();
+    let begin = |input: WorkflowEnvelope| {
+        let info = RunInfo {
+            workflow_id: start.id.clone(),
+            input,
+            ..info()
+        };
+        WorkflowRun::new(&registry, info, Arc::new(NoHost))
+    };
+    let mut run = begin(start.input.clone()).unwrap();
+    let progress = run.poll(&mut Context::from_waker(Waker::noop()));
+    assert_eq!(progress, RunProgress::Ended(Ok(true.into())));
+    // Moved to another request, it does not open.
+    let moved = WorkflowEnvelope {
+        id: MessageId::from(Uuid::from_u128(2)),
+        ..start.input.clone()
+    };
+    assert!(matches!(begin(moved), Err(WorkflowProblem::Unreadable { .. })));
+}
+
+/// A run that asks for nothing.
+struct NoHost;
+
+impl WorkflowHost for NoHost {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    fn begin(&self, _: StepNumber, _: StepCommand) -> Result<StepFuture, WorkflowProblem> {
+        Ok(Box::pin(std::future::pending()))
+    }
+
+    fn cancel(&self, _: StepNumber) {}
+
+    fn patched(&self, _: &ChangeName) -> Result<bool, WorkflowProblem> {
+        Ok(true)
+    }
 }

@@ -1,8 +1,8 @@
 use aftercommit_domain::contract::{ActivityName, SignalName};
 use aftercommit_domain::time::seconds;
 use aftercommit_domain::workflows::{
-    Activity, ActivityContext, ActivityError, ActivityOptions, Either, Exit, RunProgress, StepError, WorkflowContext,
-    WorkflowFailure, WorkflowSignal,
+    Activity, ActivityContext, ActivityError, ActivityOptions, Either, Exit, LONG_RUN, RunProgress, StepError,
+    WorkflowContext, WorkflowFailure, WorkflowSignal,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -217,4 +217,18 @@ fn an_answer_that_is_not_what_its_type_says_is_a_failed_step() {
         (failure.kind.as_ref(), failure.retryable),
         (WorkflowFailure::MALFORMED, false)
     );
+}
+
+#[test]
+fn a_run_is_told_when_it_has_become_long() {
+    let mut rig = Rig::new(|ctx| {
+        Box::pin(async move {
+            let before = ctx.should_continue_as_new();
+            for _ in 0..LONG_RUN {
+                drop(ctx.sleep(seconds(1)));
+            }
+            Ok(json!([before, ctx.should_continue_as_new()]))
+        })
+    });
+    assert_eq!(rig.poll(), ended(json!([false, true])));
 }

@@ -62,16 +62,14 @@ pub async fn a_run_that_began_before_a_change_keeps_the_old_way<E: WorkflowEnvir
 }
 
 /// A workflow that waits for anything but its steps is shown as stuck at once, and a build without the mistake takes it up.
-pub async fn a_workflow_that_awaits_a_foreign_thing_is_stuck_at_once_and_a_mended_build_takes_it_up<
-    E: WorkflowEnvironment,
->(
+pub async fn a_workflow_that_awaits_a_foreign_thing_is_stuck_until_it_is_mended<E: WorkflowEnvironment>(
     scene: &Scene<E>,
 ) {
     stuck_until_mended(scene, Program::Foreign, "workflow.foreign_await").await;
 }
 
 /// A workflow that panics is shown as stuck, and a build without the mistake takes it up.
-pub async fn a_workflow_that_panics_is_stuck_and_a_mended_build_takes_it_up<E: WorkflowEnvironment>(scene: &Scene<E>) {
+pub async fn a_workflow_that_panics_is_stuck_until_it_is_mended<E: WorkflowEnvironment>(scene: &Scene<E>) {
     stuck_until_mended(scene, Program::Panic, "workflow.panicked").await;
 }
 

@@ -1,0 +1,97 @@
+//! Workflows that follow from an event.
+
+use aftercommit_domain::contract::{OrganizationId, ProjectId, SignalName, WorkflowKey};
+use aftercommit_domain::events::{RouteError, Routes, signal, start};
+use aftercommit_domain::workflows::{WorkflowId, WorkflowInput, WorkflowRequest, WorkflowSignal};
+use serde::{Deserialize, Serialize};
+
+use crate::{InvoicePaid, enveloped, paid, tasks};
+
+#[derive(Serialize, Deserialize, WorkflowInput)]
+#[workflow(name = "collect-payment", version = 1)]
+struct CollectPayment {
+    organization_id: OrganizationId,
+    project_id: ProjectId,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Paid {
+    invoice_id: i64,
+}
+
+impl WorkflowSignal for Paid {
+    const NAME: SignalName = SignalName::constant("paid");
+}
+
+fn collect(event: &InvoicePaid) -> CollectPayment {
+    CollectPayment {
+        organization_id: event.organization_id.clone(),
+        project_id: event.project_id.clone(),
+    }
+}
+
+fn id(event: &InvoicePaid, key: &'static str) -> WorkflowId {
+    WorkflowId::new(
+        aftercommit_domain::contract::Contract::tenant(event),
+        CollectPayment::NAME,
+        WorkflowKey::constant(key),
+    )
+}
+
+#[test]
+fn an_event_that_comes_again_asks_its_workflows_for_the_same_and_in_the_same_order() {
+    let routes = Routes::new().on(|event: &InvoicePaid| {
+        let paid = Paid {
+            invoice_id: event.invoice_id,
+        };
+        (
+            start("a", collect(event)),
+            start("b", collect(event)),
+            signal(id(event, "a"), paid),
+        )
+    });
+    let event = enveloped(&paid(&[]));
+    let first = tasks(&routes, &event);
+    let requests: Vec<_> = first
+        .iter()
+        .map(|task| WorkflowRequest::from_task(task).unwrap())
+        .collect();
+    let [
+        WorkflowRequest::Start(a),
+        WorkflowRequest::Start(b),
+        WorkflowRequest::Signal(told),
+    ] = requests.as_slice()
+    else {
+        panic!("{requests:?}")
+    };
+    assert_eq!((a.id.key().as_str(), b.id.key().as_str()), ("a", "b"));
+    assert_eq!((told.id.clone(), told.request_id), (a.id.clone(), first[2].id));
+    assert_eq!(
+        first[0].ordering(),
+        first[2].ordering(),
+        "the start comes before its signal"
+    );
+    let ids =
+        |tasks: &[aftercommit_domain::contract::TaskEnvelope]| tasks.iter().map(|task| task.id).collect::<Vec<_>>();
+    assert_eq!(ids(&tasks(&routes, &event)), ids(&first));
+    let turned = Routes::new().on(|event: &InvoicePaid| (start("b", collect(event)), start("a", collect(event))));
+    let turned = ids(&tasks(&turned, &event));
+    assert_eq!(
+        turned,
+        [first[1].id, first[0].id],
+        "they are told apart by what they start"
+    );
+}
+
+#[test]
+fn a_workflow_that_follows_twice_or_under_a_key_out_of_bounds_is_a_mistake_in_the_route() {
+    let event = enveloped(&paid(&[]));
+    let codec = crate::factory().codec().clone();
+    let twice = Routes::new().on(|event: &InvoicePaid| (start("a", collect(event)), start("a", collect(event))));
+    assert!(matches!(
+        twice.dispatch(&event, &codec),
+        Err(RouteError::Duplicate { .. })
+    ));
+    let long = Routes::new().on(|event: &InvoicePaid| start("x".repeat(201), collect(event)));
+    assert!(matches!(long.dispatch(&event, &codec), Err(RouteError::Key { .. })));
+}
