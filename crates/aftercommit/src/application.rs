@@ -325,8 +325,7 @@ impl Aftercommit {
                 problems: vec![error.to_string()],
             })?;
         let engine = kit.inner.workflow_engine.clone();
-        let hosted = engine.clone().zip(registry);
-        let hosted = hosted.map(|(engine, registry)| HostedWorkflows { engine, registry });
+        let hosted = engine.clone().zip(registry).map(HostedWorkflows::from);
         let mut router = Router::new();
         if self.routers.is_empty() {
             router = router.fallback(http::not_found);

@@ -21,8 +21,14 @@ const SLACK: Duration = Duration::from_secs(5);
 
 /// Workflows and what runs them; nothing runs yet.
 pub(crate) struct HostedWorkflows {
-    pub(crate) engine: Arc<dyn WorkflowEngine>,
-    pub(crate) registry: WorkflowRegistry,
+    engine: Arc<dyn WorkflowEngine>,
+    registry: WorkflowRegistry,
+}
+
+impl From<(Arc<dyn WorkflowEngine>, WorkflowRegistry)> for HostedWorkflows {
+    fn from((engine, registry): (Arc<dyn WorkflowEngine>, WorkflowRegistry)) -> Self {
+        Self { engine, registry }
+    }
 }
 
 /// The loops of a process and its workflows, at work.
