@@ -106,7 +106,7 @@ pub mod prelude {
         BoundedText, Cause, OrganizationId, Payload, ProjectId, Sealed, StorageKey, Tenant,
     };
     pub use aftercommit_domain::events::{
-        DomainEvent, EventsPublisher, EventsPublisherExt, OutboxWriter, OutboxWriterExt, Routes, publish,
+        DomainEvent, EventsPublisher, EventsPublisherExt, OutboxWriter, OutboxWriterExt, Routes, publish, signal, start,
     };
     pub use aftercommit_domain::tasks::{
         Coalescing, Misfire, Outcome, Overlap, QueuePublisher, QueuePublisherExt, Retryable, Schedule, Stop, Task,
@@ -115,8 +115,8 @@ pub mod prelude {
     pub use aftercommit_domain::time::{days, hours, minutes, seconds};
     pub use aftercommit_domain::unit_of_work::{UnitOfWork, UnitOfWorkFactory};
     pub use aftercommit_domain::workflows::{
-        Activity, ActivityContext, ActivityError, ActivityOptions, Exit, Workflow, WorkflowContext, WorkflowInput,
-        WorkflowOutboxExt, WorkflowSignal,
+        Activity, ActivityContext, ActivityError, ActivityOptions, Either, Exit, Workflow, WorkflowContext,
+        WorkflowInput, WorkflowOutboxExt, WorkflowSignal,
     };
     pub use aftercommit_runtime::worker::Topic;
     pub use async_trait::async_trait;

@@ -225,9 +225,9 @@ fn dispatcher_topic(ports: &EnginePorts, routes: Arc<Routes>) -> Topic {
         },
     );
     Topic::named(DOMAIN_EVENTS_TOPIC.as_str()).handle_envelopes(
-        DOMAIN_EVENTS_TOPIC,
-        DISPATCH_TASK,
+        (DOMAIN_EVENTS_TOPIC, DISPATCH_TASK),
         Arc::new(dispatcher),
+        None,
     )
 }
 

@@ -28,16 +28,13 @@ const WAIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(
 /// While the engine is away a request waits, twice as long each time up to a minute, and no attempt is counted. A start whose
 /// id is taken ends as skipped; whatever else the engine refuses for good is a dead letter with its code.
 pub fn workflow_requests_topic(starter: Arc<dyn WorkflowStarter>, units_of_work: Arc<dyn UnitOfWorkFactory>) -> Topic {
-    let handler = Arc::new(Requests { starter, units_of_work });
-    let tasks = [START_TASK, SIGNAL_TASK, SIGNAL_WITH_START_TASK];
-    tasks
+    let handler: Arc<dyn EnvelopeHandler> = Arc::new(Requests { starter, units_of_work });
+    let topic = Topic::named(WORKFLOW_REQUESTS_TOPIC.as_str());
+    [START_TASK, SIGNAL_TASK, SIGNAL_WITH_START_TASK]
         .into_iter()
-        .fold(Topic::named(WORKFLOW_REQUESTS_TOPIC.as_str()), |topic, task| {
-            topic.handle_envelopes(
-                WORKFLOW_REQUESTS_TOPIC,
-                task,
-                Arc::clone(&handler) as Arc<dyn EnvelopeHandler>,
-            )
+        .fold(topic, |topic, task| {
+            let descriptor = WorkflowRequest::descriptor(task.clone());
+            topic.handle_envelopes((WORKFLOW_REQUESTS_TOPIC, task), Arc::clone(&handler), Some(descriptor))
         })
 }
 

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::contract::{
-    Cause, DecodeError, EncodeError, EnvelopeFactory, InvalidName, Json, SignalName, TaskEnvelope, TaskName, TopicName,
-    WorkflowEnvelope, WorkflowKey, WorkflowName,
+    Cause, DecodeError, EncodeError, EnvelopeFactory, InvalidName, Json, Scope, SignalName, TaskEnvelope, TaskName,
+    TopicName, WorkflowEnvelope, WorkflowKey, WorkflowName,
 };
 use crate::events::{OutboxMessage, OutboxWriter, WriteError};
 use crate::ids::MessageId;
+use crate::tasks::TaskDescriptor;
 use crate::workflows::{
     ExternalWorkflow, IdReuse, SignalRequest, StartRequest, WorkflowId, WorkflowInput, WorkflowSignal,
 };
@@ -121,6 +122,17 @@ pub enum WorkflowRequest {
 }
 
 impl WorkflowRequest {
+    /// What is known of the requests that `task` carries. They belong to whom their workflow belongs to: mostly a project.
+    pub const fn descriptor(task: TaskName) -> TaskDescriptor {
+        TaskDescriptor {
+            topic: WORKFLOW_REQUESTS_TOPIC,
+            task,
+            version: VERSION,
+            scope: Scope::Project,
+            exemption: None,
+        }
+    }
+
     /// The task that carries it: under the request's id, in the order of its workflow.
     ///
     /// # Errors

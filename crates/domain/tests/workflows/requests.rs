@@ -202,6 +202,21 @@ fn a_secret_of_an_input_is_sealed_in_its_request_and_in_its_envelope_and_in_clea
     assert!(matches!(begin(moved), Err(WorkflowProblem::Unreadable { .. })));
 }
 
+#[derive(Serialize, Deserialize)]
+struct Whisper(Sealed<String>);
+
+impl WorkflowSignal for Whisper {
+    const NAME: SignalName = SignalName::constant("whisper");
+}
+
+#[test]
+fn a_secret_in_a_signal_is_refused_because_nothing_would_seal_it() {
+    let whisper = Whisper(Sealed::new(PIN.to_owned()));
+    let id = start("9", &Sample::of_project(8)).unwrap().id;
+    let refused = SignalRequest::new(&factory(), factory().new_id(), id, &whisper);
+    assert!(matches!(refused, Err(EncodeError::Serialise { .. })), "{refused:?}");
+}
+
 /// A run that asks for nothing.
 struct NoHost;
 

@@ -103,17 +103,17 @@ impl Topic {
         self
     }
 
-    /// Runs a task of this topic by its envelope; what the dispatcher is.
+    /// Runs a task of this topic by its envelope, as the rail itself does. Shown to operators as `descriptor` says.
     pub(crate) fn handle_envelopes(
         mut self,
-        topic: TopicName,
-        task: TaskName,
+        (topic, task): (TopicName, TaskName),
         handler: Arc<dyn EnvelopeHandler>,
+        descriptor: Option<TaskDescriptor>,
     ) -> Self {
         self.registrations.push(Registration {
             task,
             topic,
-            descriptor: None,
+            descriptor,
             timeout: None,
             retry: RetryPolicy::default(),
             make: Box::new(|_| handler),

@@ -228,6 +228,27 @@ async fn what_the_engine_refuses_for_good_ends_at_once_and_says_why() {
     engine.stop().await;
 }
 
+#[test]
+fn operators_see_the_topic_of_requests_to_workflows_like_any_other() {
+    let scene = Scene::new();
+    let units: Arc<dyn UnitOfWorkFactory> = Arc::new(scene.rig.store.inner().clone());
+    let topics = vec![workflow_requests_topic(Arc::new(scene.workflows.clone()), units)];
+    let engine = Engine::new(
+        scene.rig.ports(),
+        workers(),
+        &EventCatalogue::new(),
+        Routes::new(),
+        topics,
+    )
+    .unwrap();
+    let tasks: Vec<_> = engine
+        .task_descriptors()
+        .into_iter()
+        .map(|known| known.task.to_string())
+        .collect();
+    assert_eq!(tasks, ["signal", "signal-with-start", "start"]);
+}
+
 #[derive(Serialize, Deserialize, Task)]
 #[task(topic = "workflow-requests", name = "start", version = 1)]
 struct OfSomebodyElse {

@@ -14,6 +14,9 @@ pub struct WorkflowFaults {
     pub cancel_after: Option<u64>,
     /// This attempt of an activity, counted over all of them from 1, fails without having begun, and may be tried again.
     pub fail_attempt: Option<u64>,
+    /// The code of a run is dropped whenever it waits, and run again from its beginning for whatever comes next: each thing it
+    /// is handed shows whether it takes the same way.
+    pub evict_always: bool,
     /// Every attempt that succeeds is run once more before that is recorded, as if its worker had died.
     pub run_attempts_twice: bool,
 }

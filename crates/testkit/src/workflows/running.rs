@@ -50,6 +50,7 @@ impl State {
         }
         let mut live = match run.live.take() {
             Some(live) => live,
+            None if self.faults.evict_always && run.polled == Some(run.history.len()) => return None,
             None => match begin(run, &self.registry) {
                 Ok(live) => live,
                 Err(problem) => {
@@ -124,7 +125,7 @@ impl State {
                 return;
             }
             RunProgress::Waiting | RunProgress::Stuck(_) => {
-                self.runs[place].live = Some(live);
+                self.runs[place].live = (!self.faults.evict_always).then_some(live);
                 return;
             }
         };

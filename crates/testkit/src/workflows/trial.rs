@@ -39,17 +39,23 @@ pub struct TrialReport {
 /// leave the same in the world.
 ///
 /// The process dies before and after everything that is recorded; every attempt of an activity is run twice; each attempt
-/// fails once; the workflow is cancelled after everything that is recorded; and in the end its history is replayed.
+/// fails once; the code is run again from its beginning for everything it is handed; the workflow is cancelled after everything that is recorded; and in the end its history is replayed.
 ///
 /// # Panics
 /// When the workflow does not stand one of these, with what went wrong.
 pub async fn try_workflow<E: PartialEq + Debug>(make: impl Fn(&TestServices) -> WorkflowTrial<E>) -> TrialReport {
     let peace = run(&make, WorkflowFaults::default()).await;
     let mut runs = 1;
-    let mut faults = vec![WorkflowFaults {
-        run_attempts_twice: true,
-        ..WorkflowFaults::default()
-    }];
+    let mut faults = vec![
+        WorkflowFaults {
+            run_attempts_twice: true,
+            ..WorkflowFaults::default()
+        },
+        WorkflowFaults {
+            evict_always: true,
+            ..WorkflowFaults::default()
+        },
+    ];
     for place in 1..=peace.places {
         faults.push(WorkflowFaults {
             crash_before: Some(place),

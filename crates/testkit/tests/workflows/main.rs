@@ -4,6 +4,7 @@
     reason = "the helpers of a test are tests themselves: what cannot be unwrapped fails them"
 )]
 
+mod evicting;
 mod order;
 mod outbox;
 mod trials;
