@@ -349,8 +349,7 @@ impl Aftercommit {
             }
         }
         // One that does nothing of the kind leaves requests to others.
-        let takes_workflow_requests = engine.is_some() && self.roles != Some(Roles::none());
-        if let Some(engine) = engine.filter(|_| takes_workflow_requests) {
+        if let Some(engine) = engine.filter(|_| self.roles != Some(Roles::none())) {
             topics.push(workflow_requests_topic(engine.starter(), kit.units_of_work()));
         }
         let roles = match (self.roles, purpose) {
@@ -384,7 +383,6 @@ impl Aftercommit {
             tasks: engine.task_inputs(),
             descriptors: Arc::new(engine.task_descriptors()),
             max_attempts: Arc::new(engine.max_attempts()),
-            takes_workflow_requests,
             workflows: inputs,
         };
         Ok(Opened {

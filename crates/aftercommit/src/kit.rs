@@ -19,7 +19,7 @@ use aftercommit_domain::tasks::{
 };
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::{StoreError, UnitOfWork, UnitOfWorkFactory};
-use aftercommit_domain::workflows::{WORKFLOW_REQUESTS_TOPIC, WorkflowQuerier, WorkflowStarter};
+use aftercommit_domain::workflows::{WorkflowQuerier, WorkflowStarter};
 use aftercommit_platform_config::Settings;
 use aftercommit_runtime::bulk::{BulkPorts, BulkRunner};
 use aftercommit_runtime::worker::TaskInputs;
@@ -280,8 +280,6 @@ pub struct Operations {
     pub(crate) descriptors: Arc<Vec<TaskDescriptor>>,
     /// After how many attempts each task is given up here.
     pub(crate) max_attempts: Arc<HashMap<(TopicName, TaskName), u32>>,
-    /// Whether it declares the topic of requests to workflows.
-    pub(crate) takes_workflow_requests: bool,
     /// How the workflows it knows are started.
     pub(crate) workflows: WorkflowInputs,
 }
@@ -290,8 +288,7 @@ impl Operations {
     /// The topics this process declares, and the dispatcher's.
     pub(crate) fn topics(&self) -> BTreeSet<TopicName> {
         let declared = self.descriptors.iter().map(|task| task.topic.clone());
-        let requests = self.takes_workflow_requests.then_some(WORKFLOW_REQUESTS_TOPIC);
-        declared.chain([DOMAIN_EVENTS_TOPIC]).chain(requests).collect()
+        declared.chain([DOMAIN_EVENTS_TOPIC]).collect()
     }
 
     /// The same, and those its routes lead to.
@@ -306,9 +303,7 @@ impl Operations {
 
     /// Whether this process declares `topic`.
     pub(crate) fn owns(&self, topic: &TopicName) -> bool {
-        *topic == DOMAIN_EVENTS_TOPIC
-            || self.takes_workflow_requests && *topic == WORKFLOW_REQUESTS_TOPIC
-            || self.descriptors.iter().any(|task| task.topic == *topic)
+        *topic == DOMAIN_EVENTS_TOPIC || self.descriptors.iter().any(|task| task.topic == *topic)
     }
 
     pub(crate) fn outbox(&self) -> &dyn Outbox {

@@ -343,7 +343,7 @@ async fn the_doctor_tells_how_to_get_an_engine_and_whether_it_answers() {
     let place = Place::new();
     let found = async |engine: Option<Engine>, more: &[(&str, &str)]| {
         let settings = settings_of(&place.data(), more);
-        let findings = aftercommit::doctor::examine(application(engine), settings).await;
+        let findings = Box::pin(aftercommit::doctor::examine(application(engine), settings)).await;
         let finding = findings
             .into_iter()
             .find(|finding| finding.what == "workflows")
