@@ -43,9 +43,10 @@ fn steps(workspace: &Workspace) -> Vec<Step> {
         ),
         // Its lints are looked at where it is built: `cargo xtask test --pass temporal`.
         Step::cargo(
-            "formatting of the adapter of Temporal",
+            "formatting of what runs on Temporal",
             [
                 "fmt",
+                "--all",
                 "--manifest-path",
                 "crates/platform-workflows-temporal/Cargo.toml",
                 "--check",

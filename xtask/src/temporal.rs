@@ -97,7 +97,7 @@ fn build(workspace: &Workspace) -> Step {
 }
 
 fn cargo(workspace: &Workspace, name: &str, arguments: &[&str]) -> Step {
-    Step::cargo(name, ["test", "--locked", "--manifest-path"])
+    Step::cargo(name, ["test", "--locked", "--workspace", "--manifest-path"])
         .arguments([workspace.root().join(MANIFEST)])
         .arguments(["--target-dir"])
         .arguments([workspace.target().join("temporal")])

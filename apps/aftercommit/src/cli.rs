@@ -8,6 +8,7 @@ mod no_command;
 mod orders;
 mod schedules;
 mod show;
+mod workflows;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -31,6 +32,10 @@ pub(crate) use no_command::NoCommand;
 pub(crate) use orders::{CancelTask, PauseTasks, PauseTerms, PauseTopic, ResumeTasks, ResumeTopic};
 pub(crate) use schedules::{ListSchedules, PauseSchedule, ScheduleHistory, ScheduleName, Schedules};
 pub(crate) use show::{Show, ShowInTree, ShowTask, TreeId};
+pub(crate) use workflows::{
+    ListWorkflows, NamedWorkflow, QueryWorkflow, SignalWorkflow, StartWorkflow, StopWorkflow, TerminateWorkflow,
+    Workflows,
+};
 
 /// The asynchronous backbone of a multi-tenant SaaS. Commit. The rest follows.
 #[derive(Debug, Parser)]
@@ -122,6 +127,9 @@ Examples:
     /// See schedules and what became of their slots; run, pause and resume them.
     #[command(subcommand)]
     Schedules(Schedules),
+    /// Start durable workflows, see where each waits, tell them something, end them.
+    #[command(subcommand)]
+    Workflows(Workflows),
     /// Look at topics: what each holds, who takes it, and what the broker keeps for it.
     #[command(subcommand)]
     Topics(Topics),
@@ -147,7 +155,7 @@ Examples:
   aftercommit migrate --dry-run > migrations.sql
   aftercommit migrate --grant-to shop_app")]
     Migrate(Migrate),
-    /// Try the database, the broker and the e-mail server, and say what is wrong with them. Changes nothing.
+    /// Try the database, the broker, the e-mail server and the workflow engine, and say what is wrong with them. Changes nothing.
     #[command(after_help = "\
 Exit status: 0 everything works, 1 something does not, 78 the configuration is wrong.")]
     Doctor(Output),
@@ -367,6 +375,9 @@ mod tests {
                 "receipts",
             ],
             &["aftercommit", "tasks", "list", "--limit", "0"],
+            &["aftercommit", "workflows", "describe", "7/8"],
+            &["aftercommit", "workflows", "start", "No Name", "9", "--payload", "{}"],
+            &["aftercommit", "workflows", "cancel", "7/8/x/9"],
             &["aftercommit", "tasks", "list", "--topic", "No Topic"],
             &["aftercommit", "tasks", "list", "--nope"],
         ] {

@@ -1,14 +1,30 @@
 //! What the process is made of: the reference product's API and its workers.
 
+use std::sync::OnceLock;
+
 use aftercommit::Aftercommit;
 use aftercommit::config::Settings;
 
 use crate::commands::program;
 
+/// What this program has beside: set once, first thing.
+static PLUGGED_IN: OnceLock<fn(Aftercommit) -> Aftercommit> = OnceLock::new();
+
+/// From now on every application is given to `plug` first.
+pub(crate) fn plug_in(plug: fn(Aftercommit) -> Aftercommit) {
+    // A program does so once; a second time would be the same.
+    let _ = PLUGGED_IN.set(plug);
+}
+
 /// Everything in one process.
 pub(crate) fn application() -> Aftercommit {
     let application = Aftercommit::from_env().reference_product();
-    aftercommit_workers::wiring::register(aftercommit_api::wiring::register(application))
+    let application = match PLUGGED_IN.get() {
+        Some(plug) => plug(application),
+        None => application,
+    };
+    let application = aftercommit_workers::wiring::register(aftercommit_api::wiring::register(application));
+    aftercommit_workers::wiring::register_workflows(application)
 }
 
 /// What the first screen suggests: three lines that work when they are pasted into another terminal, even all at once.

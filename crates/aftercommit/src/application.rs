@@ -4,32 +4,34 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::contract::{EnvelopeFactory, TopicName};
+use aftercommit_domain::contract::TopicName;
 use aftercommit_domain::events::{DOMAIN_EVENTS_TOPIC, EventCatalogue, Routes};
-use aftercommit_domain::failure::Classified as _;
 use aftercommit_domain::tasks::{InvalidSchedule, Schedule};
-use aftercommit_platform_config::Settings;
+use aftercommit_domain::workflows::WORKFLOW_REQUESTS_TOPIC;
+use aftercommit_platform_config::{Role, Settings, TemporalSettings};
 use aftercommit_platform_telemetry::{LogFormat, LogOptions, MetricsHandle};
 use aftercommit_runtime::worker::Topic;
-use aftercommit_runtime::{CountedPublisher, Engine, Health, Roles, StartError};
+use aftercommit_runtime::{CountedPublisher, Engine, Health, Roles, StartError, workflow_requests_topic};
 use axum::Router;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
-use crate::data_directory;
-use crate::engine_options::engine_options;
+use crate::engine_options::{declared_schedules, engine_options};
+use crate::foundation::Foundation;
 use crate::http;
 use crate::http::seen_since::SeenSince;
 use crate::kit::{Kit, KitParts, Operations};
 use crate::opened::Opened;
-use crate::providers::{self, Providers, Purpose, System};
+use crate::providers::{self, Purpose};
 use crate::roles::{ShownRoles, configured_roles};
 use crate::serve;
 use crate::served::Served;
 use crate::startup::{StartupError, report};
+use crate::workflows::{HostedWorkflows, WorkflowEngine, Workflows};
 
 type StartHook =
     Box<dyn FnOnce(Kit) -> BoxFuture<'static, Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send>;
+type MakeEngine = Box<dyn FnOnce(&TemporalSettings) -> Result<Arc<dyn WorkflowEngine>, StartupError> + Send>;
 type Make<T> = Box<dyn FnOnce(Kit) -> BoxFuture<'static, Result<T, StartupError>> + Send>;
 
 /// An application on Aftercommit: its events, what follows from them, and who does it.
@@ -39,6 +41,8 @@ pub struct Aftercommit {
     routes: Box<dyn FnOnce(&Settings) -> Routes + Send>,
     topics: Vec<Make<Vec<Topic>>>,
     schedules: Vec<Result<Schedule, InvalidSchedule>>,
+    workflows: Vec<Make<Workflows>>,
+    workflow_engine: Option<MakeEngine>,
     routers: Vec<Make<Router>>,
     on_start: Vec<StartHook>,
     next_steps: Option<String>,
@@ -54,6 +58,8 @@ impl Aftercommit {
             routes: Box::new(|_| Routes::new()),
             topics: Vec::new(),
             schedules: Vec::new(),
+            workflows: Vec::new(),
+            workflow_engine: None,
             routers: Vec::new(),
             on_start: Vec::new(),
             next_steps: None,
@@ -112,6 +118,26 @@ impl Aftercommit {
     /// `.schedule(Schedule::declare("weekly-digest", "0 9 * * 5").publishes(&TriggerWeekly {}))` is one.
     pub fn schedule(mut self, schedule: Result<Schedule, InvalidSchedule>) -> Self {
         self.schedules.push(schedule);
+        self
+    }
+
+    /// Workflows and their activities, which are built with the kit. A process with an engine runs them; without one it says
+    /// so when it starts, and what is to be started waits.
+    pub fn workflows<F, Fut>(mut self, workflows: F) -> Self
+    where
+        F: FnOnce(Kit) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Workflows, StartupError>> + Send + 'static,
+    {
+        self.workflows.push(Box::new(|kit| Box::pin(workflows(kit))));
+        self
+    }
+
+    /// What runs workflows, made when `TEMPORAL_ADDRESS` says where it is. Without it, a process refuses that key.
+    pub fn workflow_engine<F>(mut self, make: F) -> Self
+    where
+        F: FnOnce(&TemporalSettings) -> Result<Arc<dyn WorkflowEngine>, StartupError> + Send + 'static,
+    {
+        self.workflow_engine = Some(Box::new(make));
         self
     }
 
@@ -227,7 +253,19 @@ impl Aftercommit {
         self.build(settings, foundation, Purpose::Operate).await
     }
 
-    async fn build(self, settings: Settings, foundation: Foundation, purpose: Purpose) -> Result<Opened, StartupError> {
+    async fn build(
+        mut self,
+        settings: Settings,
+        foundation: Foundation,
+        purpose: Purpose,
+    ) -> Result<Opened, StartupError> {
+        let workflow_engine = match self.made_engine(&settings, purpose) {
+            Ok(engine) => engine,
+            Err(error) => {
+                foundation.providers.close().await;
+                return Err(error);
+            }
+        };
         let health = Health::new(Arc::clone(&foundation.system.clock));
         let kit = Kit {
             inner: Arc::new(KitParts {
@@ -237,6 +275,7 @@ impl Aftercommit {
                 publisher: Arc::new(CountedPublisher::new(Arc::clone(&foundation.providers.queue_publisher))),
                 providers: foundation.providers,
                 health,
+                workflow_engine,
             }),
         };
         match self.declare(kit.clone(), purpose).await {
@@ -245,6 +284,24 @@ impl Aftercommit {
                 kit.close().await;
                 Err(error)
             }
+        }
+    }
+
+    /// A process that works refuses an engine that it cannot reach for ever; others go on without.
+    fn made_engine(
+        &mut self,
+        settings: &Settings,
+        purpose: Purpose,
+    ) -> Result<Option<Arc<dyn WorkflowEngine>>, StartupError> {
+        let runs_topics = match &self.roles {
+            Some(roles) => *roles != Roles::none(),
+            None => settings.worker.roles.contains(&Role::Topics),
+        };
+        let works = purpose == Purpose::Run && runs_topics;
+        match (&settings.temporal, self.workflow_engine.take()) {
+            (Some(temporal), Some(make)) => make(temporal).map(Some),
+            (Some(_), None) if works => Err(StartupError::NoWorkflowEngine),
+            (Some(_) | None, _) => Ok(None),
         }
     }
 
@@ -258,6 +315,17 @@ impl Aftercommit {
         for make in self.topics {
             topics.extend(make(kit.clone()).await?);
         }
+        let mut workflows = Workflows::new();
+        for make in self.workflows {
+            workflows = workflows.and(make(kit.clone()).await?);
+        }
+        let (registry, inputs) = workflows
+            .registered(kit.envelopes().codec())
+            .map_err(|error| StartError {
+                problems: vec![error.to_string()],
+            })?;
+        let engine = kit.inner.workflow_engine.clone();
+        let hosted = engine.clone().zip(registry).map(HostedWorkflows::from);
         let mut router = Router::new();
         if self.routers.is_empty() {
             router = router.fallback(http::not_found);
@@ -267,9 +335,10 @@ impl Aftercommit {
         }
         // A name that is none is refused by the engine, with a better message than here.
         let mut known: Vec<TopicName> = topics.iter().filter_map(|topic| topic.name().parse().ok()).collect();
-        known.push(DOMAIN_EVENTS_TOPIC);
+        let runs_topics = !known.is_empty();
+        known.extend([DOMAIN_EVENTS_TOPIC, WORKFLOW_REQUESTS_TOPIC]);
         // A process that runs no topics shares its environment with those that do.
-        if known.len() > 1 {
+        if runs_topics {
             let known: Vec<&str> = known.iter().map(TopicName::as_str).collect();
             kit.settings().topics.check(&known)?;
             // Commands of operators do not move anything, so that they keep no order.
@@ -278,6 +347,10 @@ impl Aftercommit {
             {
                 amqp.check_topics(&known)?;
             }
+        }
+        // One that does nothing of the kind leaves requests to others.
+        if let Some(engine) = engine.filter(|_| self.roles != Some(Roles::none())) {
+            topics.push(workflow_requests_topic(engine.starter(), kit.units_of_work()));
         }
         let roles = match (self.roles, purpose) {
             (Some(roles), _) => roles,
@@ -310,49 +383,16 @@ impl Aftercommit {
             tasks: engine.task_inputs(),
             descriptors: Arc::new(engine.task_descriptors()),
             max_attempts: Arc::new(engine.max_attempts()),
+            workflows: inputs,
         };
         Ok(Opened {
             kit,
             engine,
+            hosted,
             operations,
             router,
             next_steps: self.next_steps,
             shown_roles,
-        })
-    }
-}
-
-/// The schedules, or everything that is wrong with them.
-fn declared_schedules(schedules: Vec<Result<Schedule, InvalidSchedule>>) -> Result<Vec<Schedule>, StartError> {
-    let (good, bad): (Vec<_>, Vec<_>) = schedules.into_iter().partition(Result::is_ok);
-    let problems: Vec<String> = bad
-        .into_iter()
-        .filter_map(Result::err)
-        .map(|error| format!("a schedule cannot be meant: {error} ({})", error.code()))
-        .collect();
-    if problems.is_empty() {
-        return Ok(good.into_iter().flatten().collect());
-    }
-    Err(StartError { problems })
-}
-
-/// What stands before anything of the application's own.
-struct Foundation {
-    system: System,
-    envelopes: EnvelopeFactory,
-    providers: Providers,
-}
-
-impl Foundation {
-    async fn lay(settings: &Settings, source: Arc<str>, purpose: Purpose) -> Result<Self, StartupError> {
-        data_directory::create(settings.data_dir.path())?;
-        let system = System::new();
-        let envelopes = providers::envelopes(settings, &system, source)?;
-        let providers = providers::open(settings, &system, &envelopes, purpose).await?;
-        Ok(Self {
-            system,
-            envelopes,
-            providers,
         })
     }
 }

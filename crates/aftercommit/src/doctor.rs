@@ -8,6 +8,8 @@ use aftercommit_platform_config::{Database, Settings};
 use serde::Serialize;
 
 use crate::application::Aftercommit;
+use crate::kit::Operations;
+use crate::workflows::GET_A_SERVER;
 
 /// What was found out about one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,7 +47,7 @@ impl Finding {
     }
 }
 
-/// Tries the database, the broker and the e-mail server of these settings. Changes nothing in any of them.
+/// Tries the database, the broker, the e-mail server and the workflow engine of these settings. Changes nothing in any of them.
 pub async fn examine(application: Aftercommit, settings: Settings) -> Vec<Finding> {
     let mut findings: Vec<Finding> = settings
         .warnings
@@ -62,6 +64,7 @@ pub async fn examine(application: Aftercommit, settings: Settings) -> Vec<Findin
     #[cfg(feature = "amqp")]
     let amqp = settings.amqp.clone();
     let place = place_of_database(&settings);
+    let has_address = settings.temporal.is_some();
     match application.open_for_operators(settings).await {
         Ok(opened) => {
             findings.push(Finding::new(
@@ -73,6 +76,7 @@ pub async fn examine(application: Aftercommit, settings: Settings) -> Vec<Findin
             if let Some(broker) = opened.kit().broker() {
                 findings.extend(examine_broker(&opened.operations().topics(), &*broker).await);
             }
+            findings.extend(workflows(opened.operations(), has_address).await);
             opened.close().await;
         }
         Err(error) => {
@@ -94,6 +98,36 @@ pub async fn examine(application: Aftercommit, settings: Settings) -> Vec<Findin
         }
     }
     findings
+}
+
+/// The workflow engine, where one is configured or missed.
+async fn workflows(operations: &Operations, has_address: bool) -> Option<Finding> {
+    Some(match &operations.kit.inner.workflow_engine {
+        Some(engine) => match engine.check().await {
+            Ok(()) => Finding::new(
+                "workflows",
+                FindingState::Well,
+                format!("{} answers", engine.place()),
+                "",
+            ),
+            Err(reason) => {
+                let advice = "see that it runs and that TEMPORAL_ADDRESS names it, its namespace and a key it takes; what is \
+                              to be started waits meanwhile";
+                let detail = format!("{}: {reason}", engine.place());
+                Finding::new("workflows", FindingState::Failed, detail, advice)
+            }
+        },
+        None if has_address => {
+            let detail = "TEMPORAL_ADDRESS is set, and Temporal is not compiled into this program";
+            let advice = "run the program that apps/workflows builds";
+            Finding::new("workflows", FindingState::Failed, detail, advice)
+        }
+        None if operations.workflows.is_empty() => return None,
+        None => {
+            let detail = "no engine runs them; what is started waits";
+            Finding::new("workflows", FindingState::Warning, detail, GET_A_SERVER)
+        }
+    })
 }
 
 fn place_of_database(settings: &Settings) -> String {

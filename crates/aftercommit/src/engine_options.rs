@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use aftercommit_domain::contract::TopicName;
-use aftercommit_domain::tasks::Patience;
+use aftercommit_domain::failure::Classified as _;
+use aftercommit_domain::tasks::{InvalidSchedule, Patience, Schedule};
 use aftercommit_platform_config::Settings;
 use aftercommit_runtime::lifecycle::ShutdownGrace;
 use aftercommit_runtime::maintenance::RescuerOptions;
 use aftercommit_runtime::relay::RelayOptions;
 use aftercommit_runtime::scheduler::SchedulerOptions;
 use aftercommit_runtime::worker::TopicOverrides;
-use aftercommit_runtime::{EngineOptions, Roles};
+use aftercommit_runtime::{EngineOptions, Roles, StartError};
 
 /// How often a process asks what was paused and cancelled, so that it keeps to it within a second.
 const LOOK_FOR_ORDERS: Duration = Duration::from_millis(800);
@@ -61,4 +62,20 @@ pub(crate) fn engine_options(settings: &Settings, roles: Roles, known: &[TopicNa
             ..ShutdownGrace::default()
         },
     }
+}
+
+/// The schedules, or everything that is wrong with them.
+pub(crate) fn declared_schedules(
+    schedules: Vec<Result<Schedule, InvalidSchedule>>,
+) -> Result<Vec<Schedule>, StartError> {
+    let (good, bad): (Vec<_>, Vec<_>) = schedules.into_iter().partition(Result::is_ok);
+    let problems: Vec<String> = bad
+        .into_iter()
+        .filter_map(Result::err)
+        .map(|error| format!("a schedule cannot be meant: {error} ({})", error.code()))
+        .collect();
+    if problems.is_empty() {
+        return Ok(good.into_iter().flatten().collect());
+    }
+    Err(StartError { problems })
 }

@@ -19,6 +19,7 @@ use aftercommit_domain::tasks::{
 };
 use aftercommit_domain::time::Clock;
 use aftercommit_domain::unit_of_work::{StoreError, UnitOfWork, UnitOfWorkFactory};
+use aftercommit_domain::workflows::{WorkflowQuerier, WorkflowStarter};
 use aftercommit_platform_config::Settings;
 use aftercommit_runtime::bulk::{BulkPorts, BulkRunner};
 use aftercommit_runtime::worker::TaskInputs;
@@ -28,6 +29,7 @@ use crate::foreign_transaction::OutboxTransaction;
 use crate::http::seen_since::SeenSince;
 use crate::providers::{Providers, Store, System};
 use crate::startup::StartupError;
+use crate::workflows::{WorkflowEngine, WorkflowInputs};
 
 /// What an application's own code uses. Cheap to clone.
 #[derive(Clone)]
@@ -43,6 +45,8 @@ pub(crate) struct KitParts {
     /// The providers' queue, counted.
     pub(crate) publisher: Arc<CountedPublisher>,
     pub(crate) health: Health,
+    /// What runs workflows, if any.
+    pub(crate) workflow_engine: Option<Arc<dyn WorkflowEngine>>,
 }
 
 impl Kit {
@@ -176,6 +180,17 @@ impl Kit {
         transaction.windows(self, tenant)
     }
 
+    /// Starts workflows and tells them things outside any transaction; `None` without an engine. In a transaction,
+    /// [`WorkflowOutboxExt`](crate::workflows::WorkflowOutboxExt), which needs no engine to be there.
+    pub fn workflow_starter(&self) -> Option<Arc<dyn WorkflowStarter>> {
+        self.inner.workflow_engine.as_ref().map(|engine| engine.starter())
+    }
+
+    /// Looks at workflows; `None` without an engine.
+    pub fn workflow_querier(&self) -> Option<Arc<dyn WorkflowQuerier>> {
+        self.inner.workflow_engine.as_ref().map(|engine| engine.querier())
+    }
+
     /// The broker behind the queue; `None` when the queue is in the database.
     pub fn broker(&self) -> Option<Arc<dyn Broker>> {
         self.inner.providers.broker.clone()
@@ -289,6 +304,8 @@ pub struct Operations {
     pub(crate) descriptors: Arc<Vec<TaskDescriptor>>,
     /// After how many attempts each task is given up here.
     pub(crate) max_attempts: Arc<HashMap<(TopicName, TaskName), u32>>,
+    /// How the workflows it knows are started.
+    pub(crate) workflows: WorkflowInputs,
 }
 
 impl Operations {

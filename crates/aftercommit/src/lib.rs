@@ -60,6 +60,7 @@ mod data_directory;
 pub mod doctor;
 mod engine_options;
 mod foreign_transaction;
+mod foundation;
 mod idle;
 mod kit;
 mod message_tree;
@@ -73,6 +74,7 @@ mod serve;
 mod served;
 mod startup;
 mod stop_signals;
+pub mod workflows;
 
 pub use aftercommit_domain as domain;
 pub use aftercommit_domain::catalogue;
@@ -98,6 +100,7 @@ pub use providers::sqlite;
 
 /// What most users need.
 pub mod prelude {
+    pub use crate::workflows::Workflows;
     pub use crate::{Aftercommit, Kit, catalogue};
     pub use aftercommit_domain::contract::{
         BoundedText, Cause, OrganizationId, Payload, ProjectId, Sealed, StorageKey, Tenant,

@@ -1,16 +1,18 @@
 //! An application before and while it runs.
 
+use aftercommit_runtime::Engine;
 use aftercommit_runtime::lifecycle::StopOutcome;
-use aftercommit_runtime::{Engine, RunningEngine};
 use axum::Router;
 
 use crate::kit::{Kit, Operations};
 use crate::roles::ShownRoles;
+use crate::workflows::{HostedWorkflows, Working};
 
 /// An application whose database is open and whose declaration was checked; nothing runs yet.
 pub struct Opened {
     pub(crate) kit: Kit,
     pub(crate) engine: Engine,
+    pub(crate) hosted: Option<HostedWorkflows>,
     pub(crate) operations: Operations,
     pub(crate) router: Router,
     pub(crate) next_steps: Option<String>,
@@ -34,7 +36,7 @@ impl Opened {
     /// runtime this is called on runs the loops; call [`Running::stop`] before it ends.
     pub fn start(self) -> Running {
         Running {
-            engine: self.engine.start(self.kit.health()),
+            working: Working::start(self.engine, self.hosted, &self.kit),
             kit: self.kit,
             operations: self.operations,
         }
@@ -50,7 +52,7 @@ impl Opened {
 #[must_use = "it runs until it is stopped"]
 pub struct Running {
     kit: Kit,
-    engine: RunningEngine,
+    working: Working,
     operations: Operations,
 }
 
@@ -68,7 +70,7 @@ impl Running {
     /// Stops in stages, as long as the settings' `shutdown` allows: no new work, time to finish, cancelled, dropped. Then
     /// closes the database. Answers how it went.
     pub async fn stop(self) -> StopOutcome {
-        let outcome = self.engine.stop().await;
+        let outcome = self.working.stop().await;
         self.kit.close().await;
         outcome
     }

@@ -15,12 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http;
 use crate::http::connections::{self, ConnectionLimits};
-use crate::kit::{Kit, reachable};
+use crate::kit::{Kit, Operations, reachable};
 use crate::opened::Opened;
 use crate::roles::ShownRoles;
 use crate::run_file::{RemovedAtEnd, RunFile, RunFileError};
 use crate::startup::StartupError;
 use crate::stop_signals::{StopSignals, end_soon};
+use crate::workflows::{GET_A_SERVER, Working};
 
 /// How long open HTTP requests may take at the end.
 const HTTP_GRACE: Duration = Duration::from_secs(2);
@@ -92,14 +93,17 @@ async fn serve(
     let Opened {
         kit,
         engine,
+        hosted,
         operations,
         router,
         next_steps,
         shown_roles,
     } = opened;
+    let workflows = workflows(&kit, &operations);
+    let knows_no_workflows = operations.workflows.is_empty();
     let app = http::router(operations, metrics, announced.token).fallback_service(router);
     // The loops first: until they are known, readiness would have nothing to say about them.
-    let engine = engine.start(kit.health());
+    let working = Working::start(engine, hosted, &kit);
     let close_http = CancellationToken::new();
     let mut server = JoinSet::new();
     server.spawn(connections::serve(
@@ -109,7 +113,11 @@ async fn serve(
         close_http.clone(),
     ));
     // Whoever reads may be gone already.
-    let _ = std::io::stdout().write_all(first_screen(&kit, &shown_roles, next_steps.as_deref()).as_bytes());
+    let _ = std::io::stdout()
+        .write_all(first_screen(&kit, &shown_roles, workflows.as_deref(), next_steps.as_deref()).as_bytes());
+    if kit.inner.workflow_engine.is_none() && !knows_no_workflows {
+        tracing::warn!("no engine runs workflows, and what is started waits; {GET_A_SERVER}");
+    }
     tracing::info!(
         address = %kit.settings().http_addr,
         data_directory = %kit.settings().data_dir.path().display(),
@@ -121,7 +129,7 @@ async fn serve(
     signals.first().await;
     tracing::info!("stopping: no new work is taken, running handlers may finish");
     let outcome = signals.stop(async move {
-        let outcome = engine.stop().await;
+        let outcome = working.stop().await;
         failpoint!(SHUTDOWN_AFTER_ENGINE);
         close_http.cancel();
         if tokio::time::timeout(HTTP_GRACE, server.join_next()).await.is_err() {
@@ -164,7 +172,7 @@ fn admin_token(kit: &Kit) -> SecretString {
     })
 }
 
-fn first_screen(kit: &Kit, shown_roles: &ShownRoles, next_steps: Option<&str>) -> String {
+fn first_screen(kit: &Kit, shown_roles: &ShownRoles, workflows: Option<&str>, next_steps: Option<&str>) -> String {
     let settings = kit.settings();
     let address = reachable(settings.http_addr).to_string();
     let mail = settings.mail.smtp.as_ref().map_or_else(
@@ -180,6 +188,9 @@ fn first_screen(kit: &Kit, shown_roles: &ShownRoles, next_steps: Option<&str>) -
     let _ = writeln!(screen, "  data directory  {}", settings.data_dir.path().display());
     let _ = writeln!(screen, "  database        {}", database(settings));
     let _ = writeln!(screen, "  e-mail          {mail}");
+    if let Some(workflows) = workflows {
+        let _ = writeln!(screen, "  workflows       {workflows}");
+    }
     if let Some(roles) = &shown_roles.roles {
         let _ = writeln!(screen, "  roles           {roles}");
     }
@@ -191,6 +202,17 @@ fn first_screen(kit: &Kit, shown_roles: &ShownRoles, next_steps: Option<&str>) -
     }
     let _ = writeln!(screen, "\n  Stop with Ctrl-C.\n");
     screen
+}
+
+/// Who runs workflows, where that is worth a word.
+fn workflows(kit: &Kit, operations: &Operations) -> Option<String> {
+    match &kit.inner.workflow_engine {
+        Some(engine) => Some(engine.place()),
+        None if operations.workflows.is_empty() => None,
+        None => {
+            Some("nobody runs them: they need TEMPORAL_ADDRESS, see `aftercommit doctor`; what is started waits".into())
+        }
+    }
 }
 
 fn database(settings: &aftercommit_platform_config::Settings) -> String {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use aftercommit_platform_telemetry::MetricsHandle;
-use aftercommit_runtime::RunningEngine;
 use aftercommit_runtime::lifecycle::StopOutcome;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -15,6 +14,7 @@ use crate::kit::{Kit, reachable};
 use crate::opened::Opened;
 use crate::serve::{self, Announced};
 use crate::startup::StartupError;
+use crate::workflows::Working;
 
 /// How long open HTTP requests may take at the end.
 const HTTP_GRACE: Duration = Duration::from_secs(2);
@@ -23,7 +23,7 @@ const HTTP_GRACE: Duration = Duration::from_secs(2);
 #[must_use = "it runs until it is stopped"]
 pub struct Served {
     kit: Kit,
-    engine: RunningEngine,
+    working: Working,
     announced: Announced,
     close_http: CancellationToken,
     server: JoinSet<()>,
@@ -45,12 +45,13 @@ impl Served {
         let Opened {
             kit,
             engine,
+            hosted,
             operations,
             router,
             ..
         } = opened;
         let app = http::router(operations, metrics, announced.token.clone()).fallback_service(router);
-        let engine = engine.start(kit.health());
+        let working = Working::start(engine, hosted, &kit);
         let close_http = CancellationToken::new();
         let mut server = JoinSet::new();
         server.spawn(connections::serve(
@@ -61,7 +62,7 @@ impl Served {
         ));
         Ok(Self {
             kit,
-            engine,
+            working,
             announced,
             close_http,
             server,
@@ -80,7 +81,7 @@ impl Served {
 
     /// Stops in stages, as long as the settings' `shutdown` allows. Answers how it went.
     pub async fn stop(mut self) -> StopOutcome {
-        let outcome = self.engine.stop().await;
+        let outcome = self.working.stop().await;
         self.close_http.cancel();
         if tokio::time::timeout(HTTP_GRACE, self.server.join_next()).await.is_err() {
             tracing::warn!("open HTTP requests were cut off");

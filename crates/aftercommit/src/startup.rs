@@ -45,6 +45,15 @@ pub enum StartupError {
         /// Which.
         provider: String,
     },
+    /// Workflows are to run on Temporal, and this program was built without it.
+    #[error(
+        "TEMPORAL_ADDRESS: Temporal is not compiled into this program; run the one that apps/workflows builds, or give the \
+         application an engine with `.workflow_engine(…)`"
+    )]
+    NoWorkflowEngine,
+    /// The settings of the workflow engine, in a way that does not pass by itself.
+    #[error("TEMPORAL_ADDRESS: {0}")]
+    WorkflowEngine(String),
     /// The application needs another kind of database than the configured one.
     #[error("DATABASE_URL: this application keeps its tables in {wanted}, and the URL names another kind of database")]
     OtherDatabase {
@@ -91,6 +100,8 @@ impl StartupError {
             | Self::WrongDatabase(_)
             | Self::WrongBroker(_)
             | Self::NotBuiltIn { .. }
+            | Self::NoWorkflowEngine
+            | Self::WorkflowEngine(_)
             | Self::OtherDatabase { .. } => CONFIG_EXIT_CODE,
             Self::Database(_) | Self::Listen { .. } | Self::File { .. } | Self::Application(_) => 1,
         }

@@ -2,9 +2,9 @@
 
 use crate::{
     amqp_url::{AmqpSecurity, AmqpServer},
-    error::{ConfigError, ConfigErrors},
+    error::ConfigErrors,
     key::{Form, Key, Preset},
-    private_file::{self, PrivateFile},
+    pem_file::{self, PEM_CERTIFICATES, PEM_KEY, check_certificates, check_key},
     reading::Reading,
 };
 use secrecy::SecretString;
@@ -45,9 +45,6 @@ pub struct AmqpClientPem {
     /// A private key without a passphrase.
     pub key: SecretString,
 }
-
-const PEM_CERTIFICATES: &str = "the path of a file with certificates in PEM";
-const PEM_KEY: &str = "the path of a file with a private key in PEM, without a passphrase";
 
 pub(crate) static KEYS: [Key; 3] = [
     Key::new(
@@ -119,10 +116,10 @@ impl AmqpCertificates {
             ca: self
                 .ca_file
                 .as_deref()
-                .and_then(|path| text(ca, path, check_certificates, &mut problems)),
+                .and_then(|path| pem_file::text(ca, path, check_certificates, &mut problems)),
             client: self.client.as_ref().and_then(|client| {
-                let cert = text(cert, &client.cert_file, check_certificates, &mut problems);
-                let key = text(key, &client.key_file, check_key, &mut problems);
+                let cert = pem_file::text(cert, &client.cert_file, check_certificates, &mut problems);
+                let key = pem_file::text(key, &client.key_file, check_key, &mut problems);
                 cert.zip(key).map(|(cert, key)| AmqpClientPem { cert, key: key.into() })
             }),
         };
@@ -135,44 +132,7 @@ impl AmqpCertificates {
 
     /// The file of the private key, if every user of the machine may read it.
     pub(crate) fn open_key_file(&self) -> Option<&Path> {
-        let path = self.client.as_ref()?.key_file.as_path();
-        private_file::read(path)
-            .is_ok_and(|file| file.is_world_readable)
-            .then_some(path)
-    }
-}
-
-fn text(
-    key: &Key,
-    path: &Path,
-    check: fn(&str) -> Result<(), &'static str>,
-    problems: &mut Vec<ConfigError>,
-) -> Option<String> {
-    let read = private_file::read(path).map_err(|error| error.to_string());
-    let checked = read.and_then(|PrivateFile { text, .. }| check(&text).map(|()| text).map_err(str::to_owned));
-    checked
-        .map_err(|problem| {
-            let name = format!("{} ({})", key.name("").variable, path.display());
-            problems.push(ConfigError::new(&name, &problem).expected(&key.form.expected()));
-        })
-        .ok()
-}
-
-fn check_certificates(text: &str) -> Result<(), &'static str> {
-    if text.contains("-----BEGIN CERTIFICATE-----") {
-        Ok(())
-    } else {
-        Err("holds no certificate")
-    }
-}
-
-fn check_key(text: &str) -> Result<(), &'static str> {
-    if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED") {
-        Err("holds a private key with a passphrase, which nobody is there to enter")
-    } else if text.contains("PRIVATE KEY-----") {
-        Ok(())
-    } else {
-        Err("holds no private key")
+        pem_file::open(&self.client.as_ref()?.key_file)
     }
 }
 

@@ -88,9 +88,12 @@ fn environment_layer(
 ) -> Layer {
     // The environment has no order; messages should have one.
     let variables: std::collections::BTreeMap<_, _> = environment.into_iter().collect();
-    let mut values = Dict::new();
+    let (mut values, mut seen) = (Dict::new(), BTreeSet::new());
     for (variable, value) in variables {
         match recognise_variable(&variable) {
+            Recognised::Key(name) if !seen.insert(name.clone()) => {
+                problems.push(ConfigError::new(&name.variable, "is given twice under different names"));
+            }
             Recognised::Key(name) => insert(&mut values, &name.path, Value::from(value)),
             Recognised::NotAKey => {}
             Recognised::Unknown(suggestion) => problems.push(unknown(&variable, suggestion)),

@@ -101,6 +101,12 @@ fn check_named_files(settings: &mut Settings) -> Result<(), ConfigErrors> {
         }
         open_files.extend(certificates.open_key_file().map(open_file_warning));
     }
+    if let Some(temporal) = &settings.temporal {
+        if let Err(errors) = temporal.load() {
+            problems.extend_from_slice(errors.problems());
+        }
+        open_files.extend(temporal.open_key_file().map(open_file_warning));
+    }
     if !problems.is_empty() {
         return Err(ConfigErrors::new(problems));
     }

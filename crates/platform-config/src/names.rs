@@ -5,7 +5,7 @@ use crate::{
     key::{Key, KeyName, PREFIX, TOPIC},
     load::CONFIG_VARIABLE,
     suggestion::nearest,
-    table,
+    table, temporal,
 };
 
 /// What an environment variable is to us.
@@ -22,6 +22,11 @@ pub(crate) enum Recognised {
 /// Looks up an environment variable.
 pub(crate) fn recognise_variable(name: &str) -> Recognised {
     if let Some(found) = find(|key| key.name("").variable == name) {
+        return Recognised::Key(found.name(""));
+    }
+    if let Some((_, path)) = temporal::ALSO.iter().find(|(also, _)| *also == name)
+        && let Some(found) = find(|key| key.path == *path)
+    {
         return Recognised::Key(found.name(""));
     }
     if let Some(found) = topic_variable(name) {

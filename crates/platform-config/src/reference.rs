@@ -23,7 +23,7 @@ pub struct ReferenceEntry {
 
 /// All keys, in the order in which the reference prints them.
 pub fn reference_entries() -> Vec<ReferenceEntry> {
-    table::supported_keys().map(entry).collect()
+    table::keys().map(entry).collect()
 }
 
 /// The whole reference.

@@ -3,8 +3,8 @@
 use crate::{
     AdminSettings, AmqpServer, AmqpSettings, ConfigErrors, DataDir, Database, EffectiveValue, HistorySettings,
     LogSettings, MailSettings, ReferenceSettings, RelaySettings, Rendering, SealingSettings, ShutdownSettings,
-    SqliteSettings, Storage, TopicsSettings, WebhookSettings, WorkerSettings, database::DatabaseUrl, effective, http,
-    layers::Layers, reading::Reading, unsupported,
+    SqliteSettings, Storage, TemporalSettings, TopicsSettings, WebhookSettings, WorkerSettings, database::DatabaseUrl,
+    effective, http, layers::Layers, reading::Reading,
 };
 use std::{net::SocketAddr, path::Path};
 
@@ -17,6 +17,8 @@ pub struct Settings {
     pub database: Database,
     /// The RabbitMQ server that carries tasks. Unset by default: the queue is in the database.
     pub amqp: Option<AmqpSettings>,
+    /// The Temporal server that runs workflows. Unset by default: what is to be started waits.
+    pub temporal: Option<TemporalSettings>,
     /// Outgoing e-mail.
     pub mail: MailSettings,
     /// Where objects are kept. Defaults to a folder in the data directory.
@@ -70,12 +72,12 @@ impl Settings {
     ) -> Result<Self, ConfigErrors> {
         let (layers, problems) = Layers::new(environment, file);
         let mut reading = Reading::new(&layers, problems);
-        unsupported::refuse(&mut reading);
         // The data directory comes first because it moves defaults of others.
         let data_dir = DataDir::read(&mut reading);
         let database_url = DatabaseUrl::read(&mut reading);
         let amqp_server = AmqpServer::read(&mut reading, database_url.as_ref());
         let mut settings = Self {
+            temporal: TemporalSettings::read(&mut reading),
             mail: MailSettings::read(&mut reading, &data_dir),
             storage: Storage::read(&mut reading, &data_dir),
             webhooks: WebhookSettings::read(&mut reading),
@@ -103,6 +105,9 @@ impl Settings {
         settings
             .warnings
             .extend(settings.amqp.as_ref().and_then(AmqpSettings::warning));
+        settings
+            .warnings
+            .extend(settings.temporal.as_ref().and_then(TemporalSettings::warning));
         settings.warnings.extend(settings.mail.warning());
         settings.warnings.extend(settings.webhooks.warning());
         settings.effective = reading.finish()?;

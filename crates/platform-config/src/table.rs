@@ -2,13 +2,14 @@
 
 use crate::{
     admin, amqp, amqp_certificates, amqp_url, data_dir, database, history, http, key::Key, log, mail, postgres,
-    product, relay, sealing, shutdown, sqlite, storage, topics, unsupported, webhooks, worker,
+    product, relay, sealing, shutdown, sqlite, storage, temporal, topics, webhooks, worker,
 };
 
-/// The keys that have an effect, in the order of the reference.
-static SUPPORTED: [&[Key]; 20] = [
+/// All keys, in the order of the reference.
+static KEYS: [&[Key]; 21] = [
     &database::KEYS,
     &amqp_url::KEYS,
+    &temporal::KEYS,
     &mail::KEYS,
     &storage::KEYS,
     &webhooks::KEYS,
@@ -29,11 +30,6 @@ static SUPPORTED: [&[Key]; 20] = [
     &amqp_certificates::KEYS,
 ];
 
-pub(crate) fn supported_keys() -> impl Iterator<Item = &'static Key> {
-    SUPPORTED.into_iter().flatten()
-}
-
-/// Every key that is recognised, with or without an effect.
 pub(crate) fn keys() -> impl Iterator<Item = &'static Key> {
-    supported_keys().chain(&unsupported::KEYS)
+    KEYS.into_iter().flatten()
 }

@@ -186,15 +186,6 @@ fn settings_of_postgresql_that_do_not_fit_together_are_refused() {
 }
 
 #[test]
-fn a_server_that_this_build_cannot_use_is_refused() {
-    let cases = [
-        ("TEMPORAL_ADDRESS", "temporal.example:7233"),
-        ("TEMPORAL_API_KEY", "canary"),
-    ];
-    insta::assert_snapshot!("unsupported", table(&cases));
-}
-
-#[test]
 fn a_storage_that_is_no_folder_is_refused() {
     let cases = [
         "s3://bucket",
@@ -390,11 +381,9 @@ fn all_problems_are_reported_at_once() {
 
 #[test]
 fn no_value_of_any_key_is_repeated() {
-    let unsupported = ["TEMPORAL_ADDRESS", "TEMPORAL_API_KEY"].map(str::to_owned);
     let keys = reference_entries()
         .into_iter()
-        .map(|entry| entry.key.replace("<TOPIC>", "RECEIPTS"))
-        .chain(unsupported);
+        .map(|entry| entry.key.replace("<TOPIC>", "RECEIPTS"));
     for key in keys {
         for value in [
             "x://canary:canary@canary:99999/?canary#canary\u{7}",

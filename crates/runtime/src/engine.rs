@@ -138,7 +138,9 @@ impl Engine {
     pub fn topics_it_leads_to(&self) -> BTreeSet<TopicName> {
         let declared = self.registry.topic_names().into_iter();
         let routed = self.registry.routed_elsewhere(&self.routes).into_iter();
-        declared.chain(routed).chain([DOMAIN_EVENTS_TOPIC]).collect()
+        // Any transaction may ask for a workflow, and nothing declares that it does.
+        let own = [DOMAIN_EVENTS_TOPIC, WORKFLOW_REQUESTS_TOPIC];
+        declared.chain(routed).chain(own).collect()
     }
 
     /// The table of what follows from what.

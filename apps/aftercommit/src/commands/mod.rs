@@ -15,6 +15,7 @@ mod schedules;
 mod tasks;
 mod topics;
 mod tree;
+mod workflows;
 
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
@@ -48,6 +49,7 @@ pub(crate) async fn execute(cli: Cli) -> ExitCode {
         Command::DeadLetters(command) => dead_letters::execute(command).await,
         Command::Outbox(command) => with_client(async |client| outbox::execute(client, command).await).await,
         Command::Schedules(command) => with_client(async |client| schedules::execute(client, command).await).await,
+        Command::Workflows(command) => workflows::execute(command).await,
         Command::Topics(command) => with_client(async |client| topics::execute(client, command).await).await,
         Command::Pause(command) => {
             with_client(async |client| pauses::pause(client, command.target, command.terms).await).await

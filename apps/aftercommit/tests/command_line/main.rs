@@ -5,6 +5,7 @@
 mod dead_letters;
 mod orders;
 mod place;
+mod workflows;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;

@@ -6,6 +6,7 @@ use aftercommit_domain::contract::{Cause, Tenant};
 use aftercommit_domain::events::OutboxStats;
 use aftercommit_domain::tasks::{DeadLetterFilter, Pause, PauseTarget, TopicDepth};
 use aftercommit_domain::time::{Timestamp, before};
+use aftercommit_domain::workflows::WORKFLOW_REQUESTS_TOPIC;
 use aftercommit_runtime::LoopReport;
 use axum::Json;
 use axum::extract::State;
@@ -17,7 +18,8 @@ use tokio::time::timeout;
 
 use crate::http::dead_lately::{DeadLately, RECENT};
 use crate::http::paused::Paused;
-use crate::http::readiness::{Found, Readiness, judge};
+use crate::http::readiness::{Found, Readiness, detail, judge};
+use crate::http::workflow_engine::{WorkflowEngineTrouble, waiting_requests};
 use crate::kit::Operations;
 
 /// The longest a store may take to answer before it counts as away.
@@ -53,11 +55,12 @@ pub(super) struct ReadyAnswer {
 
 /// 200 when every loop does its work and the store answers; 503 with the causes otherwise.
 pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, Json<ReadyAnswer>) {
-    let (depths, writing, dead, pauses) = tokio::join!(
+    let (depths, writing, dead, pauses, engine) = tokio::join!(
         look(&operations),
         try_to_write(&operations),
         dead_lately(&operations),
-        pauses(&operations)
+        pauses(&operations),
+        WorkflowEngineTrouble::look(&operations)
     );
     let works = operations.works_on_the_queue;
     let has_broker = operations.kit.inner.providers.broker.is_some();
@@ -80,6 +83,8 @@ pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, 
     let without_owner: Vec<(String, u64)> = topics
         .iter()
         .filter(|depth| depth.available > 0)
+        // Requests that miss their engine are told of with it.
+        .filter(|depth| engine == WorkflowEngineTrouble::None || depth.topic != WORKFLOW_REQUESTS_TOPIC)
         // Of a paused topic nobody takes, on purpose.
         .filter(|depth| {
             !pauses
@@ -108,7 +113,9 @@ pub(super) async fn ready(State(operations): State<Operations>) -> (StatusCode, 
         dead,
         pauses: Paused(pauses),
     };
-    let Readiness { causes, details } = judge(found, &operations.seen_since);
+    let (now, trouble) = (found.now, engine.described(waiting_requests(&topics)));
+    let Readiness { causes, mut details } = judge(found, &operations.seen_since);
+    details.extend(detail("workflows", &operations.seen_since, now, trouble));
     let ready = causes.is_empty();
     let status = if ready {
         StatusCode::OK

@@ -9,6 +9,7 @@ mod paused;
 mod problem;
 pub(crate) mod readiness;
 pub(crate) mod seen_since;
+mod workflow_engine;
 
 use std::time::Duration;
 

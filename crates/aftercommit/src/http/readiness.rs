@@ -150,6 +150,17 @@ pub(crate) fn judge(found: Found, seen: &SeenSince) -> Readiness {
     told
 }
 
+/// What should be looked at besides: what it is, and what to do about it.
+pub(crate) fn detail(
+    name: &'static str,
+    seen: &SeenSince,
+    now: Timestamp,
+    trouble: Option<(String, String)>,
+) -> Option<String> {
+    let since = seen.of(name, trouble.is_some(), now);
+    trouble.map(|(what, todo)| format!("{what}; since {}; {todo}", ago(since, now)))
+}
+
 /// `2026-11-28T13:00:00Z (75 s)`
 fn ago(since: Timestamp, now: Timestamp) -> String {
     let seconds = now.signed_duration_since(since).num_seconds().max(0);

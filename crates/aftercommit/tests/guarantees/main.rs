@@ -17,3 +17,4 @@ mod schedules;
 mod start;
 mod tasks;
 mod trees;
+mod workflows;

@@ -55,7 +55,7 @@ pub(crate) struct Answer {
 }
 
 /// Metrics belong to the process, so all tests share them.
-fn metrics() -> MetricsHandle {
+pub(crate) fn metrics() -> MetricsHandle {
     static METRICS: OnceLock<MetricsHandle> = OnceLock::new();
     METRICS.get_or_init(|| install_metrics().unwrap()).clone()
 }

@@ -11,6 +11,7 @@ mod schedules;
 mod tasks;
 mod topics;
 mod trees;
+mod workflows;
 
 use aftercommit_domain::ids::MessageId;
 use axum::Router;
@@ -65,6 +66,12 @@ pub(super) fn router(operations: Operations, token: SecretString) -> Router {
         .route("/admin/v1/schedules/{key}/history", get(schedules::history))
         .route("/admin/v1/topics", get(topics::list))
         .route("/admin/v1/trees/{id}", get(trees::show))
+        .route("/admin/v1/workflows", get(workflows::list).post(workflows::start))
+        .route("/admin/v1/workflows/description", get(workflows::describe))
+        .route("/admin/v1/workflows/value", get(workflows::query))
+        .route("/admin/v1/workflows/signal", post(workflows::signal))
+        .route("/admin/v1/workflows/cancel", post(workflows::cancel))
+        .route("/admin/v1/workflows/terminate", post(workflows::terminate))
         .route("/admin/v1/", any(super::not_found))
         .route("/admin/v1/{*unknown}", any(super::not_found))
         .with_state(operations)

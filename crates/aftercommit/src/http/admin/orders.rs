@@ -10,9 +10,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::http::Problem;
 use crate::http::admin::actor::Actor;
 use crate::http::admin::{Body, Path, message_id, not_found};
+use crate::http::{Problem, workflow_engine};
 use crate::kit::Operations;
 
 /// The longest reason that is taken, in bytes.
@@ -167,13 +167,17 @@ pub(super) async fn explanation(
         is_declared_here: operations.works_on_the_queue && operations.owns(&topic),
         max_attempts: name.and_then(|name| operations.max_attempts.get(&(topic, name)).copied()),
     };
+    let mut explanation = explain(&task, &around);
+    if let Some(more) = workflow_engine::explained(&operations, &task).await {
+        explanation = format!("{explanation} {more}");
+    }
     Ok(Json(ExplainAnswer {
-        explanation: explain(&task, &around),
+        explanation,
         task: Some(task),
     }))
 }
 
-fn checked_reason(reason: &str) -> Result<Reason, Problem> {
+pub(super) fn checked_reason(reason: &str) -> Result<Reason, Problem> {
     let reason = reason.trim();
     if reason.is_empty() || reason.len() > LONGEST_REASON || reason.contains(char::is_control) {
         let detail = format!("reason is 1 to {LONGEST_REASON} bytes of one line that tells others why");
