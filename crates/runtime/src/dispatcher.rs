@@ -113,7 +113,6 @@ impl Dispatcher {
         if event.sequence.is_none() {
             failpoint!(DISPATCHER_AFTER_RECORD?);
         }
-        let cause = event.cause_of_next();
         let mut done = self.unfinished.take(event.id);
         let mut unmade = None;
         let mut best_effort = Vec::new();
@@ -125,7 +124,7 @@ impl Dispatcher {
             if dispatch.is_best_effort() {
                 best_effort.push(id);
             }
-            match dispatch.envelope(&self.envelopes, id, &cause) {
+            match dispatch.envelope(&self.envelopes, id, event) {
                 Ok(task) => tasks.push(task),
                 Err(error) => {
                     tracing::error!(event = %event.name, target = %dispatch.target(), %error, "a dispatch cannot be made");

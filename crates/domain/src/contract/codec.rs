@@ -107,6 +107,16 @@ pub enum EncodeError {
         /// The reason.
         source: InvalidName,
     },
+    /// A route answered what belongs to a tenant that its event may not write for.
+    #[error("{contract} belongs to {got}, but the event it follows from to {event}")]
+    Tenant {
+        /// The contract.
+        contract: String,
+        /// Whose it is.
+        got: Tenant,
+        /// Whose the event is.
+        event: Tenant,
+    },
 }
 
 impl Classified for EncodeError {
@@ -117,7 +127,8 @@ impl Classified for EncodeError {
             | Self::Serialise { .. }
             | Self::Time { .. }
             | Self::Coalescing { .. }
-            | Self::Name { .. } => ErrorClass::Permanent,
+            | Self::Name { .. }
+            | Self::Tenant { .. } => ErrorClass::Permanent,
         }
     }
 
@@ -129,6 +140,7 @@ impl Classified for EncodeError {
             Self::Time { .. } => "delay.out_of_range",
             Self::Coalescing { source, .. } => source.code(),
             Self::Name { .. } => "name.invalid",
+            Self::Tenant { .. } => "tenant.mismatch",
         }
     }
 }

@@ -37,6 +37,18 @@ impl Limits {
         }
     }
 
+    /// The limits of a payload that carries what a workflow is started with, what it is told, or both: each of them keeps the
+    /// usual ones.
+    pub const fn of_carried_workflow(&self) -> Self {
+        Self {
+            payload_bytes: self.envelope_bytes,
+            json_depth: self.json_depth + 2,
+            // The two, and what stands around them.
+            json_nodes: 2 * self.json_nodes + 32,
+            ..*self
+        }
+    }
+
     /// Refuses an envelope of this many bytes when that is over the limit.
     pub(crate) const fn check_envelope(&self, got: usize) -> Result<(), LimitExceeded> {
         if got > self.envelope_bytes {

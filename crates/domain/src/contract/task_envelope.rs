@@ -13,6 +13,7 @@ use crate::events::{DISPATCH_TASK, DOMAIN_EVENTS_TOPIC};
 use crate::ids::MessageId;
 use crate::tasks::Coalescing;
 use crate::time::Timestamp;
+use crate::workflows::WORKFLOW_REQUESTS_TOPIC;
 
 /// A task on its way to a handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,10 +76,12 @@ impl TaskEnvelope {
         Ok(text)
     }
 
-    /// A task that carries an event has an envelope as its payload.
+    /// A task that carries an event has an envelope as its payload, and a request to a workflow what that is given.
     pub(crate) fn limits_of_payload(&self, limits: &Limits) -> Limits {
         if self.carries_an_event() {
             limits.of_carried_event()
+        } else if self.topic == WORKFLOW_REQUESTS_TOPIC {
+            limits.of_carried_workflow()
         } else {
             *limits
         }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{
-    Cause, DispatchKey, EncodeError, EnvelopeFactory, InvalidName, OrderKey, TaskEnvelope, TaskName, TopicName,
+    Cause, DispatchKey, EncodeError, EnvelopeFactory, EventEnvelope, InvalidName, OrderKey, TaskEnvelope, TaskName,
+    TopicName,
 };
 use crate::ids::MessageId;
 use crate::tasks::{Coalesce, Coalescing, Task, TaskOptions};
@@ -57,14 +58,26 @@ impl Dispatch {
         self.options.run_at.or_else(delayed)
     }
 
-    /// Its envelope, sealed anew for this id.
+    /// Its envelope as a consequence of `event`, sealed anew for this id.
+    ///
+    /// # Errors
+    /// It is out of bounds, or belongs to a tenant that whoever writes for the event's may not write for
+    /// ([`Tenant::may_write_for`](crate::contract::Tenant::may_write_for)).
     pub fn envelope(
         &self,
         factory: &EnvelopeFactory,
         id: MessageId,
-        cause: &Cause,
+        event: &EventEnvelope,
     ) -> Result<TaskEnvelope, EncodeError> {
-        self.task.envelope(factory, id, &self.options, cause)
+        let task = self.task.envelope(factory, id, &self.options, &event.cause_of_next())?;
+        if !event.tenant.may_write_for(&task.tenant) {
+            return Err(EncodeError::Tenant {
+                contract: self.target.to_string(),
+                got: task.tenant,
+                event: event.tenant.clone(),
+            });
+        }
+        Ok(task)
     }
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::contract::{Cause, ChangeName, Contract, RunId, Tenant, TenantMismatch, WorkflowEnvelope, WorkflowKey};
 use crate::ids::MessageId;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, days};
 use crate::workflows::combinators::{self, Either};
 use crate::workflows::host::StepCommand;
 use crate::workflows::run_state::{LONG_RUN, RunState};
@@ -30,6 +30,9 @@ pub struct WorkflowContext {
     run: Arc<RunState>,
     is_detached: bool,
 }
+
+/// The longest time a step may sleep: ten years.
+const LONGEST_SLEEP: Duration = days(3653);
 
 /// What it waits for.
 impl WorkflowContext {
@@ -51,8 +54,11 @@ impl WorkflowContext {
         self.step(command, values::read)
     }
 
-    /// Waits this long, whatever happens to processes meanwhile. Engines may be late by a second.
+    /// Waits this long, whatever happens to processes meanwhile: at least a millisecond and at most ten years. Engines may be
+    /// late by a second.
     pub fn sleep(&self, duration: Duration) -> Step<()> {
+        // Servers refuse timers of no time and of more than they can count.
+        let duration = duration.clamp(Duration::from_millis(1), LONGEST_SLEEP);
         self.step(Ok(StepCommand::Sleep { duration }), |_| Ok(()))
     }
 

@@ -167,7 +167,8 @@ impl WorkflowRequest {
             contract: contract(),
             reason: error.to_string(),
         })?;
-        let payload = Json::parse(text, envelopes.codec().limits()).map_err(|source| EncodeError::Json {
+        let limits = envelopes.codec().limits();
+        let payload = Json::parse(text, &limits.of_carried_workflow()).map_err(|source| EncodeError::Json {
             contract: contract(),
             source,
         })?;

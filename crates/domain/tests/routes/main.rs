@@ -140,8 +140,7 @@ fn ids(routes: &Routes, event: &EventEnvelope) -> Vec<String> {
 
 fn tasks(routes: &Routes, event: &EventEnvelope) -> Vec<TaskEnvelope> {
     let dispatches = dispatched(routes, event).unwrap();
-    let envelope =
-        |(id, dispatch): &(MessageId, Dispatch)| dispatch.envelope(&factory(), *id, &event.cause_of_next()).unwrap();
+    let envelope = |(id, dispatch): &(MessageId, Dispatch)| dispatch.envelope(&factory(), *id, event).unwrap();
     dispatches.iter().map(envelope).collect()
 }
 

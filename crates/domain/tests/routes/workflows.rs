@@ -1,11 +1,11 @@
 //! Workflows that follow from an event.
 
-use aftercommit_domain::contract::{OrganizationId, ProjectId, SignalName, WorkflowKey};
+use aftercommit_domain::contract::{EncodeError, OrganizationId, ProjectId, SignalName, Tenant, WorkflowKey};
 use aftercommit_domain::events::{RouteError, Routes, signal, start};
 use aftercommit_domain::workflows::{WorkflowId, WorkflowInput, WorkflowRequest, WorkflowSignal};
 use serde::{Deserialize, Serialize};
 
-use crate::{InvoicePaid, enveloped, paid, tasks};
+use crate::{InvoicePaid, dispatched, enveloped, factory, paid, tasks};
 
 #[derive(Serialize, Deserialize, WorkflowInput)]
 #[workflow(name = "collect-payment", version = 1)]
@@ -141,4 +141,30 @@ fn a_workflow_that_is_told_the_same_thing_twice_without_a_key_is_a_mistake_in_th
         signal(id(event, "a"), told).key("x".repeat(201))
     });
     assert!(matches!(long.dispatch(&event, &codec), Err(RouteError::Key { .. })));
+}
+
+#[test]
+fn what_follows_from_an_event_is_of_its_tenant() {
+    let event = enveloped(&paid(&[]));
+    let organization = event.tenant.organization_id().unwrap().clone();
+    let told = |tenant: Tenant| {
+        let id = WorkflowId::new(tenant, CollectPayment::NAME, WorkflowKey::constant("a"));
+        let routes = Routes::new().on(move |event: &InvoicePaid| {
+            let invoice_id = event.invoice_id;
+            signal(id.clone(), Paid { invoice_id })
+        });
+        let dispatches = dispatched(&routes, &event).unwrap();
+        dispatches[0].1.envelope(&factory(), dispatches[0].0, &event)
+    };
+    let project = |organization: &str, project: &str| Tenant::Project {
+        organization: OrganizationId::new(organization).unwrap(),
+        project: ProjectId::new(project).unwrap(),
+    };
+    for of_others in [project("somebody", "else"), project(organization.as_str(), "sibling")] {
+        let refused = told(of_others).map(|task| task.tenant);
+        assert!(matches!(refused, Err(EncodeError::Tenant { .. })), "{refused:?}");
+    }
+    for its_own in [event.tenant.clone(), Tenant::Organization { organization }] {
+        assert_eq!(told(its_own.clone()).unwrap().tenant, its_own);
+    }
 }

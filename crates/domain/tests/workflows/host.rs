@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use aftercommit_domain::contract::{
     Cause, ChangeName, Codec, Json, Limits, OrganizationId, ProjectId, RunId, Tenant, WorkflowEnvelope, WorkflowKey,
@@ -56,6 +57,7 @@ impl<F: Fn(WorkflowContext) -> Code + Send + Sync + 'static> Workflow for Coded<
 pub(crate) struct Host {
     pub(crate) begun: Mutex<Vec<(u64, String)>>,
     pub(crate) cancelled: Mutex<Vec<u64>>,
+    pub(crate) sleeps: Mutex<Vec<Duration>>,
     pub(crate) patched: Mutex<Vec<String>>,
     answers: Mutex<BTreeMap<u64, Result<Value, StepError>>>,
     recorded: Mutex<BTreeMap<u64, String>>,
@@ -99,6 +101,9 @@ impl WorkflowHost for Port {
             });
         }
         host.begun.lock().unwrap().push((step, label));
+        if let StepCommand::Sleep { duration } = command {
+            host.sleeps.lock().unwrap().push(duration);
+        }
         Ok(Box::pin(std::future::poll_fn(move |_| {
             match host.answers.lock().unwrap().get(&step) {
                 Some(answer) => Poll::Ready(answer.clone()),

@@ -2,9 +2,10 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use aftercommit_domain::contract::{
-    Cause, ChangeName, DecodeError, EncodeError, EnvelopeFactory, InvalidName, OrganizationId, ProjectId, Sealed,
-    SignalName, TaskEnvelope, Tenant, WorkflowEnvelope, WorkflowKey,
+    Cause, ChangeName, DecodeError, EncodeError, EnvelopeFactory, InvalidName, Json, Limits, OrganizationId, ProjectId,
+    Sealed, SignalName, TaskEnvelope, Tenant, WorkflowEnvelope, WorkflowKey,
 };
+use aftercommit_domain::events::OutboxMessage;
 use aftercommit_domain::ids::{Ids, MessageId};
 use aftercommit_domain::time::{Clock, Timestamp};
 use aftercommit_domain::workflows::{
@@ -233,5 +234,38 @@ impl WorkflowHost for NoHost {
 
     fn patched(&self, _: &ChangeName) -> Result<bool, WorkflowProblem> {
         Ok(true)
+    }
+}
+
+/// JSON of as many bytes, levels and values as a payload may have, in turn.
+fn at_the_limits(limits: &Limits) -> [Json; 3] {
+    let (levels, values) = (limits.json_depth, limits.json_nodes);
+    let long = format!("\"{}\"", "x".repeat(limits.payload_bytes - 2));
+    let deep = format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let many = format!("[{}]", vec!["1"; values - 1].join(","));
+    [long, deep, many].map(|text| Json::parse(text, limits).unwrap())
+}
+
+#[test]
+fn whatever_a_workflow_may_be_given_fits_into_its_request() {
+    let limits = *codec().limits();
+    for json in at_the_limits(&limits) {
+        let mut start = start("9", &Sample::of_project(8)).unwrap();
+        start.input.payload = json.clone();
+        let signal = SignalRequest {
+            payload: json.to().unwrap(),
+            request_id: start.request_id(),
+            ..signal(&start.id)
+        };
+        for request in [
+            WorkflowRequest::Start(start.clone()),
+            WorkflowRequest::Signal(signal.clone()),
+            WorkflowRequest::SignalWithStart(start, signal),
+        ] {
+            let text = task(&request).encode_within(&limits).unwrap();
+            let read = TaskEnvelope::decode(text.as_bytes(), &limits).unwrap();
+            OutboxMessage::Task(read.clone()).check_payload(&limits).unwrap();
+            assert!(WorkflowRequest::from_task(&read).unwrap() == request);
+        }
     }
 }

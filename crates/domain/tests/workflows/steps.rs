@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use aftercommit_domain::contract::{ActivityName, SignalName};
-use aftercommit_domain::time::seconds;
+use aftercommit_domain::time::{days, seconds};
 use aftercommit_domain::workflows::{
     Activity, ActivityContext, ActivityError, ActivityOptions, Either, Exit, LONG_RUN, RunProgress, StepError,
     WorkflowContext, WorkflowFailure, WorkflowSignal,
@@ -72,6 +74,20 @@ fn the_loser_of_a_race_is_cancelled_and_the_first_in_order_wins_when_both_are_re
     rig.host.answer(3, Ok(Value::Null));
     assert_eq!(rig.answered(2, Ok(json!("now"))), ended(json!(0)));
     assert_eq!(rig.host.cancelled(), [1], "the fourth was never begun");
+}
+
+#[test]
+fn a_sleep_of_no_time_or_of_all_time_is_one_that_every_engine_can_count() {
+    let mut rig = Rig::new(|ctx| {
+        Box::pin(async move {
+            let sleeps = [Duration::ZERO, seconds(1), Duration::MAX].map(|time| ctx.sleep(time));
+            ctx.join_all(sleeps).await;
+            Ok(json!(null))
+        })
+    });
+    assert_eq!(rig.poll(), RunProgress::Waiting);
+    let asked = [Duration::from_millis(1), seconds(1), days(3653)];
+    assert_eq!(*rig.host.sleeps.lock().unwrap(), asked);
 }
 
 #[test]

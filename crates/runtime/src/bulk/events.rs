@@ -228,12 +228,11 @@ impl BulkRunner {
         let envelopes = &self.ports.envelopes;
         let dispatches = self.ports.routes.replay(event, envelopes.codec(), replay_id);
         let dispatches = dispatches.map_err(|error| told(&error))?;
-        let cause = event.cause_of_next();
         dispatches
             .into_iter()
             .filter(|(_, dispatch)| route.is_none_or(|route| route == dispatch.target()))
             .map(|(id, dispatch)| {
-                let task = dispatch.envelope(envelopes, id, &cause).map_err(|error| told(&error))?;
+                let task = dispatch.envelope(envelopes, id, event).map_err(|error| told(&error))?;
                 // Who asks for this very route wants it done.
                 let is_best_effort = dispatch.is_best_effort() && route.is_none();
                 Ok(Following { task, is_best_effort })

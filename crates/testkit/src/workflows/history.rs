@@ -79,7 +79,9 @@ impl WorkflowHistory {
             run: run.info.run_id.clone(),
             began: run.info.started_at,
             seed: run.info.seed,
-            input: Json::parse(run.info.input.encode(), limits).unwrap_or_else(|_| Json::empty()),
+            // Within bounds since the run began.
+            input: Json::parse(run.info.input.encode(), &limits.of_carried_workflow())
+                .unwrap_or_else(|_| Json::empty()),
             steps: run.steps.iter().map(step).collect(),
             changes: run.changes.iter().cloned().collect(),
             events: run.history.iter().map(RecordedEvent::of).collect(),

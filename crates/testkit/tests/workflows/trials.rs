@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use aftercommit_domain::contract::ActivityName;
+use aftercommit_domain::contract::{ActivityName, Json};
 use aftercommit_domain::failure::Classified;
 use aftercommit_domain::workflows::{
     Activity, ActivityContext, ActivityError, ActivityOptions, Exit, StartRequest, Workflow, WorkflowContext,
@@ -89,6 +89,22 @@ async fn fulfilled() -> WorkflowHistory {
 async fn a_history_is_written_exactly_as_in_its_golden_file() {
     let written = serde_json::to_string_pretty(&fulfilled().await).unwrap();
     assert_eq!(written, GOLDEN.trim_end());
+}
+
+#[tokio::test]
+async fn a_run_of_the_longest_input_has_a_history_that_is_replayed() {
+    let services = test_services();
+    let registry = registry(&services.codec, &Shop::default(), false);
+    let engine = InMemoryWorkflows::new(registry.clone(), &services);
+    let mut request: StartRequest = start(&services);
+    let short = request.input.payload.as_str();
+    let space = " ".repeat(services.codec.limits().payload_bytes - short.len());
+    let long = format!("{{{space}{}", &short[1..]);
+    request.input.payload = Json::parse(long, services.codec.limits()).unwrap();
+    let id = request.id.clone();
+    engine.start(request).await.unwrap();
+    engine.run_to_end(&id).await.unwrap();
+    assert_eq!(engine.history(&id).unwrap().replay(&registry), Ok(()));
 }
 
 #[test]

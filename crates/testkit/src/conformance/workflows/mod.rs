@@ -61,6 +61,7 @@ macro_rules! workflows_conformance {
                 an_activity_that_is_given_up_is_told_to_end,
                 a_timer_fires_at_its_time_and_not_before,
                 a_timer_that_is_given_up_holds_up_nothing,
+                a_timer_of_no_time_fires_and_one_of_all_time_waits,
                 signals_are_kept_until_they_are_taken_in_the_order_they_came,
                 a_wait_that_is_given_up_takes_no_signal,
                 the_same_signal_again_tells_nothing_new,

@@ -27,6 +27,12 @@ pub async fn a_timer_that_is_given_up_holds_up_nothing<E: WorkflowEnvironment>(s
     assert_eq!(scene.answer("a").await, json!(1));
 }
 
+/// A timer of no time fires, and one of all time waits.
+pub async fn a_timer_of_no_time_fires_and_one_of_all_time_waits<E: WorkflowEnvironment>(scene: &Scene<E>) {
+    scene.begin("a", Program::SleepAnyTime).await;
+    assert_eq!(scene.answer("a").await, json!(1));
+}
+
 /// Signals are kept from the start of the run, and taken by name in the order in which they came.
 pub async fn signals_are_kept_until_they_are_taken_in_the_order_they_came<E: WorkflowEnvironment>(scene: &Scene<E>) {
     scene.begin("a", Program::TakeNotes).await;
