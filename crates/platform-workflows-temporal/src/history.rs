@@ -12,6 +12,7 @@ use temporalio_common::protos::temporal::api::workflowservice::v1::GetWorkflowEx
 
 use crate::call::Refusal;
 use crate::connection::TemporalConnection;
+use crate::worker::drive::told_before;
 use crate::{failure, payload, problem};
 
 /// The field of a signal's header that holds its request's id.
@@ -20,6 +21,8 @@ pub(crate) const REQUEST_ID: &str = "aftercommit-request-id";
 /// How many events are asked for at once, and how many pages are read at most.
 const PAGE: i32 = 200;
 const PAGES: usize = 50;
+/// How many runs are read of a workflow that went on as a new run again and again.
+const RUNS: usize = 10;
 
 /// A request that a run may have been told.
 pub(crate) enum Told {
@@ -29,20 +32,39 @@ pub(crate) enum Told {
 }
 
 impl TemporalConnection {
-    /// Whether a run's history holds this request. Histories longer than 10 000 events are not read to their beginning.
+    /// Whether the history of a run, or of the runs it continues, holds this request. Histories longer than 10 000 events
+    /// are not read to their beginning, and no more than ten runs.
     pub(crate) async fn was_told(&self, id: &WorkflowId, run_id: &str, told: &Told) -> Result<bool, Refusal> {
+        let mut run_id = run_id.to_owned();
+        for _ in 0..RUNS {
+            match self.told_in(id, &run_id, told).await? {
+                Found::Told => return Ok(true),
+                Found::NotIn { before: Some(before) } => run_id = before,
+                Found::NotIn { before: None } => break,
+            }
+        }
+        Ok(false)
+    }
+
+    async fn told_in(&self, id: &WorkflowId, run_id: &str, told: &Told) -> Result<Found, Refusal> {
         let mut token = Vec::new();
         for _ in 0..PAGES {
-            let (events, next) = self.newest_events(id, run_id, PAGE, token).await?;
+            let (events, next) = match self.newest_events(id, run_id, PAGE, token).await {
+                // Earlier runs are forgotten first.
+                Err(Refusal::NotFound) => break,
+                read => read?,
+            };
             if events.iter().any(|event| told.is(event)) {
-                return Ok(true);
+                return Ok(Found::Told);
             }
             if next.is_empty() {
-                break;
+                return Ok(events
+                    .last()
+                    .map_or(Found::NotIn { before: None }, |first| told.before(first)));
             }
             token = next;
         }
-        Ok(false)
+        Ok(Found::NotIn { before: None })
     }
 
     /// Why a run's newest task failed, if it did.
@@ -95,7 +117,32 @@ impl TemporalConnection {
     }
 }
 
+/// Whether a request is in a run's history.
+enum Found {
+    Told,
+    /// The run it continues may hold it, if there is one.
+    NotIn {
+        before: Option<String>,
+    },
+}
+
 impl Told {
+    /// What a run's first event tells of the runs before it.
+    fn before(&self, first: &Attributes) -> Found {
+        let Attributes::WorkflowExecutionStartedEventAttributes(started) = first else {
+            return Found::NotIn { before: None };
+        };
+        let input = started.input.as_ref().map_or(&[][..], |input| &input.payloads);
+        match (self, told_before(input)) {
+            // Every run of ours begins with what the ones before it were told.
+            (Self::Signal(id), Some(told)) if told.contains(&id.to_string()) => Found::Told,
+            (Self::Signal(_), Some(_)) | (Self::Terminate(_), _) => Found::NotIn { before: None },
+            _ => Found::NotIn {
+                before: Some(started.continued_execution_run_id.clone()).filter(|run_id| !run_id.is_empty()),
+            },
+        }
+    }
+
     fn is(&self, event: &Attributes) -> bool {
         match (self, event) {
             (Self::Signal(id), Attributes::WorkflowExecutionSignaledEventAttributes(signal)) => {

@@ -91,12 +91,12 @@ impl WorkflowStarter for Temporal {
             let reason = "the start and the signal are not one request to one workflow";
             return Err(failed(Refusal::Invalid(reason.to_owned())));
         }
-        if let Some(run_id) = self.run_of(&start.id, signal.request_id).await.map_err(failed)? {
-            return Ok(run_id);
-        }
-        // The server knows what an open run was told, and nothing of closed ones.
+        // The server knows what an open run was told, and nothing of closed ones: only then is there something to look for.
         let newest = self.newest(&start.id).await.map_err(failed)?;
         if let Some(closed) = newest.filter(|newest| !newest.is_open) {
+            if let Some(run_id) = self.run_of(&start.id, signal.request_id).await.map_err(failed)? {
+                return Ok(run_id);
+            }
             let told = Told::Signal(signal.request_id);
             let was_told = self.connection.was_told(&start.id, closed.run_id.as_str(), &told).await;
             if was_told.map_err(failed)? {

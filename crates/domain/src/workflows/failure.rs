@@ -132,12 +132,44 @@ pub enum WorkflowProblem {
         /// Why.
         reason: String,
     },
+    /// More signals wait unread than a run that goes on as a new one can take along.
+    #[error(
+        "{count} unread signals of {bytes} bytes are more than a new run can begin with: take them before \
+         `ctx.continue_as_new`"
+    )]
+    TooManySignals {
+        /// How many.
+        count: usize,
+        /// How many bytes of JSON they are together.
+        bytes: usize,
+    },
     /// The engine cannot go on with the run.
     #[error("the engine cannot go on with the run: {reason}")]
     Engine {
         /// Why.
         reason: String,
     },
+}
+
+impl WorkflowProblem {
+    /// How many unread signals a run that goes on as a new one takes along at most.
+    pub const MOST_UNREAD_SIGNALS: usize = 1000;
+    /// How many bytes of JSON they are together at most.
+    pub const MOST_UNREAD_BYTES: usize = 1024 * 1024;
+
+    /// Checks the bytes of each signal that a new run is to begin with.
+    ///
+    /// # Errors
+    /// [`TooManySignals`](Self::TooManySignals): they are too many, or too large together.
+    pub fn check_unread_signals(sizes: impl IntoIterator<Item = usize>) -> Result<(), Self> {
+        let (count, bytes) = sizes.into_iter().fold((0_usize, 0_usize), |(count, bytes), size| {
+            (count + 1, bytes.saturating_add(size))
+        });
+        if count > Self::MOST_UNREAD_SIGNALS || bytes > Self::MOST_UNREAD_BYTES {
+            return Err(Self::TooManySignals { count, bytes });
+        }
+        Ok(())
+    }
 }
 
 impl Classified for WorkflowProblem {
@@ -149,6 +181,7 @@ impl Classified for WorkflowProblem {
             | Self::AwaitedTwice { .. }
             | Self::Unknown { .. }
             | Self::Unreadable { .. }
+            | Self::TooManySignals { .. }
             | Self::Engine { .. } => ErrorClass::Retryable,
         }
     }
@@ -161,6 +194,7 @@ impl Classified for WorkflowProblem {
             Self::AwaitedTwice { .. } => "workflow.awaited_twice",
             Self::Unknown { .. } => "workflow.unknown",
             Self::Unreadable { .. } => "workflow.unreadable",
+            Self::TooManySignals { .. } => "workflow.too_many_signals",
             Self::Engine { .. } => "workflow.engine",
         }
     }

@@ -43,7 +43,10 @@ pub(super) fn run(ctx: Ctx, input: RawValue) -> LocalBoxFuture<'static, Result<O
             RunProgress::Ended(end) => {
                 let published = begun.run.borrow().published();
                 ctx.state_mut(|hosted| hosted.seen = Seen::Ended(published));
-                begun.ended(&ctx, end)
+                match begun.ended(&ctx, end) {
+                    Ok(ended) => ended,
+                    Err(problem) => stuck(&ctx, &problem).await,
+                }
             }
             RunProgress::Stuck(problem) => stuck(&ctx, &problem).await,
             // What waits is driven on.
@@ -79,6 +82,13 @@ struct Carried {
 struct CarriedSignal {
     name: String,
     value: Result<Value, WorkflowFailure>,
+}
+
+/// The requests that brought signals to the runs before the one that was started with this. `None`: there were none, or
+/// they are of another program.
+pub(crate) fn told_before(input: &[Payload]) -> Option<Vec<String>> {
+    let carried = input.get(1).map(payload::read::<Carried>)?;
+    carried.ok().map(|carried| carried.told)
 }
 
 /// Reads what the run was started with, and begins its code.
@@ -206,8 +216,13 @@ impl Begun {
         false
     }
 
-    fn ended(&self, ctx: &Ctx, end: Result<Value, Exit>) -> Result<Output, WorkflowTermination> {
-        match end {
+    /// As the SDK is told of the end; or why the run cannot end so.
+    fn ended(
+        &self,
+        ctx: &Ctx,
+        end: Result<Value, Exit>,
+    ) -> Result<Result<Output, WorkflowTermination>, WorkflowProblem> {
+        Ok(match end {
             Ok(answer) => Ok(Box::new(payload::raw([payload::of(&answer)]))),
             Err(Exit::Failed(failure)) => Err(failure::application(failure, None).into()),
             Err(Exit::Cancelled) => Err(WorkflowTermination::cancelled()),
@@ -220,11 +235,13 @@ impl Begun {
                     told: unread.told,
                     is_cancelled: unread.is_cancelled,
                 };
+                let sizes = carried.signals.iter().map(|signal| payload::of(signal).data.len());
+                WorkflowProblem::check_unread_signals(sizes)?;
                 let input = payload::raw([payload::of_text(envelope.encode()), payload::of(&carried)]);
                 let options = ContinueAsNewOptions::builder().memo(memo_of_next(ctx, attempt)).build();
-                match ctx.continue_as_new(input, options)? {}
+                ctx.continue_as_new(input, options).map(|never| match never {})
             }
-        }
+        })
     }
 }
 

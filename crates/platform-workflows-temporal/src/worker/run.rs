@@ -13,7 +13,7 @@ use temporalio_common::worker::WorkerDeploymentOptions;
 use temporalio_sdk::runtime::RuntimeOptions;
 use temporalio_sdk::{Runtime, Worker as SdkWorker, WorkerOptions};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::activities::{HostedActivities, PULSE};
 use super::hosted::{HostedWorkflow, register_as};
@@ -37,29 +37,27 @@ pub(super) struct Worker {
 impl Worker {
     /// Runs until it is stopped.
     pub(super) async fn supervise(self) {
-        let mut wait = FIRST_WAIT;
+        let mut backoff = Backoff(FIRST_WAIT);
         while *self.stopped.borrow() == Stop::GoOn {
             let mut stopped = self.stopped.clone();
+            let began = Instant::now();
             let ran = tokio::select! {
                 biased;
                 _ = stopped.wait_for(|stopped| *stopped == Stop::Now) => break,
                 ran = AssertUnwindSafe(self.run()).catch_unwind() => ran,
             };
             let reason = match ran {
-                Ok(Ok(())) => continue,
+                Ok(Ok(())) if *self.stopped.borrow() > Stop::GoOn => break,
+                Ok(Ok(())) => "the worker ended unasked".to_owned(),
                 Ok(Err(reason)) => reason,
                 Err(_panic) => "the worker panicked".to_owned(),
             };
             tracing::warn!(reason, "a worker of Temporal ended; it is started again");
-            if *self.health.borrow() == WorkerHealth::Running {
-                wait = FIRST_WAIT;
-            }
             self.tell(WorkerHealth::Failing(reason));
             tokio::select! {
                 _ = stopped.wait_for(|stopped| *stopped > Stop::GoOn) => {}
-                () = sleep(wait) => {}
+                () = sleep(backoff.after(began.elapsed())) => {}
             }
-            wait = (wait * 2).min(LONGEST_WAIT);
         }
         self.tell(WorkerHealth::Stopped);
     }
@@ -156,6 +154,18 @@ impl Worker {
     }
 }
 
+/// How long the next wait is.
+struct Backoff(Duration);
+
+impl Backoff {
+    /// The wait after a worker that ran this long: only one that lasted lets the waits begin anew.
+    fn after(&mut self, ran: Duration) -> Duration {
+        let wait = if ran < LONGEST_WAIT { self.0 } else { FIRST_WAIT };
+        self.0 = (wait * 2).min(LONGEST_WAIT);
+        wait
+    }
+}
+
 /// An error and its causes.
 fn said(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -168,4 +178,18 @@ fn said(error: &dyn Error) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_ends_again_and_again_is_started_later_and_later() {
+        let mut backoff = Backoff(FIRST_WAIT);
+        let waits = [0; 8].map(|_| backoff.after(Duration::from_secs(1)));
+        assert_eq!(waits[..2], [FIRST_WAIT, FIRST_WAIT * 2]);
+        assert_eq!(waits[7], LONGEST_WAIT);
+        assert_eq!(backoff.after(LONGEST_WAIT), FIRST_WAIT, "it had run for long");
+    }
 }

@@ -94,13 +94,13 @@ impl Host {
 
     /// The signals that nobody took, in the order in which they came.
     pub(super) fn unread(&self) -> Vec<(SignalName, Value)> {
-        let mut life = self.lock();
-        let order = std::mem::take(&mut life.unread);
-        let take = |name: SignalName| {
-            let payload = life.signals.get_mut(&name)?.pop_front()?;
-            Some((name, payload))
+        let life = self.lock();
+        let mut signals = life.signals.clone();
+        let take = |name: &SignalName| {
+            let payload = signals.get_mut(name)?.pop_front()?;
+            Some((name.clone(), payload))
         };
-        order.into_iter().filter_map(take).collect()
+        life.unread.iter().filter_map(take).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Life> {

@@ -83,6 +83,9 @@ impl State {
         }
         let problem = match &progress {
             RunProgress::Stuck(problem) => Some(problem.clone()),
+            RunProgress::Ended(Err(Exit::ContinueAsNew(_))) => run
+                .other_way(position, &live.host, &progress)
+                .or_else(|| run.too_much_unread(&live)),
             RunProgress::Waiting | RunProgress::Ended(_) => run.other_way(position, &live.host, &progress),
         };
         if let Some(problem) = problem {
@@ -165,6 +168,16 @@ impl Run {
             recorded: record.label.clone(),
             asked: "nothing".into(),
         })
+    }
+
+    /// Whether more is unread than a new run can begin with.
+    fn too_much_unread(&self, live: &Live) -> Option<WorkflowProblem> {
+        let unread = self.unread(live);
+        let sizes = unread.iter().filter_map(|event| match &event.what {
+            What::Signal(_, payload) => Some(payload.to_string().len()),
+            What::Answer(..) | What::Cancel => None,
+        });
+        WorkflowProblem::check_unread_signals(sizes).err()
     }
 
     /// What the next run of the workflow is handed first: signals that nobody took, and a cancellation that was not seen.

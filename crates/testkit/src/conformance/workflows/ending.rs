@@ -5,7 +5,7 @@ use aftercommit_domain::workflows::{WorkflowEnd, WorkflowRequestError, WorkflowS
 use serde_json::json;
 
 use super::WorkflowEnvironment;
-use super::fixture::{Note, Program, Scene};
+use super::fixture::{Note, Other, Program, Scene};
 
 /// A cancelled workflow cleans up, and ends as cancelled.
 pub async fn a_cancelled_workflow_cleans_up_and_ends_as_cancelled<E: WorkflowEnvironment>(scene: &Scene<E>) {
@@ -75,9 +75,24 @@ pub async fn a_workflow_that_continues_as_new_keeps_its_id_and_its_unread_signal
 pub async fn a_workflow_that_continues_as_new_is_cancelled_by_what_came_with_its_last_signal<E: WorkflowEnvironment>(
     scene: &Scene<E>,
 ) {
-    scene.begin("a", Program::TakeNoteAsNew).await;
-    scene.until_waiting("a", "signal note").await;
-    scene.tell("a", &Note("go on".into())).await;
+    scene.begin("a", Program::GoOnAsNew).await;
+    scene.until_waiting("a", "signal other").await;
+    scene.tell("a", &Other(1)).await;
     scene.cancel("a").await;
     assert_eq!(scene.end("a").await, WorkflowEnd::Cancelled);
+}
+
+/// A workflow that leaves more unread signals than a run can begin with is stuck and says so, and no signal is lost.
+pub async fn a_workflow_that_leaves_too_much_unread_to_a_new_run_says_so<E: WorkflowEnvironment>(scene: &Scene<E>) {
+    scene.begin("a", Program::GoOnAsNew).await;
+    for _ in 0..24 {
+        scene.tell("a", &Note("x".repeat(50_000))).await;
+    }
+    scene.tell("a", &Other(1)).await;
+    let stuck = scene
+        .until("a", "it is stuck", |description| description.problem.is_some())
+        .await;
+    let problem = stuck.problem.expect("it is stuck");
+    assert_eq!(problem.code, "workflow.too_many_signals");
+    assert_eq!(stuck.summary.status, WorkflowStatus::Running);
 }

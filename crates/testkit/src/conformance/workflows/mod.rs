@@ -67,6 +67,7 @@ macro_rules! workflows_conformance {
                 the_same_signal_again_tells_nothing_new,
                 a_signal_to_a_workflow_that_does_not_run_is_refused,
                 a_signal_with_start_starts_what_does_not_run_and_tells_what_does,
+                a_signal_with_start_is_known_again_after_its_workflow_went_on_and_closed,
                 a_child_answers_its_parent,
                 a_child_that_fails_is_a_failed_step_of_its_parent,
                 a_child_whose_id_is_taken_is_a_failed_step,
@@ -81,6 +82,7 @@ macro_rules! workflows_conformance {
                 what_does_not_run_can_neither_be_cancelled_nor_terminated,
                 a_workflow_that_continues_as_new_keeps_its_id_and_its_unread_signals,
                 a_workflow_that_continues_as_new_is_cancelled_by_what_came_with_its_last_signal,
+                a_workflow_that_leaves_too_much_unread_to_a_new_run_says_so,
                 a_workflow_goes_on_where_it_stood_after_its_worker_died,
                 a_signal_that_comes_around_a_crash_is_not_lost,
                 the_winner_of_a_race_is_the_same_after_a_crash,
@@ -98,4 +100,4 @@ macro_rules! workflows_conformance {
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 50;
+pub const SCENARIOS: usize = 52;

@@ -98,3 +98,24 @@ pub async fn a_signal_with_start_starts_what_does_not_run_and_tells_what_does<E:
     scene.tell("a", &note("three")).await;
     assert_eq!(scene.answer("a").await, json!(["one", 9, "two", "three"]));
 }
+
+/// A signal with a start that comes again starts nothing, although the workflow went on as a new run since, and closed.
+pub async fn a_signal_with_start_is_known_again_after_its_workflow_went_on_and_closed<E: WorkflowEnvironment>(
+    scene: &Scene<E>,
+) {
+    scene.begin("a", Program::GoOnAsNew).await;
+    let start = scene.to_start("a", &Scenario::of(Program::GoOnAsNew, 0));
+    let signal = aftercommit_domain::workflows::SignalRequest {
+        request_id: start.request_id(),
+        ..scene.to_tell("a", &Other(1))
+    };
+    let starter = scene.environment.starter();
+    let told = starter.signal_with_start(start.clone(), signal.clone()).await;
+    told.expect("it is told");
+    scene.tell("a", &note("the end")).await;
+    assert_eq!(scene.answer("a").await, json!("the end"));
+    let closed = scene.look("a").await.summary.run_id;
+    let again = starter.signal_with_start(start, signal).await;
+    again.expect("it was told");
+    assert_eq!(scene.look("a").await.summary.run_id, closed, "nothing began");
+}
