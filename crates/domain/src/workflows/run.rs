@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub struct WorkflowRun {
 pub type RunFuture = Pin<Box<dyn Future<Output = Result<Value, Exit>> + Send>>;
 
 /// How far a run has come.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum RunProgress {
     /// It waits for at least one of its steps.
     Waiting,
@@ -36,6 +37,18 @@ pub enum RunProgress {
     Ended(Result<Value, Exit>),
     /// It cannot go on. Dropped, and begun again later from what is recorded, it may.
     Stuck(WorkflowProblem),
+}
+
+impl fmt::Debug for RunProgress {
+    /// Without its answer, which does not belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting => f.write_str("Waiting"),
+            Self::Ended(Ok(_)) => f.write_str("Ended(Ok(..))"),
+            Self::Ended(Err(exit)) => write!(f, "Ended(Err({exit:?}))"),
+            Self::Stuck(problem) => f.debug_tuple("Stuck").field(problem).finish(),
+        }
+    }
 }
 
 /// A step that a workflow waits for.
