@@ -26,8 +26,8 @@ pub trait WorkflowHost: Send + Sync {
     /// When the newest thing the run was handed was recorded; before any, when the run began.
     fn now(&self) -> Timestamp;
 
-    /// Begins a step, or takes up one that is recorded. The future answers what became of it. Dropping the future means
-    /// nothing: a process that ends drops it too.
+    /// Begins a step, or takes up one that is recorded. The future answers what became of it; it wakes nobody, because the
+    /// run is polled after each thing it is handed. Dropping the future means nothing: a process that ends drops it too.
     ///
     /// # Errors
     /// [`WorkflowProblem::Nondeterministic`] when another step is recorded under this number
