@@ -44,6 +44,13 @@ pub trait WorkflowHost: Send + Sync {
     /// # Errors
     /// A [`WorkflowProblem`] when the engine cannot tell.
     fn patched(&self, change: &ChangeName) -> Result<bool, WorkflowProblem>;
+
+    /// Whether the run's history has become so large that it should continue as new, however few its steps are. Answers the
+    /// same at the same place whenever the run is run again, so it is to be made of what is recorded. Defaults to `false`: the
+    /// engine bounds no history by its size.
+    fn is_long(&self) -> bool {
+        false
+    }
 }
 
 /// What becomes of a step, later.

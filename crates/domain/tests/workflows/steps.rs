@@ -1,3 +1,4 @@
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aftercommit_domain::contract::{ActivityName, SignalName};
@@ -275,4 +276,18 @@ fn a_run_is_told_when_it_has_become_long() {
         })
     });
     assert_eq!(rig.poll(), ended(json!([false, true])));
+}
+
+#[test]
+fn a_run_of_few_steps_is_told_that_it_has_become_long_when_its_engine_says_so() {
+    let mut rig = Rig::new(|ctx| {
+        Box::pin(async move {
+            let before = ctx.should_continue_as_new();
+            ctx.sleep(seconds(1)).await?;
+            Ok(json!([before, ctx.should_continue_as_new()]))
+        })
+    });
+    assert_eq!(rig.poll(), RunProgress::Waiting);
+    rig.host.is_long.store(true, Ordering::SeqCst);
+    assert_eq!(rig.answered(1, Ok(Value::Null)), ended(json!([false, true])));
 }
