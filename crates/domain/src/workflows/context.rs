@@ -159,10 +159,10 @@ impl WorkflowContext {
     }
 
     /// Whether the run has become so long that it should [continue as new](Self::continue_as_new): after
-    /// [`LONG_RUN`](crate::workflows::LONG_RUN) steps. Every step stays in the run's history, which is read again whenever the
-    /// run is taken up, and which no engine lets grow without end.
+    /// [`LONG_RUN`](crate::workflows::LONG_RUN) steps, or earlier when its engine says that their bytes are many. Every step
+    /// stays in the run's history, which is read again whenever the run is taken up, and which no engine lets grow without end.
     pub fn should_continue_as_new(&self) -> bool {
-        self.run.steps() >= LONG_RUN
+        self.run.steps() >= LONG_RUN || self.run.host.is_long()
     }
 
     /// Whether the workflow is to end.

@@ -1,16 +1,19 @@
 //! What goes wrong in a workflow, as data: recorded, handed to the code that waits, shown to people.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::failure::{Classified, ErrorClass, bounded_text};
+use crate::contract::Limits;
+use crate::failure::{Classified, ErrorClass, MAX_FAILURE_TEXT, bounded_text};
+use crate::workflows::values;
 
 /// Why a step or a workflow failed. Data, so that it survives every engine unchanged and workflow code decides by `kind`.
 ///
 /// Never put secrets or personal data into it: it is recorded and shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{kind}: {message}")]
 pub struct WorkflowFailure {
     /// A stable code such as `card.declined`: what code and alarms compare.
@@ -65,11 +68,30 @@ impl WorkflowFailure {
         }
     }
 
-    /// The same with facts for the code that handles it.
+    /// The same with facts for the code that handles it: at most 8 KiB of JSON. Others are left out, and
+    /// `{"left_out": "payload.too_large"}` says so.
     #[must_use]
     pub fn with_details(mut self, details: Value) -> Self {
-        self.details = Some(details);
+        let limits = Limits {
+            payload_bytes: MAX_FAILURE_TEXT,
+            ..Limits::default()
+        };
+        self.details = Some(match values::write(&details, &limits) {
+            Ok(_) => details,
+            Err(refused) => json!({ "left_out": refused.kind }),
+        });
         self
+    }
+}
+
+impl fmt::Debug for WorkflowFailure {
+    /// Without its details, which do not belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkflowFailure")
+            .field("kind", &self.kind)
+            .field("message", &self.message)
+            .field("retryable", &self.retryable)
+            .finish_non_exhaustive()
     }
 }
 

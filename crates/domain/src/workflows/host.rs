@@ -26,8 +26,8 @@ pub trait WorkflowHost: Send + Sync {
     /// When the newest thing the run was handed was recorded; before any, when the run began.
     fn now(&self) -> Timestamp;
 
-    /// Begins a step, or takes up one that is recorded. The future answers what became of it. Dropping the future means
-    /// nothing: a process that ends drops it too.
+    /// Begins a step, or takes up one that is recorded. The future answers what became of it; it wakes nobody, because the
+    /// run is polled after each thing it is handed. Dropping the future means nothing: a process that ends drops it too.
     ///
     /// # Errors
     /// [`WorkflowProblem::Nondeterministic`] when another step is recorded under this number
@@ -44,6 +44,13 @@ pub trait WorkflowHost: Send + Sync {
     /// # Errors
     /// A [`WorkflowProblem`] when the engine cannot tell.
     fn patched(&self, change: &ChangeName) -> Result<bool, WorkflowProblem>;
+
+    /// Whether the run's history has become so large that it should continue as new, however few its steps are. Answers the
+    /// same at the same place whenever the run is run again, so it is to be made of what is recorded. Defaults to `false`: the
+    /// engine bounds no history by its size.
+    fn is_long(&self) -> bool {
+        false
+    }
 }
 
 /// What becomes of a step, later.

@@ -1,5 +1,7 @@
 //! Looking at workflows from outside.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -78,7 +80,7 @@ pub enum WorkflowStatus {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "end", content = "detail")]
 pub enum WorkflowEnd {
     /// With this answer.
@@ -94,6 +96,19 @@ pub enum WorkflowEnd {
     },
     /// Its time was over.
     TimedOut,
+}
+
+impl fmt::Debug for WorkflowEnd {
+    /// Without its answer, which does not belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Completed(_) => f.write_str("Completed(..)"),
+            Self::Failed(failure) => f.debug_tuple("Failed").field(failure).finish(),
+            Self::Cancelled => f.write_str("Cancelled"),
+            Self::Terminated { reason } => f.debug_struct("Terminated").field("reason", reason).finish(),
+            Self::TimedOut => f.write_str("TimedOut"),
+        }
+    }
 }
 
 impl WorkflowEnd {

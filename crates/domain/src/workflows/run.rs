@@ -2,10 +2,12 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use serde_json::Value;
 
@@ -28,7 +30,7 @@ pub struct WorkflowRun {
 pub type RunFuture = Pin<Box<dyn Future<Output = Result<Value, Exit>> + Send>>;
 
 /// How far a run has come.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub enum RunProgress {
     /// It waits for at least one of its steps.
     Waiting,
@@ -36,6 +38,18 @@ pub enum RunProgress {
     Ended(Result<Value, Exit>),
     /// It cannot go on. Dropped, and begun again later from what is recorded, it may.
     Stuck(WorkflowProblem),
+}
+
+impl fmt::Debug for RunProgress {
+    /// Without its answer, which does not belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting => f.write_str("Waiting"),
+            Self::Ended(Ok(_)) => f.write_str("Ended(Ok(..))"),
+            Self::Ended(Err(exit)) => write!(f, "Ended(Err({exit:?}))"),
+            Self::Stuck(problem) => f.debug_tuple("Stuck").field(problem).finish(),
+        }
+    }
 }
 
 /// A step that a workflow waits for.
@@ -75,9 +89,18 @@ impl WorkflowRun {
     }
 
     /// Runs the code until it waits or ends. Not to be called after it ended or got stuck.
-    pub fn poll(&mut self, cx: &mut Context<'_>) -> RunProgress {
+    ///
+    /// Nothing the code may await wakes anybody: it is polled after each thing it is handed. So it is given a waker of its
+    /// own, and whoever takes that is found.
+    pub fn poll(&mut self, _: &mut Context<'_>) -> RunProgress {
         self.state.forget_awaited();
-        let polled = catch_unwind(AssertUnwindSafe(|| self.code.as_mut().poll(cx)));
+        let taken = Arc::new(Foreign::default());
+        let polled = {
+            let waker = Waker::from(Arc::clone(&taken));
+            let mut cx = Context::from_waker(&waker);
+            catch_unwind(AssertUnwindSafe(|| self.code.as_mut().poll(&mut cx)))
+        };
+        let is_foreign = taken.is_woken.load(Ordering::SeqCst) || Arc::strong_count(&taken) > 1;
         // Whatever the code made of it, a problem of the run comes first.
         if let Some(problem) = self.state.problem() {
             return RunProgress::Stuck(problem);
@@ -87,7 +110,7 @@ impl WorkflowRun {
                 message: panic_message(&*panic),
             }),
             Ok(Poll::Ready(end)) => RunProgress::Ended(end),
-            Ok(Poll::Pending) if self.state.is_awaited() => RunProgress::Waiting,
+            Ok(Poll::Pending) if self.state.is_awaited() && !is_foreign => RunProgress::Waiting,
             Ok(Poll::Pending) => RunProgress::Stuck(WorkflowProblem::ForeignAwait),
         }
     }
@@ -110,6 +133,22 @@ impl WorkflowRun {
     /// The steps it waits for, the one that was asked for first in front.
     pub fn waiting(&self) -> Vec<WaitingStep> {
         self.state.waiting()
+    }
+}
+
+/// What a foreign future would wake: it is kept by one that waits, and woken by one that is done.
+#[derive(Default)]
+struct Foreign {
+    is_woken: AtomicBool,
+}
+
+impl Wake for Foreign {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.is_woken.store(true, Ordering::SeqCst);
     }
 }
 

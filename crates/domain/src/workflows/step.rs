@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use serde_json::Value;
 
@@ -94,7 +94,7 @@ impl<T> Unpin for Step<T> {}
 impl<T> Future for Step<T> {
     type Output = Result<T, StepError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
         if self.run.is_in_trouble() {
             return Poll::Pending;
         }
@@ -115,7 +115,8 @@ impl<T> Future for Step<T> {
             },
             Stage::Begun(future) => future,
         };
-        match future.as_mut().poll(cx) {
+        // An engine may keep a waker, which is no sign of a foreign future; it polls the run in any case.
+        match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => {
                 self.run.step_is_awaited();
                 self.stage = Stage::Begun(future);

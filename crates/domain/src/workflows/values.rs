@@ -15,9 +15,13 @@ pub(super) fn write<T: Serialize + ?Sized>(value: &T, limits: &Limits) -> Result
     json.to().map_err(malformed)
 }
 
-/// The value that `json` is.
+/// The value that `json` is. What is wrong with one that is none is not told in its own words: the failure is recorded and
+/// shown.
 pub(super) fn read<T: DeserializeOwned>(json: Value) -> Result<T, WorkflowFailure> {
-    serde_json::from_value(json).map_err(malformed)
+    serde_json::from_value(json).map_err(|_| {
+        let what = format!("it is no {}", std::any::type_name::<T>());
+        WorkflowFailure::permanent(WorkflowFailure::MALFORMED, what)
+    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]

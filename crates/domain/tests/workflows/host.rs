@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -57,6 +58,7 @@ impl<F: Fn(WorkflowContext) -> Code + Send + Sync + 'static> Workflow for Coded<
 pub(crate) struct Host {
     pub(crate) begun: Mutex<Vec<(u64, String)>>,
     pub(crate) cancelled: Mutex<Vec<u64>>,
+    pub(crate) is_long: AtomicBool,
     pub(crate) sleeps: Mutex<Vec<Duration>>,
     pub(crate) patched: Mutex<Vec<String>>,
     answers: Mutex<BTreeMap<u64, Result<Value, StepError>>>,
@@ -119,6 +121,10 @@ impl WorkflowHost for Port {
     fn patched(&self, change: &ChangeName) -> Result<bool, WorkflowProblem> {
         self.0.patched.lock().unwrap().push(change.to_string());
         Ok(true)
+    }
+
+    fn is_long(&self) -> bool {
+        self.0.is_long.load(Ordering::SeqCst)
     }
 }
 

@@ -1,10 +1,11 @@
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aftercommit_domain::contract::{ActivityName, SignalName};
 use aftercommit_domain::time::{days, seconds};
 use aftercommit_domain::workflows::{
     Activity, ActivityContext, ActivityError, ActivityOptions, Either, Exit, LONG_RUN, RunProgress, StepError,
-    WorkflowContext, WorkflowFailure, WorkflowSignal,
+    WorkflowContext, WorkflowEnd, WorkflowFailure, WorkflowSignal,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -233,6 +234,34 @@ fn an_answer_that_is_not_what_its_type_says_is_a_failed_step() {
         (failure.kind.as_ref(), failure.retryable),
         (WorkflowFailure::MALFORMED, false)
     );
+    assert_eq!(failure.message, "it is no i64", "what it was is in no failure");
+}
+
+#[test]
+fn what_workflows_are_given_and_answer_is_in_no_log() {
+    let private = || json!("private");
+    let failure = WorkflowFailure::permanent("card.declined", "no").with_details(private());
+    assert_eq!(failure.details, Some(private()));
+    for shown in [
+        format!("{:?}", ended(private())),
+        format!("{:?}", RunProgress::Ended(Err(Exit::Failed(failure.clone())))),
+        format!("{:?}", WorkflowEnd::Completed(private())),
+        format!("{:?}", WorkflowEnd::Failed(failure)),
+    ] {
+        assert!(!shown.contains("private"), "{shown}");
+    }
+}
+
+#[test]
+fn details_of_a_failure_that_no_engine_could_keep_are_left_out_and_say_so() {
+    let failure = || WorkflowFailure::permanent("card.declined", "no");
+    let long = failure().with_details(json!("x".repeat(8 * 1024)));
+    assert_eq!(long.details, Some(json!({ "left_out": "payload.too_large" })));
+    let deep = (0..100).fold(json!(1), |inner, _| json!([inner]));
+    assert_eq!(
+        failure().with_details(deep).details,
+        Some(json!({ "left_out": "json.too_deep" }))
+    );
 }
 
 #[test]
@@ -247,4 +276,18 @@ fn a_run_is_told_when_it_has_become_long() {
         })
     });
     assert_eq!(rig.poll(), ended(json!([false, true])));
+}
+
+#[test]
+fn a_run_of_few_steps_is_told_that_it_has_become_long_when_its_engine_says_so() {
+    let mut rig = Rig::new(|ctx| {
+        Box::pin(async move {
+            let before = ctx.should_continue_as_new();
+            ctx.sleep(seconds(1)).await?;
+            Ok(json!([before, ctx.should_continue_as_new()]))
+        })
+    });
+    assert_eq!(rig.poll(), RunProgress::Waiting);
+    rig.host.is_long.store(true, Ordering::SeqCst);
+    assert_eq!(rig.answered(1, Ok(Value::Null)), ended(json!([false, true])));
 }

@@ -2,7 +2,8 @@ use aftercommit_domain::failure::Classified;
 use aftercommit_domain::time::seconds;
 use aftercommit_domain::workflows::{RunInfo, RunProgress, WorkflowProblem, WorkflowRegistry, WorkflowRun};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
 
 use crate::host::{Host, Rig, codec, info};
 
@@ -30,6 +31,48 @@ fn a_workflow_that_awaits_anything_but_its_context_is_stuck_at_once() {
     });
     assert_eq!(beside.poll(), RunProgress::Waiting);
     assert_eq!(code_of(&beside.answered(1, Ok(Value::Null))), "workflow.foreign_await");
+}
+
+#[test]
+fn a_foreign_thing_that_would_wake_the_workflow_is_found_beside_a_step() {
+    let kept = Arc::new(Mutex::new(None));
+    let keeps = Arc::clone(&kept);
+    let mut rig = Rig::new(move |ctx| {
+        let keeps = Arc::clone(&keeps);
+        Box::pin(async move {
+            let foreign = std::future::poll_fn(|cx| {
+                *keeps.lock().unwrap() = Some(cx.waker().clone());
+                Poll::<()>::Pending
+            });
+            ctx.either(ctx.sleep(seconds(1)), foreign).await;
+            Ok(Value::Null)
+        })
+    });
+    assert_eq!(code_of(&rig.poll()), "workflow.foreign_await");
+    assert!(kept.lock().unwrap().is_some());
+}
+
+#[test]
+fn a_foreign_thing_that_wakes_the_workflow_at_once_is_found_and_one_that_is_ready_is_none() {
+    let mut yields = Rig::new(|ctx| {
+        Box::pin(async move {
+            let again = std::future::poll_fn(|cx| {
+                cx.waker().wake_by_ref();
+                Poll::<()>::Pending
+            });
+            ctx.either(ctx.sleep(seconds(1)), again).await;
+            Ok(Value::Null)
+        })
+    });
+    assert_eq!(code_of(&yields.poll()), "workflow.foreign_await");
+    let mut ready = Rig::new(|ctx| {
+        Box::pin(async move {
+            std::future::poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+            ctx.sleep(seconds(1)).await?;
+            Ok(Value::Null)
+        })
+    });
+    assert_eq!(ready.poll(), RunProgress::Waiting);
 }
 
 #[test]
