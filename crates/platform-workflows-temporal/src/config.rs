@@ -23,6 +23,7 @@ pub struct TemporalConfig {
     pub(crate) grace: Duration,
     pub(crate) call_timeout: Duration,
     pub(crate) search_attributes: bool,
+    pub(crate) max_id_bytes: usize,
 }
 
 /// TLS that asks for more than a certificate of an authority that the system trusts. All are PEM.
@@ -108,6 +109,7 @@ impl TemporalConfig {
             grace: Duration::from_secs(15),
             call_timeout: Duration::from_secs(10),
             search_attributes: true,
+            max_id_bytes: 255,
         })
     }
 
@@ -139,6 +141,13 @@ impl TemporalConfig {
     /// How long one call may take, its repetitions included. Ten seconds by default.
     pub fn call_timeout(mut self, timeout: Duration) -> Self {
         self.call_timeout = timeout;
+        self
+    }
+
+    /// How many bytes the id of a workflow may have: one that is longer is refused before the server is asked. 255 by
+    /// default, as much as its SQL stores hold.
+    pub fn max_id_bytes(mut self, bytes: usize) -> Self {
+        self.max_id_bytes = bytes;
         self
     }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use temporalio_client::Client;
 use temporalio_client::grpc::WorkflowService;
 use temporalio_common::protos::temporal::api::common::v1::{Payloads, WorkflowExecution};
+use temporalio_common::protos::temporal::api::enums::v1::TimeoutType;
 use temporalio_common::protos::temporal::api::history::v1::history_event::Attributes;
 use temporalio_common::protos::temporal::api::workflowservice::v1::GetWorkflowExecutionHistoryReverseRequest;
 
@@ -75,6 +76,11 @@ impl TemporalConnection {
                 Attributes::WorkflowTaskFailedEventAttributes(failed) => {
                     let said = failed.failure.as_ref().map_or("", |failure| failure.message.as_str());
                     return Ok(Some(problem::of(failed.cause(), said)));
+                }
+                Attributes::WorkflowTaskTimedOutEventAttributes(timed_out)
+                    if timed_out.timeout_type() == TimeoutType::StartToClose =>
+                {
+                    return Ok(Some(problem::timed_out()));
                 }
                 Attributes::WorkflowTaskCompletedEventAttributes(_) => return Ok(None),
                 _ => {}

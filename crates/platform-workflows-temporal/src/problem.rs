@@ -8,6 +8,7 @@ use temporalio_common::protos::temporal::api::enums::v1::WorkflowTaskFailedCause
 /// What every code of a problem begins with.
 const CODES: &str = "workflow.";
 const ENGINE: &str = "workflow.engine";
+const TIMED_OUT: &str = "workflow.task_timed_out";
 
 /// As it stands in the history.
 pub(crate) fn text(code: &str, message: &str) -> String {
@@ -32,6 +33,13 @@ pub(crate) fn of(cause: WorkflowTaskFailedCause, said: &str) -> Failure {
         ENGINE
     };
     problem(code.into(), said)
+}
+
+/// A worker took a task of the workflow and did not come back with it.
+pub(crate) fn timed_out() -> Failure {
+    let said = "the code of the workflow did not come to its next step in time, or its worker died meanwhile: it must \
+                neither block nor run on without end";
+    Failure::new(TIMED_OUT, ErrorClass::Retryable, said)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `WorkflowQuerier` on Temporal.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aftercommit_domain::contract::{RunId, Tenant, WorkflowKey, WorkflowName};
@@ -22,7 +23,7 @@ use temporalio_common::protos::temporal::api::workflowservice::v1::{
     DescribeWorkflowExecutionRequest, DescribeWorkflowExecutionResponse, ListWorkflowExecutionsRequest,
     QueryWorkflowRequest,
 };
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::Temporal;
 use crate::call::Refusal;
@@ -33,6 +34,9 @@ use crate::worker::hosted::{PUBLISHED, WAITING};
 
 /// How long a description waits for a worker to tell which steps a run waits for; the server knows most of them.
 const WAITING_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often the server is asked at most to fill one page.
+const LOOKS: usize = 20;
 
 #[async_trait]
 impl WorkflowQuerier for Temporal {
@@ -177,34 +181,44 @@ impl Temporal {
             Some(after) => token_of(after).ok_or_else(|| Refusal::Invalid("there is no such page".to_owned()))?,
             None => Vec::new(),
         };
-        let mut workflows = Vec::new();
-        loop {
-            let missing = usize::try_from(limit).unwrap_or(1000) - workflows.len();
-            let (infos, next) = self.listed(query.clone(), missing, token).await?;
+        let (mut workflows, mut newest) = (Vec::new(), HashMap::new());
+        let limit = usize::try_from(limit).unwrap_or(1000);
+        let began = Instant::now();
+        for _ in 0..LOOKS {
+            let (infos, next) = self.listed(query.clone(), limit - workflows.len(), token).await?;
             for info in infos {
-                workflows.extend(self.if_newest(&info).await?);
-            }
-            if next.is_empty() || workflows.len() >= usize::try_from(limit).unwrap_or(1000) {
-                let next = (!next.is_empty()).then(|| page_of(&next));
-                return Ok(WorkflowPage { workflows, next });
+                workflows.extend(self.if_newest(&info, &mut newest).await?);
             }
             token = next;
+            // Of workflows that ran again and again, most runs are passed over: the page may be short then.
+            if token.is_empty() || workflows.len() >= limit || began.elapsed() >= self.config().call_timeout {
+                break;
+            }
         }
+        let next = (!token.is_empty()).then(|| page_of(&token));
+        Ok(WorkflowPage { workflows, next })
     }
 
-    /// `None` for a run that has a newer one, and for what is no workflow of ours.
-    async fn if_newest(&self, info: &WorkflowExecutionInfo) -> Result<Option<WorkflowSummary>, Refusal> {
+    /// `None` for a run that has a newer one, and for what is no workflow of ours. The newest runs are asked for once.
+    async fn if_newest(
+        &self,
+        info: &WorkflowExecutionInfo,
+        known: &mut HashMap<WorkflowId, Option<RunId>>,
+    ) -> Result<Option<WorkflowSummary>, Refusal> {
         let Ok(found) = summary(info) else {
             return Ok(None);
         };
         // An open run has none.
         if found.status == WorkflowStatus::Running {
+            known.insert(found.id.clone(), Some(found.run_id.clone()));
             return Ok(Some(found));
         }
-        let newest = self.newest(&found.id).await?;
-        Ok(newest
-            .is_none_or(|newest| newest.run_id == found.run_id)
-            .then_some(found))
+        if !known.contains_key(&found.id) {
+            let newest = self.newest(&found.id).await?;
+            known.insert(found.id.clone(), newest.map(|newest| newest.run_id));
+        }
+        let newest = known.get(&found.id).and_then(Option::as_ref);
+        Ok(newest.is_none_or(|newest| *newest == found.run_id).then_some(found))
     }
 
     async fn listed(

@@ -36,6 +36,8 @@ pub(crate) const MEMO_REQUEST: &str = "request_id";
 #[async_trait]
 impl WorkflowStarter for Temporal {
     async fn start(&self, request: StartRequest) -> Result<RunId, WorkflowStartError> {
+        self.check_id(&request.id)
+            .map_err(|refusal| start_error(&request.id, None, refusal))?;
         // Nearly every start is the first of its id, and needs this one call.
         let first = self
             .start_execution(&request, WorkflowIdReusePolicy::RejectDuplicate)
@@ -91,6 +93,7 @@ impl WorkflowStarter for Temporal {
             let reason = "the start and the signal are not one request to one workflow";
             return Err(failed(Refusal::Invalid(reason.to_owned())));
         }
+        self.check_id(&start.id).map_err(failed)?;
         // The server knows what an open run was told, and nothing of closed ones: only then is there something to look for.
         let newest = self.newest(&start.id).await.map_err(failed)?;
         if let Some(closed) = newest.filter(|newest| !newest.is_open) {
@@ -152,6 +155,16 @@ impl WorkflowStarter for Temporal {
 }
 
 impl Temporal {
+    /// The stores of some servers take shorter ids than the port, and say so with a code that promises a later success.
+    fn check_id(&self, id: &WorkflowId) -> Result<(), Refusal> {
+        let (bytes, most) = (id.to_string().len(), self.config().max_id_bytes);
+        if bytes > most {
+            let reason = format!("its id has {bytes} bytes, and the server is taken to hold {most}");
+            return Err(Refusal::Invalid(reason));
+        }
+        Ok(())
+    }
+
     async fn start_execution(&self, request: &StartRequest, reuse: WorkflowIdReusePolicy) -> Result<RunId, Refusal> {
         self.with_attributes_or_without(|| self.start_once(request, reuse))
             .await

@@ -9,7 +9,7 @@ mod run;
 mod steps;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use aftercommit_domain::workflows::WorkflowRegistry;
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::config::TemporalConfig;
 
@@ -32,6 +33,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// nobody waits for it.
 pub struct TemporalWorker {
     health: watch::Receiver<WorkerHealth>,
+    answers: Arc<Answers>,
     stop: watch::Sender<Stop>,
     thread: Option<JoinHandle<()>>,
 }
@@ -47,6 +49,24 @@ pub enum WorkerHealth {
     Failing(String),
     /// It was stopped.
     Stopped,
+}
+
+/// When the thread of a worker last showed that nothing blocks it.
+struct Answers(Mutex<Instant>);
+
+impl Answers {
+    fn new() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+
+    fn note(&self, now: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    fn are_missing(&self, now: Instant) -> bool {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        now.saturating_duration_since(last) > 3 * run::LOOK
+    }
 }
 
 /// How far a worker is to stop.
@@ -87,7 +107,9 @@ impl TemporalWorker {
         let runtime = Handle::try_current().map_err(|_| WorkerStartError::NoRuntime)?;
         let (stop, stopped) = watch::channel(Stop::GoOn);
         let (tell, health) = watch::channel(WorkerHealth::Starting);
+        let answers = Arc::new(Answers::new());
         let worker = run::Worker {
+            answers: Arc::clone(&answers),
             config,
             registry: Arc::new(registry),
             clock,
@@ -97,10 +119,11 @@ impl TemporalWorker {
         // The SDK's worker is bound to the thread it runs on; its activities run where everything else does.
         let thread = thread::Builder::new()
             .name("temporal-worker".to_owned())
-            .spawn(move || runtime.block_on(worker.supervise()))
+            .spawn(move || runtime.block_on(worker.run_until_stopped()))
             .map_err(WorkerStartError::Thread)?;
         Ok(Self {
             health,
+            answers,
             stop,
             thread: Some(thread),
         })
@@ -111,7 +134,12 @@ impl TemporalWorker {
         if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
             return WorkerHealth::Stopped;
         }
-        self.health.borrow().clone()
+        let health = self.health.borrow().clone();
+        if health == WorkerHealth::Running && self.answers.are_missing(Instant::now()) {
+            let reason = "its thread does not answer: the code of a workflow blocks it, or does not come to a step";
+            return WorkerHealth::Failing(reason.to_owned());
+        }
+        health
     }
 
     /// Returns when its health is as asked for.
@@ -159,5 +187,20 @@ impl fmt::Debug for TemporalWorker {
         f.debug_struct("TemporalWorker")
             .field("health", &self.health())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_is_silent_for_long_does_not_answer() {
+        let (answers, now) = (Answers::new(), Instant::now());
+        answers.note(now);
+        assert!(!answers.are_missing(now + 2 * run::LOOK));
+        assert!(answers.are_missing(now + 4 * run::LOOK));
+        answers.note(now + 4 * run::LOOK);
+        assert!(!answers.are_missing(now + 4 * run::LOOK));
     }
 }

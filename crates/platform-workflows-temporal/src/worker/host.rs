@@ -2,8 +2,9 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use aftercommit_domain::contract::ChangeName;
@@ -43,8 +44,8 @@ struct Local {
     cause: Payload,
     events: Arc<Events>,
     steps: RefCell<BTreeMap<u64, Live>>,
-    /// Signals nobody waited for, the oldest in front.
-    unread: RefCell<VecDeque<Signal>>,
+    /// Signals that nobody took, the oldest in front.
+    unread: Arc<Mutex<VecDeque<Signal>>>,
     /// The requests that brought signals, the oldest in front.
     told: RefCell<VecDeque<String>>,
     cancelled: RefCell<Option<LocalBoxFuture<'static, ()>>>,
@@ -52,21 +53,10 @@ struct Local {
 
 /// A step that has not been answered, or whose answer was not read.
 struct Live {
-    kind: LiveKind,
+    /// `None` once it answered.
+    future: Option<LocalBoxFuture<'static, Answered>>,
+    token: WorkflowCancellationToken,
     answer: Answer,
-}
-
-enum LiveKind {
-    Recorded {
-        /// `None` once it answered.
-        future: Option<LocalBoxFuture<'static, Answered>>,
-        token: WorkflowCancellationToken,
-    },
-    Signal {
-        name: String,
-        /// The signal it was given.
-        taken: Option<Signal>,
-    },
 }
 
 type Answered = Result<Value, StepError>;
@@ -94,7 +84,7 @@ impl RunHost {
                 cause,
                 events,
                 steps: RefCell::default(),
-                unread: RefCell::new(unread.into()),
+                unread: Arc::new(Mutex::new(unread.into())),
                 told: RefCell::new(told.into()),
                 cancelled: RefCell::new(Some(cancelled)),
             }),
@@ -105,34 +95,20 @@ impl RunHost {
     pub(super) fn deliver_step(&self, number: u64) -> bool {
         let waker = self.local.events.waker_of_step(number);
         let mut steps = self.local.steps.borrow_mut();
-        let Some(Live {
-            kind: LiveKind::Recorded { future, .. },
-            answer,
-        }) = steps.get_mut(&number)
-        else {
+        let Some(Live { future, answer, .. }) = steps.get_mut(&number) else {
             // It was given up meanwhile.
             return false;
         };
         poll_into(future, &waker, answer)
     }
 
-    /// Gives a signal to who waits for it longest, or keeps it.
+    /// Keeps a signal until a wait takes it. Whether it is a new one.
     pub(super) fn deliver_signal(&self, signal: Signal) -> bool {
-        if !self.is_told_first(&signal) {
-            return false;
+        let is_new = self.is_told_first(&signal);
+        if is_new {
+            lock(&self.local.unread).push_back(signal);
         }
-        let mut steps = self.local.steps.borrow_mut();
-        let waiting = steps.values_mut().find_map(|live| match &mut live.kind {
-            LiveKind::Signal { name, taken } if *name == signal.name && taken.is_none() => Some((taken, &live.answer)),
-            LiveKind::Signal { .. } | LiveKind::Recorded { .. } => None,
-        });
-        let Some((taken, answer)) = waiting else {
-            self.local.unread.borrow_mut().push_back(signal);
-            return false;
-        };
-        put(answer, signal.value.clone());
-        *taken = Some(signal);
-        true
+        is_new
     }
 
     /// Forgets the steps whose answers were read.
@@ -165,7 +141,7 @@ impl RunHost {
 
     /// What was not read or seen, and the requests that are known, for the run that goes on.
     pub(super) fn take_unread(&self) -> Unread {
-        let mut signals: Vec<Signal> = self.local.unread.borrow_mut().drain(..).collect();
+        let mut signals: Vec<Signal> = lock(&self.local.unread).drain(..).collect();
         let mut is_cancelled = false;
         for event in self.local.events.take() {
             match event {
@@ -190,27 +166,16 @@ impl WorkflowHost for RunHost {
 
     fn begin(&self, number: StepNumber, command: StepCommand) -> Result<StepFuture, WorkflowProblem> {
         let local = &*self.local;
-        let answer = Answer::default();
-        let kind = match command {
-            StepCommand::WaitSignal { name } => {
-                let name = name.to_string();
-                let mut unread = local.unread.borrow_mut();
-                let oldest = unread.iter().position(|signal| signal.name == name);
-                let taken = oldest.and_then(|oldest| unread.remove(oldest));
-                if let Some(signal) = &taken {
-                    put(&answer, signal.value.clone());
-                }
-                LiveKind::Signal { name, taken }
-            }
-            recorded => {
-                let token = WorkflowCancellationToken::new();
-                let mut future = Some(steps::recorded(&local.ctx, number, recorded, &local.cause, &token)?);
-                poll_into(&mut future, &local.events.waker_of_step(number.0), &answer);
-                LiveKind::Recorded { future, token }
-            }
-        };
+        if let StepCommand::WaitSignal { name } = command {
+            let unread = Arc::clone(&local.unread);
+            return Ok(Box::pin(poll_fn(move |_| take_signal(&unread, name.as_str()))));
+        }
+        let (answer, token) = (Answer::default(), WorkflowCancellationToken::new());
+        let mut future = Some(steps::recorded(&local.ctx, number, command, &local.cause, &token)?);
+        poll_into(&mut future, &local.events.waker_of_step(number.0), &answer);
         let live = Live {
-            kind,
+            future,
+            token,
             answer: Arc::clone(&answer),
         };
         local.steps.borrow_mut().insert(number.0, live);
@@ -219,18 +184,9 @@ impl WorkflowHost for RunHost {
 
     fn cancel(&self, number: StepNumber) {
         let given_up = self.local.steps.borrow_mut().remove(&number.0);
-        match given_up.map(|live| (live.kind, live.answer)) {
-            // The command is given at once; what becomes of it, nobody waits for.
-            Some((LiveKind::Recorded { token, .. }, _)) => token.cancel(),
-            Some((
-                LiveKind::Signal {
-                    taken: Some(signal), ..
-                },
-                answer,
-            )) if is_unread(&answer) => {
-                self.local.unread.borrow_mut().push_front(signal);
-            }
-            Some((LiveKind::Signal { .. }, _)) | None => {}
+        // The command is given at once; what becomes of it, nobody waits for.
+        if let Some(live) = given_up {
+            live.token.cancel();
         }
     }
 
@@ -253,11 +209,19 @@ fn poll_into(future: &mut Option<LocalBoxFuture<'static, Answered>>, waker: &Wak
 }
 
 fn put(answer: &Answer, answered: Answered) {
-    *answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answered);
+    *lock(answer) = Some(answered);
 }
 
-fn is_unread(answer: &Answer) -> bool {
-    answer.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+/// The oldest signal of a name goes to the wait that is polled first.
+fn take_signal(unread: &Mutex<VecDeque<Signal>>, name: &str) -> Poll<Answered> {
+    let mut unread = lock(unread);
+    let oldest = unread.iter().position(|signal| signal.name == name);
+    let taken = oldest.and_then(|oldest| unread.remove(oldest));
+    taken.map_or(Poll::Pending, |signal| Poll::Ready(signal.value))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Ready when the answer lies there. It is polled after each that was put, so nobody is woken.
@@ -267,7 +231,7 @@ impl Future for ReadAnswer {
     type Output = Answered;
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Answered> {
-        let answered = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let answered = lock(&self.0).take();
         answered.map_or(Poll::Pending, Poll::Ready)
     }
 }

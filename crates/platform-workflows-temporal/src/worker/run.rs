@@ -17,16 +17,17 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::activities::{HostedActivities, PULSE};
 use super::hosted::{HostedWorkflow, register_as};
-use super::{FIRST_WAIT, LONGEST_WAIT, Stop, WorkerHealth};
+use super::{Answers, FIRST_WAIT, LONGEST_WAIT, Stop, WorkerHealth};
 use crate::config::TemporalConfig;
 use crate::connection;
 
 /// How often a running worker looks whether the server is still there.
-const LOOK: Duration = Duration::from_secs(5);
+pub(super) const LOOK: Duration = Duration::from_secs(5);
 /// How long activities have to end after they were told to.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub(super) struct Worker {
+    pub(super) answers: Arc<Answers>,
     pub(super) config: TemporalConfig,
     pub(super) registry: Arc<WorkflowRegistry>,
     pub(super) clock: Arc<dyn Clock>,
@@ -36,7 +37,15 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Runs until it is stopped.
-    pub(super) async fn supervise(self) {
+    pub(super) async fn run_until_stopped(self) {
+        let answers = Arc::clone(&self.answers);
+        tokio::select! {
+            () = self.supervise() => {}
+            () = show_that_nothing_blocks(&answers) => {}
+        }
+    }
+
+    async fn supervise(self) {
         let mut backoff = Backoff(FIRST_WAIT);
         while *self.stopped.borrow() == Stop::GoOn {
             let mut stopped = self.stopped.clone();
@@ -151,6 +160,14 @@ impl Worker {
                 Err(error) => self.tell(WorkerHealth::Failing(error.to_string())),
             }
         }
+    }
+}
+
+/// As long as the thread does not come to it, the code of a workflow holds it. Never returns.
+async fn show_that_nothing_blocks(answers: &Answers) {
+    loop {
+        answers.note(Instant::now());
+        sleep(LOOK).await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Steps that Temporal records: activities, timers, children.
 
+use aftercommit_domain::contract::{OrganizationId, ProjectId, Tenant};
 use aftercommit_domain::workflows::{
     ActivityOptions, IdReuse, StepCommand, StepError, StepNumber, WorkflowFailure, WorkflowProblem,
 };
@@ -11,6 +12,7 @@ use temporalio_common::error::{
     StartChildWorkflowExecutionFailedCause,
 };
 use temporalio_common::protos::temporal::api::common::v1::Payload;
+use temporalio_common::search_attributes::{SearchAttributeKey, SearchAttributes};
 use temporalio_common::{ActivityCloseTimeouts, RetryPolicy, UntypedActivity, UntypedWorkflow};
 use temporalio_sdk::{
     ActivityOptions as SdkActivityOptions, ChildWorkflowOptions, ParentClosePolicy, TimerOptions, TimerResult,
@@ -55,6 +57,7 @@ pub(super) fn recorded(
         StepCommand::Child { id, reuse, input } => {
             let options = ChildWorkflowOptions::builder()
                 .workflow_id(id.to_string())
+                .maybe_search_attributes(attributes_of_child(ctx, id.tenant()))
                 .cancellation_token(token.clone())
                 .parent_close_policy(ParentClosePolicy::RequestCancel)
                 .id_reuse_policy(match reuse {
@@ -81,6 +84,23 @@ pub(super) fn recorded(
             reason: format!("the signal {name} is no command of Temporal"),
         }),
     }
+}
+
+const ORGANIZATION: SearchAttributeKey<String> = SearchAttributeKey::keyword("AftercommitOrganization");
+const PROJECT: SearchAttributeKey<String> = SearchAttributeKey::keyword("AftercommitProject");
+
+/// A child is indexed where its parent is: a namespace that has no attributes of ours would refuse it.
+fn attributes_of_child(ctx: &WorkflowContext<HostedWorkflow>, tenant: &Tenant) -> Option<SearchAttributes> {
+    if !ctx.search_attributes().contains_key(&ORGANIZATION) {
+        return None;
+    }
+    let organization = tenant.organization_id().map(OrganizationId::to_string);
+    let project = tenant.project_id().map(ProjectId::to_string);
+    let fields = [(ORGANIZATION, organization), (PROJECT, project)];
+    let set = fields
+        .into_iter()
+        .filter_map(|(key, value)| key.try_value_set(value?).ok());
+    Some(SearchAttributes::new(set))
 }
 
 fn activity_options(

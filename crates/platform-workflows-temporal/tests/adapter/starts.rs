@@ -170,3 +170,42 @@ async fn a_secret_in_an_input_is_sealed_in_the_history() {
     assert!(plain.iter().all(|plain| !history.contains(plain)), "{history}");
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_the_stores_of_a_server_may_not_hold_is_refused_before_it_is_asked() {
+    let environment = Environment::shared().await;
+    let request = environment.request("it", &Scripted::new(Script::Count));
+    let signal = SignalRequest {
+        request_id: request.request_id(),
+        ..signal_request(&request.id, &GoOn)
+    };
+    let temporal = Temporal::new(Environment::config(&environment.server).max_id_bytes(20));
+    for refused in [
+        temporal.start(request.clone()).await,
+        temporal.signal_with_start(request.clone(), signal).await,
+    ] {
+        assert!(
+            matches!(refused, Err(WorkflowStartError::Refused { .. })),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_is_found_by_its_tenant_as_its_parent_is() {
+    let options = TemporalOptions::default()
+        .search_attribute("AftercommitOrganization", "Keyword")
+        .search_attribute("AftercommitProject", "Keyword");
+    let environment = Environment::on(TemporalServer::start(options).await);
+    let registry = environment
+        .registry()
+        .with_workflow(ScriptedWorkflow::default())
+        .unwrap();
+    let worker = environment.worker(registry).await;
+    let (id, _) = environment.start("it", &Scripted::new(Script::RaceInAChild)).await;
+    assert_eq!(environment.ended(&id).await.end, Some(WorkflowEnd::Completed(1.into())));
+    let query = "AftercommitOrganization = '7' AND AftercommitProject = '8'";
+    let counted = environment.server.cli(&["workflow", "count", "--query", query]).await;
+    assert!(counted.contains("Total: 2"), "{counted}");
+    worker.stop().await;
+}

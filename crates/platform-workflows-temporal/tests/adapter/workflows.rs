@@ -43,6 +43,8 @@ pub(crate) enum Script {
     CountSignalsAsNew,
     /// Takes signals until a second brings none, and answers how many there were.
     CountSignals,
+    /// Runs `Race` as a child.
+    RaceInAChild,
     /// Answers 1 when a second has passed, and 2 when it is told so before.
     Race,
 }
@@ -123,6 +125,9 @@ impl Workflow for ScriptedWorkflow {
                 Either::First(slept) => slept.map(|()| 1).map_err(Exit::from),
                 Either::Second(told) => told.map(|_| 2).map_err(Exit::from),
             },
+            Script::RaceInAChild => Ok(ctx
+                .child::<ScriptedWorkflow>("child", &Scripted::new(Script::Race))
+                .await?),
             Script::Linger => Ok(ctx.activity::<Lingering>(&(), options).await?),
         }
     }

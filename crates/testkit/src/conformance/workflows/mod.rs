@@ -64,6 +64,7 @@ macro_rules! workflows_conformance {
                 a_timer_of_no_time_fires_and_one_of_all_time_waits,
                 signals_are_kept_until_they_are_taken_in_the_order_they_came,
                 a_wait_that_is_given_up_takes_no_signal,
+                a_wait_that_is_kept_and_not_awaited_takes_no_signal,
                 the_same_signal_again_tells_nothing_new,
                 a_signal_to_a_workflow_that_does_not_run_is_refused,
                 a_signal_with_start_starts_what_does_not_run_and_tells_what_does,
@@ -100,4 +101,4 @@ macro_rules! workflows_conformance {
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 52;
+pub const SCENARIOS: usize = 53;

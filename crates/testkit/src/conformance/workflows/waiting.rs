@@ -52,6 +52,16 @@ pub async fn a_wait_that_is_given_up_takes_no_signal<E: WorkflowEnvironment>(sce
     assert_eq!(scene.answer("a").await, json!([true, "late"]));
 }
 
+/// A wait that has begun and is not awaited any more takes no signal from the one that is.
+pub async fn a_wait_that_is_kept_and_not_awaited_takes_no_signal<E: WorkflowEnvironment>(scene: &Scene<E>) {
+    scene.begin("a", Program::KeepAWait).await;
+    scene
+        .until("a", "it waits twice", |description| description.waiting.len() == 2)
+        .await;
+    scene.tell("a", &note("one")).await;
+    assert_eq!(scene.answer("a").await, json!([true, "one"]));
+}
+
 /// The same request again tells nothing new.
 pub async fn the_same_signal_again_tells_nothing_new<E: WorkflowEnvironment>(scene: &Scene<E>) {
     scene.begin("a", Program::TakeNotes).await;
