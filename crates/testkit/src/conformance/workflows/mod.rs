@@ -101,4 +101,4 @@ macro_rules! workflows_conformance {
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 53;
+pub const SCENARIOS: usize = 54;
