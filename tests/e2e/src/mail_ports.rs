@@ -1,13 +1,11 @@
 //! Ports where mail is expected and nobody answers.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
-
-use crate::stable_address;
 
 /// A port where every connection is refused. Nobody else gets it, and a server can be started on it.
 #[derive(Debug)]
@@ -23,7 +21,7 @@ impl RefusingPort {
         let bound = TcpSocket::new_v4().unwrap();
         // A server may bind it as well.
         bound.set_reuseaddr(true).unwrap();
-        bound.bind(stable_address()).unwrap();
+        bound.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
         Self {
             address: bound.local_addr().unwrap(),
             _bound: bound,
@@ -47,7 +45,9 @@ pub struct SilentPort {
 impl SilentPort {
     /// A port of the loopback interface.
     pub async fn open() -> Self {
-        let listener = TcpListener::bind(stable_address()).await.unwrap();
+        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+            .await
+            .unwrap();
         let address = listener.local_addr().unwrap();
         let accepted = Arc::<AtomicUsize>::default();
         let mut accepting = JoinSet::new();
