@@ -15,7 +15,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use serde_json::{Value, json};
 
-/// A lost broker is found again within five seconds of its return; the loops of a machine full of tests are slow.
+/// A bound of waiting, not a promise: a machine full of tests is slow.
 const RECOVERY: Duration = Duration::from_mins(1);
 
 async fn setup(amqp_url: &str) -> (Setup, TestDatabase) {
