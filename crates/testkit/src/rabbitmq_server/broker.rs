@@ -81,7 +81,9 @@ impl Broker {
 
     /// It ends without a word when another has its port.
     fn epmd_has_ended(&mut self) -> bool {
-        self.epmd.as_mut().is_some_and(|epmd| matches!(epmd.try_wait(), Ok(Some(_))))
+        self.epmd
+            .as_mut()
+            .is_some_and(|epmd| matches!(epmd.try_wait(), Ok(Some(_))))
     }
 
     fn a_port_was_taken(&self) -> bool {
