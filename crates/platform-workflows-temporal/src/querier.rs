@@ -357,6 +357,7 @@ fn token_of(text: &str) -> Option<Vec<u8>> {
 fn error(operation: &'static str, refusal: Refusal) -> WorkflowQueryError {
     match refusal {
         Refusal::Invalid(reason) => WorkflowQueryError::Refused { operation, reason },
+        Refusal::Failed(reason) => WorkflowQueryError::EngineFailed { operation, reason },
         Refusal::Unavailable(reason) => WorkflowQueryError::Unavailable { operation, reason },
         Refusal::NotFound => WorkflowQueryError::Refused {
             operation,

@@ -347,23 +347,22 @@ fn header(request_id: MessageId) -> Header {
 }
 
 pub(crate) fn run_id(text: String) -> Result<RunId, Refusal> {
-    RunId::new(text).map_err(|error| Refusal::Unavailable(format!("the server names no run: {error}")))
+    RunId::new(text).map_err(|error| Refusal::Failed(format!("the server names no run: {error}")))
 }
 
 fn start_error(id: &WorkflowId, taken_by: Option<RunId>, refusal: Refusal) -> WorkflowStartError {
-    let unavailable = |reason| WorkflowStartError::Unavailable {
-        operation: "start",
-        reason,
-    };
+    let operation = "start";
+    let failed = |reason| WorkflowStartError::EngineFailed { operation, reason };
     match refusal {
         Refusal::AlreadyExists(run) => match run.or(taken_by) {
             Some(run_id) => WorkflowStartError::AlreadyStarted { id: id.clone(), run_id },
             // Asked again, it says which.
-            None => unavailable("the id is taken, and the server does not say by which run".to_owned()),
+            None => failed("the id is taken, and the server does not say by which run".to_owned()),
         },
         Refusal::Invalid(reason) => WorkflowStartError::Refused { id: id.clone(), reason },
-        Refusal::NotFound => unavailable("the server knows no such thing".to_owned()),
-        Refusal::Unavailable(reason) => unavailable(reason),
+        Refusal::NotFound => failed("the server knows no such thing".to_owned()),
+        Refusal::Failed(reason) => failed(reason),
+        Refusal::Unavailable(reason) => WorkflowStartError::Unavailable { operation, reason },
     }
 }
 
@@ -376,6 +375,7 @@ fn request_error(id: &WorkflowId, operation: &'static str, refusal: Refusal) -> 
             id,
             reason: "it was asked already".to_owned(),
         },
+        Refusal::Failed(reason) => WorkflowRequestError::EngineFailed { operation, reason },
         Refusal::Unavailable(reason) => WorkflowRequestError::Unavailable { operation, reason },
     }
 }

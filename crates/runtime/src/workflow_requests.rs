@@ -32,8 +32,8 @@ const EARLY_WAIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from
 /// with the handler that passes them on to `starter`.
 ///
 /// A request that comes again changes nothing: the engine knows its id as long as it knows the run, and the inbox afterwards.
-/// While the engine is away a request waits, twice as long each time up to a minute, and no attempt is counted. A start whose
-/// id is taken ends as skipped; whatever else the engine refuses for good is a dead letter with its code. A signal whose
+/// While the engine is away a request waits, twice as long each time up to a minute, and no attempt is counted; an error of the
+/// engine's own costs attempts, and then the request is a dead letter with the engine's words. A start whose id is taken ends as skipped; whatever else the engine refuses for good is a dead letter with its code. A signal whose
 /// workflow does not run goes back behind what was asked of that workflow meanwhile, as a task of its own, until it is five
 /// minutes old; its own task ends as skipped and names that one.
 pub fn workflow_requests_topic(starter: Arc<dyn WorkflowStarter>, units_of_work: Arc<dyn UnitOfWorkFactory>) -> Topic {

@@ -237,7 +237,15 @@ pub enum WorkflowStartError {
         /// What it said.
         reason: String,
     },
-    /// The engine is away or too slow; it may have been started.
+    /// The engine answered with an error of its own; it may have been started. Worth a few more tries, and then a person.
+    #[error("the workflow engine failed ({operation}): {reason}")]
+    EngineFailed {
+        /// What was tried.
+        operation: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// The engine is away, overloaded, too slow, or not set up for us; it may have been started.
     #[error("the workflow engine is unavailable ({operation}): {reason}")]
     Unavailable {
         /// What was tried.
@@ -251,6 +259,7 @@ impl Classified for WorkflowStartError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::AlreadyStarted { .. } | Self::Unknown { .. } | Self::Refused { .. } => ErrorClass::Permanent,
+            Self::EngineFailed { .. } => ErrorClass::Retryable,
             Self::Unavailable { .. } => ErrorClass::Outage,
         }
     }
@@ -260,6 +269,7 @@ impl Classified for WorkflowStartError {
             Self::AlreadyStarted { .. } => "workflow.already_started",
             Self::Unknown { .. } => "workflow.unknown",
             Self::Refused { .. } => "workflow.refused",
+            Self::EngineFailed { .. } => "workflow.engine_failed",
             Self::Unavailable { .. } => "workflow.unavailable",
         }
     }
@@ -283,7 +293,15 @@ pub enum WorkflowRequestError {
         /// What it said.
         reason: String,
     },
-    /// The engine is away or too slow; the request may have arrived.
+    /// The engine answered with an error of its own; the request may have arrived. Worth a few more tries, and then a person.
+    #[error("the workflow engine failed ({operation}): {reason}")]
+    EngineFailed {
+        /// What was tried.
+        operation: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// The engine is away, overloaded, too slow, or not set up for us; the request may have arrived.
     #[error("the workflow engine is unavailable ({operation}): {reason}")]
     Unavailable {
         /// What was tried.
@@ -297,6 +315,7 @@ impl Classified for WorkflowRequestError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::NotRunning { .. } | Self::Refused { .. } => ErrorClass::Permanent,
+            Self::EngineFailed { .. } => ErrorClass::Retryable,
             Self::Unavailable { .. } => ErrorClass::Outage,
         }
     }
@@ -305,6 +324,7 @@ impl Classified for WorkflowRequestError {
         match self {
             Self::NotRunning { .. } => "workflow.not_running",
             Self::Refused { .. } => "workflow.refused",
+            Self::EngineFailed { .. } => "workflow.engine_failed",
             Self::Unavailable { .. } => "workflow.unavailable",
         }
     }

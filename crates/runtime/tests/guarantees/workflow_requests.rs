@@ -195,6 +195,24 @@ async fn an_engine_that_never_answers_is_away() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_engine_that_answers_with_an_error_of_its_own_costs_attempts_and_then_a_person_is_told_its_words() {
+    let scene = Scene::new();
+    let engine = scene.start(EngineOptions::default());
+    scene.workflows.script([Trouble::Fails; 2]);
+    let mended = scene.commit_start().await;
+    scene.rig.until_state(mended, TaskState::Completed).await;
+    assert_eq!(scene.rig.details(mended).await.summary.attempts, 3);
+    scene.workflows.forget();
+    scene.workflows.script([Trouble::Fails; 100]);
+    let lost = scene.commit_start().await;
+    scene.rig.until_state(lost, TaskState::Dead).await;
+    let failure = scene.rig.dead_letter(lost).await.failure;
+    assert_eq!(failure.code, "workflow.engine_failed");
+    assert!(failure.message.contains("shard 7 is lost"), "{}", failure.message);
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_start_comes_before_its_signals_also_when_it_has_to_wait() {
     let scene = Scene::new();
     scene.workflows.script([Trouble::Away, Trouble::Away]);

@@ -21,6 +21,8 @@ pub(crate) enum Trouble {
     Hangs,
     /// It does not know the workflow.
     Unknown,
+    /// It is there, and answers with an error of its own.
+    Fails,
 }
 
 #[derive(Clone, Default)]
@@ -110,6 +112,10 @@ impl WorkflowStarter for WorkflowEngine {
             Some(Trouble::Away | Trouble::Hangs) => Err(Self::unavailable()),
             Some(Trouble::Unknown) => Err(WorkflowStartError::Unknown {
                 name: request.id.name().to_string(),
+            }),
+            Some(Trouble::Fails) => Err(WorkflowStartError::EngineFailed {
+                operation: "start",
+                reason: "Internal: shard 7 is lost".into(),
             }),
             Some(Trouble::Lost) => self.do_start(&request, None).and(Err(Self::unavailable())),
             None => self.do_start(&request, None),
