@@ -1,6 +1,7 @@
 //! A worker: runs the workflows and activities of a registry for one task queue.
 
 mod activities;
+pub(crate) mod carried;
 pub(crate) mod drive;
 mod events;
 mod host;
