@@ -6,6 +6,7 @@ pub(crate) mod drive;
 mod events;
 mod host;
 pub(crate) mod hosted;
+mod length;
 mod run;
 mod steps;
 

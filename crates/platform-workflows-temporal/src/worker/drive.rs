@@ -155,6 +155,7 @@ impl Begun {
                 if progress != RunProgress::Waiting {
                     return Poll::Ready(progress);
                 }
+                self.host.warn_if_overdue();
             }
             Poll::Pending
         })
