@@ -26,6 +26,7 @@ use crate::Temporal;
 use crate::call::Refusal;
 use crate::history::{REQUEST_ID, Told};
 use crate::payload;
+use crate::querier::Newest;
 
 /// What the names of our search attributes begin with.
 const ATTRIBUTES: &str = "Aftercommit";
@@ -295,16 +296,18 @@ impl Temporal {
         let Err(Refusal::NotFound) = answered else {
             return answered.map_err(|refusal| request_error(id, operation, refusal));
         };
-        let was_told = async {
-            match self.newest(id).await? {
-                Some(newest) => self.connection.was_told(id, newest.run_id.as_str(), told).await,
-                None => Ok(false),
-            }
+        let failed = |refusal| request_error(id, operation, refusal);
+        let Some(Newest { run_id, is_open }) = self.newest(id).await.map_err(failed)? else {
+            return Err(failed(Refusal::NotFound));
         };
-        match was_told.await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(request_error(id, operation, Refusal::NotFound)),
-            Err(refusal) => Err(request_error(id, operation, refusal)),
+        let was_told = self.connection.was_told(id, run_id.as_str(), told).await;
+        if was_told.map_err(failed)? {
+            Ok(())
+        } else if is_open {
+            // It began meanwhile, and the same request again reaches it.
+            Err(failed(Refusal::NotFound))
+        } else {
+            Err(WorkflowRequestError::Over { id: id.clone(), run_id })
         }
     }
 }

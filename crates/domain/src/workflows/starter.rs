@@ -279,11 +279,19 @@ impl Classified for WorkflowStartError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkflowRequestError {
-    /// None runs under the id.
+    /// None runs under the id, and none did as far as the engine remembers.
     #[error("no workflow {id} runs")]
     NotRunning {
         /// The workflow.
         id: WorkflowId,
+    },
+    /// It ran, and has closed.
+    #[error("the workflow {id} is over: its newest run {run_id} has closed")]
+    Over {
+        /// The workflow.
+        id: WorkflowId,
+        /// Its newest run.
+        run_id: RunId,
     },
     /// The engine will never take it.
     #[error("the engine refused the request to {id}: {reason}")]
@@ -314,7 +322,7 @@ pub enum WorkflowRequestError {
 impl Classified for WorkflowRequestError {
     fn class(&self) -> ErrorClass {
         match self {
-            Self::NotRunning { .. } | Self::Refused { .. } => ErrorClass::Permanent,
+            Self::NotRunning { .. } | Self::Over { .. } | Self::Refused { .. } => ErrorClass::Permanent,
             Self::EngineFailed { .. } => ErrorClass::Retryable,
             Self::Unavailable { .. } => ErrorClass::Outage,
         }
@@ -323,6 +331,7 @@ impl Classified for WorkflowRequestError {
     fn code(&self) -> &'static str {
         match self {
             Self::NotRunning { .. } => "workflow.not_running",
+            Self::Over { .. } => "workflow.over",
             Self::Refused { .. } => "workflow.refused",
             Self::EngineFailed { .. } => "workflow.engine_failed",
             Self::Unavailable { .. } => "workflow.unavailable",

@@ -308,6 +308,38 @@ async fn a_signal_to_a_workflow_that_nobody_starts_is_a_dead_letter_within_minut
     engine.stop().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_signal_to_a_workflow_that_is_over_ends_as_skipped_and_says_so_unless_it_is_started_again() {
+    let scene = Scene::new();
+    let engine = scene.start(EngineOptions::default());
+    let start = scene.commit_start().await;
+    scene.rig.until_state(start, TaskState::Completed).await;
+    scene.workflows.close();
+    let early = scene.commit_signal().await;
+    assert_eq!(scene.until_over(early).await, TaskState::Skipped);
+    let again = scene.commit_start().await;
+    assert_eq!(scene.until_over(again).await, TaskState::Completed);
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    let started = "started 1/10/trace-parcel/7";
+    assert_eq!(
+        scene.workflows.did(),
+        [started, started, "told 1/10/trace-parcel/7 seen"]
+    );
+    scene.workflows.close();
+    let mut last = scene.commit_signal().await;
+    let reason = loop {
+        assert_eq!(scene.until_over(last).await, TaskState::Skipped, "no dead letter");
+        let reason = scene.rig.details(last).await.summary.reason.unwrap_or_default();
+        if reason.contains("(workflow.over)") {
+            break reason;
+        }
+        last = last.derive("early");
+    };
+    assert!(reason.contains("run-2"), "it names the run: {reason}");
+    assert_eq!(scene.workflows.did().len(), 3);
+    engine.stop().await;
+}
+
 #[test]
 fn operators_see_the_topic_of_requests_to_workflows_like_any_other() {
     let scene = Scene::new();

@@ -36,6 +36,7 @@ struct State {
     calls: usize,
     requests: HashMap<MessageId, RunId>,
     running: HashMap<WorkflowId, RunId>,
+    closed: HashMap<WorkflowId, RunId>,
     did: Vec<String>,
 }
 
@@ -52,6 +53,12 @@ impl WorkflowEngine {
 
     pub(crate) fn calls(&self) -> usize {
         self.state.lock().unwrap().calls
+    }
+
+    /// Everything has closed, and is remembered.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.closed = std::mem::take(&mut state.running);
     }
 
     /// Everything has closed and is forgotten.
@@ -127,7 +134,10 @@ impl WorkflowStarter for WorkflowEngine {
         assert_eq!(trouble, None, "no test needs a signal to go wrong");
         let mut state = self.state.lock().unwrap();
         if !state.running.contains_key(&request.id) {
-            return Err(WorkflowRequestError::NotRunning { id: request.id });
+            return Err(match state.closed.get(&request.id).cloned() {
+                Some(run_id) => WorkflowRequestError::Over { id: request.id, run_id },
+                None => WorkflowRequestError::NotRunning { id: request.id },
+            });
         }
         state.did.push(format!("told {} {}", request.id, request.name));
         Ok(())

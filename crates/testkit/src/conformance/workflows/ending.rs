@@ -1,7 +1,7 @@
 //! What cancelling, terminating and going on as a new run promise.
 
 use aftercommit_domain::time::seconds;
-use aftercommit_domain::workflows::{WorkflowEnd, WorkflowRequestError, WorkflowStatus};
+use aftercommit_domain::workflows::{WorkflowEnd, WorkflowStatus};
 use serde_json::json;
 
 use super::WorkflowEnvironment;
@@ -49,8 +49,7 @@ pub async fn what_does_not_run_can_neither_be_cancelled_nor_terminated<E: Workfl
     scene.end("closed").await;
     let starter = scene.environment.starter();
     for key in ["closed", "never"] {
-        let id = scene.id(key);
-        let refused = Err(WorkflowRequestError::NotRunning { id });
+        let refused = Err(scene.not_open(key).await);
         assert_eq!(starter.cancel(scene.to_stop(key)).await, refused);
         assert_eq!(starter.terminate(scene.to_stop(key)).await, refused);
     }
