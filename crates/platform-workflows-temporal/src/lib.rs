@@ -13,6 +13,7 @@ mod history;
 mod payload;
 mod problem;
 mod querier;
+mod replay;
 mod starter;
 mod worker;
 
@@ -22,6 +23,7 @@ use aftercommit_domain::time::Clock;
 use aftercommit_domain::workflows::WorkflowRegistry;
 
 pub use config::{ClientCertificate, TemporalConfig, TemporalConfigError, Tls};
+pub use replay::{ReplayError, replay};
 pub use worker::{TemporalWorker, WorkerHealth, WorkerStartError};
 
 use connection::TemporalConnection;

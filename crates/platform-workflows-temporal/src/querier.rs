@@ -358,7 +358,7 @@ fn token_of(text: &str) -> Option<Vec<u8>> {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).ok()
 }
 
-fn error(operation: &'static str, refusal: Refusal) -> WorkflowQueryError {
+pub(crate) fn error(operation: &'static str, refusal: Refusal) -> WorkflowQueryError {
     match refusal {
         Refusal::Invalid(reason) => WorkflowQueryError::Refused { operation, reason },
         Refusal::Failed(reason) => WorkflowQueryError::EngineFailed { operation, reason },
