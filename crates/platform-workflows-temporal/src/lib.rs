@@ -9,6 +9,8 @@ mod call;
 mod config;
 mod connection;
 mod failure;
+#[cfg(test)]
+mod golden;
 mod history;
 mod payload;
 mod problem;

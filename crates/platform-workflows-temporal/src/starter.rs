@@ -267,16 +267,7 @@ impl Temporal {
 
     fn search_attributes(&self, tenant: &Tenant) -> Option<SearchAttributes> {
         let is_on = self.config().search_attributes && !self.connection.has_no_attributes.load(Ordering::Relaxed);
-        is_on.then(|| {
-            let fields = tenant_fields(tenant).map(|(name, value)| {
-                let mut payload = payload::of(&value);
-                payload.metadata.insert("type".to_owned(), b"Keyword".to_vec());
-                (format!("{ATTRIBUTES}{name}"), payload)
-            });
-            SearchAttributes {
-                indexed_fields: fields.collect(),
-            }
-        })
+        is_on.then(|| search_attributes_of(tenant))
     }
 
     /// [`Refusal::NotFound`]: it is not.
@@ -335,7 +326,18 @@ fn tenant_fields(tenant: &Tenant) -> impl Iterator<Item = (&'static str, String)
         .filter_map(|(name, value)| Some((name, value?)))
 }
 
-fn memo(request: &StartRequest) -> Memo {
+pub(crate) fn search_attributes_of(tenant: &Tenant) -> SearchAttributes {
+    let fields = tenant_fields(tenant).map(|(name, value)| {
+        let mut payload = payload::of(&value);
+        payload.metadata.insert("type".to_owned(), b"Keyword".to_vec());
+        (format!("{ATTRIBUTES}{name}"), payload)
+    });
+    SearchAttributes {
+        indexed_fields: fields.collect(),
+    }
+}
+
+pub(crate) fn memo(request: &StartRequest) -> Memo {
     let tenant = tenant_fields(request.id.tenant())
         .map(|(name, value)| (format!("{}_id", name.to_lowercase()), payload::of(&value)));
     let mut fields: HashMap<String, Payload> = tenant.collect();
@@ -343,7 +345,7 @@ fn memo(request: &StartRequest) -> Memo {
     Memo { fields }
 }
 
-fn header(request_id: MessageId) -> Header {
+pub(crate) fn header(request_id: MessageId) -> Header {
     Header {
         fields: HashMap::from([(REQUEST_ID.to_owned(), payload::of(&request_id.to_string()))]),
     }
