@@ -66,6 +66,22 @@ impl WorkflowRegistry {
         Ok(self)
     }
 
+    /// Adds what is in `other`, which from now on reads and writes as this one does, but for its activities.
+    ///
+    /// # Errors
+    /// A name is in both.
+    pub fn and(mut self, other: Self) -> Result<Self, RegisteredTwice> {
+        for (name, workflow) in other.workflows {
+            let known = self.workflows.insert(name.clone(), workflow);
+            refuse(known.is_some(), "workflows", name.as_str())?;
+        }
+        for (name, activity) in other.activities {
+            let known = self.activities.insert(name.clone(), activity);
+            refuse(known.is_some(), "activities", name.as_str())?;
+        }
+        Ok(self)
+    }
+
     /// What it reads and writes with.
     pub const fn codec(&self) -> &Codec {
         &self.codec
@@ -138,7 +154,8 @@ impl<W: Workflow> DynWorkflow for TypedWorkflow<W> {
         let (workflow, limits) = (Arc::clone(&self.0), *codec.limits());
         Ok(Box::pin(async move {
             let output = workflow.run(&ctx, input).await?;
-            values::write(&output, &limits).map_err(Exit::Failed)
+            values::write(&output, &limits, format_args!("the answer of the workflow {}", W::NAME))
+                .map_err(Exit::Failed)
         }))
     }
 }
@@ -164,7 +181,11 @@ impl<A: Activity> DynActivity for TypedActivity<A> {
         Box::pin(CatchPanic(Box::pin(async move {
             let input = values::read(input)?;
             let output = activity.run(input, &ctx).await?;
-            Ok(values::write(&output, &limits)?)
+            Ok(values::write(
+                &output,
+                &limits,
+                format_args!("the answer of the activity {}", A::NAME),
+            )?)
         })))
     }
 }
