@@ -15,6 +15,8 @@ use async_trait::async_trait;
 
 /// Adds Temporal to `application`: its engine when `TEMPORAL_ADDRESS` says where it is.
 pub fn with_temporal(application: Aftercommit) -> Aftercommit {
+    #[cfg(feature = "failpoints")]
+    let application = application.failpoints(aftercommit_platform_workflows_temporal::failpoints::POINTS);
     application.workflow_engine(|settings| Ok(Arc::new(engine(settings)?)))
 }
 

@@ -37,13 +37,15 @@ pub fn all() -> Vec<Failpoint> {
     own.chain(of_adapters).collect()
 }
 
-/// Arms what the environment says.
-pub(crate) fn arm(settings: &Settings) -> Result<(), StartupError> {
+/// Arms what the environment says, of the points of this build and of what is plugged in.
+pub(crate) fn arm(settings: &Settings, plugged_in: &[&'static str]) -> Result<(), StartupError> {
     tracing::warn!("this is a build for tests: {FAILPOINTS_VARIABLE} can make it die at named points");
     let Some(text) = &settings.failpoints else {
         return Ok(());
     };
-    failpoints::arm(text, &all()).map_err(|refusal| {
+    let mut known = all();
+    known.extend(plugged_in.iter().copied().map(Failpoint::of_adapter));
+    failpoints::arm(text, &known).map_err(|refusal| {
         let problem = format!("{:?} {}", refusal.part, refusal.problem);
         let error = ConfigError::new(FAILPOINTS_VARIABLE, &problem).expected(&refusal.expected);
         StartupError::Config(error.into())
@@ -71,15 +73,15 @@ mod tests {
 
     #[test]
     fn a_text_that_is_not_understood_is_a_configuration_that_is_refused() {
-        let error = arm(&settings("relay::after_claim=abort;worker::after_claim=vanish@2")).unwrap_err();
+        let error = arm(&settings("relay::after_claim=abort;worker::after_claim=vanish@2"), &[]).unwrap_err();
         assert_eq!(error.exit_code(), CONFIG_EXIT_CODE);
         assert_eq!(
             error.to_string(),
             "AFTERCOMMIT_FAILPOINTS: \"worker::after_claim=vanish@2\" names no action; expected <point>=<action> or \
-             <point>=<action>@<number of the passing>, with abort, terminate, sleep(<milliseconds>) or error as action, \
-             several separated by semicolons"
+             <point>=<action>@<number of the passing>, with abort, kill, terminate, tell, sleep(<milliseconds>) or error as \
+             action, several separated by semicolons"
         );
-        let error = arm(&settings("relay::after_clam=abort")).unwrap_err().to_string();
+        let error = arm(&settings("relay::after_clam=abort"), &[]).unwrap_err().to_string();
         assert!(
             error.contains("\"relay::after_clam=abort\" names no point; expected one of relay::after_claim, "),
             "{error}"

@@ -5,6 +5,7 @@ pub(crate) mod drive;
 mod events;
 mod host;
 pub(crate) mod hosted;
+mod presence;
 mod run;
 mod steps;
 

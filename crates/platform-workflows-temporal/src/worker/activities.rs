@@ -19,14 +19,12 @@ use temporalio_sdk::activities::{
     ActivityContext as SdkActivityContext, ActivityDefinitions, ActivityImplementer, ExecutableActivity,
 };
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::Stop;
 use super::hosted::{register_as, registered_name};
+use super::presence::{Presence, expected_signs};
 use crate::{failure, payload};
-
-/// How often the server is asked whether an attempt is to end, unless its own signs of life ask.
-pub(super) const PULSE: Duration = Duration::from_secs(2);
 
 /// Why an attempt ended that its worker did not wait for.
 const WORKER_STOPPED: &str = "activity.worker_stopped";
@@ -115,21 +113,27 @@ impl HostedActivities {
             )
         })?;
         let value = payload::first(&input.payloads).map_err(malformed)?;
-        let host = Arc::new(AttemptHost::new(ctx));
+        let host = Arc::new(AttemptHost::new(ctx, expected_signs(&input.payloads)));
         let parts = self.parts(&host, input)?;
         let time = host.time();
         let running = timeout(time, activity.run(value, ActivityContext::new(parts)));
         let mut is_over = self.is_over.clone();
-        let ended = tokio::select! {
-            biased;
-            ended = running => ended.unwrap_or_else(|_elapsed| {
-                let failure = WorkflowFailure::retryable(WorkflowFailure::TIMED_OUT, "an attempt of the activity took too long");
-                Err(failure.into())
-            }),
-            () = host.pulse() => Err(ActivityError::Cancelled),
-            // An end of the sender is an end of the worker.
-            _ = is_over.wait_for(|is_over| *is_over) => Err(ActivityError::Cancelled),
+        failpoint!(ACTIVITY_BEFORE_RUN);
+        let ended = {
+            let beating = Arc::clone(&host);
+            let _pulse = host.presence.pulse(move || {
+                let host = Arc::clone(&beating);
+                async move { host.record().await }
+            });
+            tokio::select! {
+                biased;
+                ended = running => ended.unwrap_or_else(|_elapsed| Err(too_late("an attempt of the activity took too long"))),
+                () = host.presence.silent() => Err(too_late("an attempt of the activity gave no sign of life for too long")),
+                // An end of the sender is an end of the worker.
+                _ = is_over.wait_for(|is_over| *is_over) => Err(ActivityError::Cancelled),
+            }
         };
+        failpoint!(ACTIVITY_AFTER_RUN);
         self.told(ended, host.is_cancelled())
     }
 
@@ -191,6 +195,10 @@ impl HostedActivities {
     }
 }
 
+fn too_late(reason: &str) -> ActivityError {
+    WorkflowFailure::retryable(WorkflowFailure::TIMED_OUT, reason).into()
+}
+
 fn malformed(reason: String) -> ActivityError {
     WorkflowFailure::permanent(WorkflowFailure::MALFORMED, reason).into()
 }
@@ -204,12 +212,15 @@ struct AttemptHost {
     ctx: SdkActivityContext,
     /// How far this attempt, or the one before, has come.
     cursor: Mutex<Option<Value>>,
+    presence: Presence,
 }
 
 impl AttemptHost {
-    fn new(ctx: SdkActivityContext) -> Self {
+    /// `expected`: how long the attempt may give no sign of life itself, if that is asked of it.
+    fn new(ctx: SdkActivityContext, expected: Option<Duration>) -> Self {
         let before = ctx.heartbeat_details().raw().first();
         Self {
+            presence: Presence::new(ctx.info().heartbeat_timeout, expected),
             cursor: Mutex::new(before.and_then(|cursor| payload::read(cursor).ok())),
             ctx,
         }
@@ -229,25 +240,15 @@ impl AttemptHost {
         self.cursor.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The server says only in answer to a sign of life that an attempt is to end. One of which signs are expected gives
-    /// them itself, or is lost. Never returns.
-    async fn pulse(&self) {
-        if self
+    /// Tells the server that the attempt lives, and how far it is. It says only in answer to that whether the attempt is to
+    /// end.
+    async fn record(&self) {
+        let cursor = self.cursor().as_ref().map(payload::of);
+        // It fails only for what cannot be written, and JSON can be.
+        let _noted = self
             .ctx
-            .info()
-            .heartbeat_timeout
-            .is_some_and(|timeout| !timeout.is_zero())
-        {
-            std::future::pending::<()>().await;
-        }
-        loop {
-            sleep(PULSE).await;
-            let cursor = self.cursor().as_ref().map(payload::of);
-            let _noted = self
-                .ctx
-                .record_heartbeat(payload::raw(cursor.into_iter().collect::<Vec<_>>()))
-                .await;
-        }
+            .record_heartbeat(payload::raw(cursor.into_iter().collect::<Vec<_>>()))
+            .await;
     }
 }
 
@@ -265,9 +266,11 @@ impl CancellationSignal for AttemptHost {
 #[async_trait]
 impl ActivityHost for AttemptHost {
     async fn heartbeat(&self, cursor: Value) {
-        *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = Some(cursor.clone());
-        // It fails only for what cannot be written, and JSON can be.
-        let _noted = self.ctx.record_heartbeat(payload::raw([payload::of(&cursor)])).await;
+        failpoint!(HEARTBEAT_BEFORE);
+        *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = Some(cursor);
+        self.presence.note();
+        self.record().await;
+        failpoint!(HEARTBEAT_AFTER);
     }
 }
 
