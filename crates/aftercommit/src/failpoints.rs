@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "AFTERCOMMIT_FAILPOINTS: \"worker::after_claim=vanish@2\" names no action; expected <point>=<action> or \
-             <point>=<action>@<number of the passing>, with abort, kill, terminate, tell, sleep(<milliseconds>) or error as \
+             <point>=<action>@<number of the passing>, with abort, kill, stop, terminate, tell, sleep(<milliseconds>) or error as \
              action, several separated by semicolons"
         );
         let error = arm(&settings("relay::after_clam=abort"), &[]).unwrap_err().to_string();

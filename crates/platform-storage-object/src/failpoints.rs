@@ -2,12 +2,15 @@
 
 /// All of them.
 pub const POINTS: &[&str] = &[
+    STORAGE_BEFORE_PART,
     STORAGE_AFTER_PART,
     STORAGE_BEFORE_FINISH,
     STORAGE_AFTER_FINISH,
     STORAGE_AFTER_FORGET,
 ];
 
+/// A part is made, and not kept.
+pub(crate) const STORAGE_BEFORE_PART: &str = "storage::before_part";
 /// A part is kept, and nobody was told.
 pub(crate) const STORAGE_AFTER_PART: &str = "storage::after_part";
 /// An object is written, and not there yet.

@@ -37,6 +37,7 @@ impl Objects {
             return Err(ObjectStorageError::PartTooLarge { bytes: content.len() });
         }
         let path = part(key, number.get());
+        failpoint!(STORAGE_BEFORE_PART);
         within(self.store.put(&path, PutPayload::from(content))).await?;
         failpoint!(STORAGE_AFTER_PART);
         Ok(())

@@ -19,11 +19,12 @@ use temporalio_sdk::activities::{
     ActivityContext as SdkActivityContext, ActivityDefinitions, ActivityImplementer, ExecutableActivity,
 };
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Stop;
 use super::hosted::{register_as, registered_name};
 use super::presence::{Presence, expected_signs};
+use super::run::LAST_WORDS;
 use crate::{failure, payload};
 
 /// Why an attempt ended that its worker did not wait for.
@@ -115,26 +116,35 @@ impl HostedActivities {
         let value = payload::first(&input.payloads).map_err(malformed)?;
         let host = Arc::new(AttemptHost::new(ctx, expected_signs(&input.payloads)));
         let parts = self.parts(&host, input)?;
-        let time = host.time();
-        let running = timeout(time, activity.run(value, ActivityContext::new(parts)));
+        let running = activity.run(value, ActivityContext::new(parts));
         let mut is_over = self.is_over.clone();
         failpoint!(ACTIVITY_BEFORE_RUN);
         let ended = {
+            tokio::pin!(running);
             let beating = Arc::clone(&host);
             let _pulse = host.presence.pulse(move || {
                 let host = Arc::clone(&beating);
                 async move { host.record().await }
             });
-            tokio::select! {
+            let in_time = tokio::select! {
                 biased;
-                ended = running => ended.unwrap_or_else(|_elapsed| Err(too_late("an attempt of the activity took too long"))),
-                () = host.presence.silent() => Err(too_late("an attempt of the activity gave no sign of life for too long")),
+                ended = &mut running => Ok(ended),
+                reason = host.late() => Err(reason),
                 // An end of the sender is an end of the worker.
-                _ = is_over.wait_for(|is_over| *is_over) => Err(ActivityError::Cancelled),
+                _ = is_over.wait_for(|is_over| *is_over) => Ok(Err(ActivityError::Cancelled)),
+            };
+            match in_time {
+                Ok(ended) => ended,
+                Err(reason) => {
+                    // The server gives it to another; it may put in order what it did, and no more.
+                    host.late.send_replace(true);
+                    let ended = timeout(LAST_WORDS, running).await;
+                    ended.ok().and_then(Result::ok).ok_or_else(|| too_late(reason))
+                }
             }
         };
         failpoint!(ACTIVITY_AFTER_RUN);
-        self.told(ended, host.is_cancelled())
+        self.told(ended, host.ctx.is_cancelled())
     }
 
     /// What the server is told of an attempt that ended so.
@@ -213,6 +223,8 @@ struct AttemptHost {
     /// How far this attempt, or the one before, has come.
     cursor: Mutex<Option<Value>>,
     presence: Presence,
+    /// Whether its time is over.
+    late: watch::Sender<bool>,
 }
 
 impl AttemptHost {
@@ -221,6 +233,7 @@ impl AttemptHost {
         let before = ctx.heartbeat_details().raw().first();
         Self {
             presence: Presence::new(ctx.info().heartbeat_timeout, expected),
+            late: watch::Sender::new(false),
             cursor: Mutex::new(before.and_then(|cursor| payload::read(cursor).ok())),
             ctx,
         }
@@ -234,6 +247,14 @@ impl AttemptHost {
             .zip(info.deadline)
             .map(|(started, deadline)| deadline.duration_since(started));
         time.and_then(Result::ok).unwrap_or(Duration::MAX)
+    }
+
+    /// Returns why it is too late when it is.
+    async fn late(&self) -> &'static str {
+        tokio::select! {
+            () = sleep(self.time()) => "an attempt of the activity took too long",
+            () = self.presence.silent() => "an attempt of the activity gave no sign of life for too long",
+        }
     }
 
     fn cursor(&self) -> Option<Value> {
@@ -255,11 +276,16 @@ impl AttemptHost {
 #[async_trait]
 impl CancellationSignal for AttemptHost {
     fn is_cancelled(&self) -> bool {
-        self.ctx.is_cancelled()
+        self.ctx.is_cancelled() || *self.late.borrow()
     }
 
     async fn cancelled(&self) {
-        self.ctx.cancelled().await;
+        let mut late = self.late.subscribe();
+        tokio::select! {
+            () = self.ctx.cancelled() => {}
+            // Its sender is here.
+            _ = late.wait_for(|late| *late) => {}
+        }
     }
 }
 

@@ -108,7 +108,7 @@ async fn silent(own: Option<&OwnSigns>) {
         }
         sleep_until(due).await;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 impl OwnSigns {

@@ -25,7 +25,7 @@ use crate::connection;
 /// How often a running worker looks whether the server is still there.
 pub(super) const LOOK: Duration = Duration::from_secs(5);
 /// How long activities have to end after they were told to.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub(super) struct Worker {
     pub(super) answers: Arc<Answers>,

@@ -32,6 +32,8 @@ enum Action {
     Abort,
     /// The process sends itself SIGKILL, and whoever passes gets no further.
     Kill,
+    /// The process sends itself SIGSTOP, and goes on when it is let.
+    Stop,
     /// The process says that the point is passed, each time, and goes on.
     Tell,
     /// The process sends itself SIGTERM and goes on.
@@ -65,7 +67,9 @@ pub fn arm(text: &str, known: &[Failpoint]) -> Result<(), ArmError> {
             String::new()
         };
         match armed.action {
-            Action::Abort | Action::Kill | Action::Tell | Action::Terminate => ends.entry(armed.point.at).or_default().push(armed),
+            Action::Abort | Action::Kill | Action::Stop | Action::Tell | Action::Terminate => {
+                ends.entry(armed.point.at).or_default().push(armed)
+            }
             Action::Sleep(milliseconds) => set(armed.point, &format!("{before}1*return({milliseconds})->off")),
             Action::Error => set(armed.point, &format!("{before}1*return({ERROR})->off")),
         }
@@ -134,7 +138,7 @@ fn read_part(part: &str, known: &[Failpoint]) -> Result<Armed, ArmError> {
     };
     let action = read_action(action.trim()).ok_or_else(|| refused(part, "names no action"))?;
     let least = match action {
-        Action::Abort | Action::Kill | Action::Tell | Action::Terminate => Can::End,
+        Action::Abort | Action::Kill | Action::Stop | Action::Tell | Action::Terminate => Can::End,
         Action::Sleep(_) => Can::Wait,
         Action::Error => Can::Fail,
     };
@@ -152,6 +156,7 @@ fn read_action(text: &str) -> Option<Action> {
     match text {
         "abort" => Some(Action::Abort),
         "kill" => Some(Action::Kill),
+        "stop" => Some(Action::Stop),
         "tell" => Some(Action::Tell),
         "terminate" => Some(Action::Terminate),
         ERROR => Some(Action::Error),
@@ -193,6 +198,7 @@ impl Armed {
                     std::thread::park();
                 }
             }
+            Action::Stop => send("-STOP"),
             Action::Terminate => send("-TERM"),
             // It is told.
             Action::Tell => {}
