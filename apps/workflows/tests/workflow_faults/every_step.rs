@@ -2,20 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aftercommit::failpoints::all;
+use aftercommit_domain::reference::ExportId;
 use aftercommit_platform_workflows_temporal::failpoints::POINTS;
 use aftercommit_testkit::temporal_server::{TemporalOptions, TemporalServer};
 use rustix::process::Signal;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, LocalSet};
 
-use crate::program::{eventually, number};
+use crate::program::{Program, eventually, number};
 use crate::site::Site;
 
 /// How many exports are made at a time. Most of each is waiting until a worker is missed.
 const AT_ONCE: usize = 12;
+/// How long after an export its worker may still come to a point.
+const AFTERWARDS: Duration = Duration::from_secs(10);
 
 /// How often an export passes each point.
 type Passings = BTreeMap<String, u32>;
@@ -60,18 +63,36 @@ async fn passings(site: &mut Site) -> Passings {
     passings
 }
 
-/// One export whose worker meets the fault when it passes this point for the `nth` time.
-async fn trial(site: &Site, fault: Fault, point: &str, nth: u32, round: u64) {
+/// Whether the worker comes to the point before it has long ended the export.
+async fn comes_to(site: &Site, victim: &Program, id: ExportId, told: &str) -> bool {
+    let mut ended = None;
+    eventually(told, async || {
+        if victim.log().contains(told) {
+            return Some(true);
+        }
+        if site.export(id).await.state.is_final() {
+            ended.get_or_insert_with(Instant::now);
+        }
+        ended.is_some_and(|since| since.elapsed() > AFTERWARDS).then_some(false)
+    })
+    .await
+}
+
+/// One export whose worker meets the fault when it passes this point for the `nth` time. Whether it did: a run that was
+/// counted may have been replayed, and then another one passes less.
+async fn trial(site: &Site, fault: Fault, point: &str, nth: u32, round: u64) -> bool {
     let queue = format!("{fault:?}-{point}-{nth}-{round}");
     let word = if fault == Fault::Kill { "kill" } else { "stop" };
     let mut victim = site.workflows(&queue, Some(&format!("{point}={word}@{nth}")));
     let id = site.export_on(&queue).await;
     let began = Instant::now();
     let told = format!("failpoint {point}: ");
-    eventually(&format!("the worker of {queue} meets it"), async || {
-        victim.log().contains(&told).then_some(())
-    })
-    .await;
+    if !comes_to(site, &victim, id, &told).await {
+        println!("{queue}: not passed");
+        site.ends(id).await;
+        site.is_whole(id).await;
+        return false;
+    }
     if fault == Fault::Kill {
         victim.is_killed().await;
     }
@@ -93,6 +114,7 @@ async fn trial(site: &Site, fault: Fault, point: &str, nth: u32, round: u64) {
     }
     drop(next);
     println!("{queue}: over after {:.1?}", began.elapsed());
+    true
 }
 
 /// One trial at each step, `rounds` times; but only at every `step`th one.
@@ -114,22 +136,23 @@ async fn at_every_step(fault: Fault, rounds: u64, step: usize) {
             let (site, at_once) = (Arc::clone(&site), Arc::clone(&at_once));
             let trial = async move {
                 let _turn = at_once.acquire().await.unwrap();
-                trial(&site, fault, &point, nth, round).await;
+                trial(&site, fault, &point, nth, round).await
             };
             trials.spawn_local_on(trial, &local);
         }
     }
-    let count = trials.len();
+    let (count, mut met) = (trials.len(), 0);
     local
         .run_until(async {
             while let Some(trial) = trials.join_next().await {
-                trial.unwrap();
+                met += usize::from(trial.unwrap());
             }
         })
         .await;
+    assert!(met * 10 >= count * 9, "{met} of {count}");
     site.nothing_is_left_over().await;
     println!(
-        "{fault:?}: {count} exports, at {} steps {rounds} times each, in {:.0?}: each ended once and whole",
+        "{fault:?}: {met} exports, at {} steps {rounds} times each, in {:.0?}: each ended once and whole",
         steps.len(),
         began.elapsed()
     );
@@ -140,6 +163,11 @@ fn rounds() -> u64 {
     number("AFTERCOMMIT_E2E_WORKFLOW_FAULTS", 1)
 }
 
+/// A short run stops at some steps only, because what a stopped worker was given comes to another after its timeouts.
+fn some_steps() -> usize {
+    if rounds() > 1 { 1 } else { 8 }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_export_whose_worker_is_killed_at_any_step_ends_once_and_whole() {
     at_every_step(Fault::Kill, rounds(), 1).await;
@@ -147,16 +175,16 @@ async fn an_export_whose_worker_is_killed_at_any_step_ends_once_and_whole() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_was_stopped_at_any_step_and_goes_on_when_another_has_ended_its_export_changes_nothing() {
-    at_every_step(Fault::Stop, rounds(), if rounds() > 1 { 1 } else { 8 }).await;
+    at_every_step(Fault::Stop, 1, some_steps()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_was_stopped_at_any_step_and_goes_on_when_its_export_was_cancelled_leaves_nothing() {
-    at_every_step(Fault::StopAndCancel, rounds(), if rounds() > 1 { 1 } else { 8 }).await;
+    at_every_step(Fault::StopAndCancel, 1, some_steps()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn exports_that_a_temporal_leaves_at_every_step_which_is_killed_end_once_and_whole_when_it_is_back() {
+async fn exports_at_every_step_when_temporal_is_killed_end_once_and_whole_when_it_is_back() {
     let began = Instant::now();
     let temporal = TemporalServer::start(TemporalOptions::default().durable()).await;
     let mut site = Site::start(temporal).await;
