@@ -47,9 +47,6 @@ pub struct Aftercommit {
     on_start: Vec<StartHook>,
     next_steps: Option<String>,
     roles: Option<Roles>,
-    /// Those of what is plugged in.
-    #[cfg(feature = "failpoints")]
-    failpoints: Vec<&'static str>,
 }
 
 impl Aftercommit {
@@ -67,8 +64,6 @@ impl Aftercommit {
             on_start: Vec::new(),
             next_steps: None,
             roles: None,
-            #[cfg(feature = "failpoints")]
-            failpoints: Vec::new(),
         }
     }
 
@@ -180,13 +175,6 @@ impl Aftercommit {
         self
     }
 
-    /// Points of an adapter that is plugged in, which it passes by `fail::fail_point!`.
-    #[cfg(feature = "failpoints")]
-    pub fn failpoints(mut self, points: &[&'static str]) -> Self {
-        self.failpoints.extend(points);
-        self
-    }
-
     /// Runs until it is told to stop. Prints why when it cannot start: exit status 78 for what must be changed in the
     /// configuration or the code, 1 for what may pass by itself, 0 after a clean stop.
     pub async fn run(self) -> ExitCode {
@@ -229,7 +217,7 @@ impl Aftercommit {
 
     async fn open_listening(self, mut settings: Settings) -> Result<(Opened, TcpListener), StartupError> {
         #[cfg(feature = "failpoints")]
-        crate::failpoints::arm(&settings, &self.failpoints)?;
+        crate::failpoints::arm(&settings)?;
         let foundation = Foundation::lay(&settings, Arc::clone(&self.source), Purpose::Run).await?;
         // The database comes first, because "in use by another process" says more than a taken address. The address
         // comes before the application, because links in e-mails begin with it and port 0 is known only now.

@@ -1,6 +1,5 @@
 //! Starts that arrive, and whose answers do not.
 
-use aftercommit::workflows::WorkflowQuerier as _;
 use aftercommit_testkit::proxy::{Direction, Flow, TcpProxy};
 use aftercommit_testkit::temporal_server::{TemporalOptions, TemporalServer};
 
@@ -21,7 +20,7 @@ async fn a_start_whose_answer_is_lost_makes_one_workflow() {
         let id = site.request().await;
         let (engine, workflow) = (site.engine(QUEUE), site.workflow_of(id));
         eventually("the start arrives", async || {
-            engine.describe(&workflow).await.ok().flatten()
+            engine.querier().describe(&workflow).await.ok().flatten()
         })
         .await;
         proxy.set_flow(Direction::ToClient, Flow::Pass);

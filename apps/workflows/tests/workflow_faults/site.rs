@@ -1,13 +1,12 @@
 //! The product on one PostgreSQL and one Temporal, and what an export must have left there.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use aftercommit::config::Settings;
 use aftercommit::workflows::{
-    SignalRequest, StartRequest, WorkflowEnd, WorkflowId, WorkflowQuerier as _, WorkflowRequestError,
-    WorkflowSignal as _, WorkflowStarter as _,
+    SignalRequest, StartRequest, WorkflowEnd, WorkflowEngine, WorkflowId, WorkflowRequestError, WorkflowSignal as _,
 };
 use aftercommit::{Aftercommit, Kit, Opened};
 use aftercommit_domain::contract::{Cause, StorageKey, Tenant};
@@ -18,9 +17,9 @@ use aftercommit_domain::reference::organizations::use_cases::{CreateOrganization
 use aftercommit_domain::reference::records::{NewRecord, RecordBody, RecordKey};
 use aftercommit_domain::reference::workflows::CancelExport;
 use aftercommit_domain::reference::{Caller, ExportId, RecordId, ReferencePorts, RequestContext, UserId};
-use aftercommit_platform_workflows_temporal::{Temporal, TemporalConfig};
 use aftercommit_testkit::postgres_server::{PostgresServer, TestDatabase};
 use aftercommit_testkit::temporal_server::TemporalServer;
+use aftercommit_workflows::wiring::{engine, with_temporal};
 use serde_json::Value;
 use sqlx::PgPool;
 use tempfile::TempDir;
@@ -63,14 +62,10 @@ impl Site {
             ("STORAGE_URL", storage),
             ("HTTP_ADDR", "127.0.0.1:0".to_owned()),
         ];
-        let own = variables.iter().filter(|(name, _)| *name != "TEMPORAL_ADDRESS");
-        let mut own: Vec<(String, String)> = own.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        own.push((
-            "AFTERCOMMIT_DATA_DIR".to_owned(),
-            folder.path().join("test").display().to_string(),
-        ));
-        let settings = Settings::from_sources(own, None).unwrap();
-        let opened = Aftercommit::from_env().reference_product().open(settings).await;
+        let settings = settings(&variables, &folder.path().join("test"), QUEUE);
+        let opened = with_temporal(Aftercommit::from_env().reference_product())
+            .open(settings)
+            .await;
         let opened = opened.unwrap();
         let ports = opened.kit().reference_ports().await.unwrap();
         let made = CreateOrganization {
@@ -169,9 +164,10 @@ impl Site {
         Program::start(program, &variables, &folder)
     }
 
-    pub(crate) fn engine(&self, queue: &str) -> Temporal {
-        let config = TemporalConfig::new(&self.temporal.url(), None, None).unwrap();
-        Temporal::new(config.task_queue(queue).unwrap())
+    /// Temporal, with what is started going to this task queue.
+    pub(crate) fn engine(&self, queue: &str) -> Arc<dyn WorkflowEngine> {
+        let settings = settings(&self.variables, &self.folder.path().join("test"), queue);
+        engine(settings.temporal.as_ref().unwrap()).unwrap()
     }
 
     /// Asks for an export as the product does; its start waits in the outbox.
@@ -200,7 +196,7 @@ impl Site {
         let envelopes = self.kit().envelopes();
         let key = id.to_string();
         let start = StartRequest::new(envelopes, envelopes.new_id(), &key, &run, &Cause::root()).unwrap();
-        self.engine(queue).start(start).await.unwrap();
+        self.engine(queue).starter().start(start).await.unwrap();
         id
     }
 
@@ -212,7 +208,7 @@ impl Site {
             name: CancelExport::NAME,
             payload: serde_json::to_value(CancelExport {}).unwrap(),
         };
-        match self.engine(queue).signal(signal).await {
+        match self.engine(queue).starter().signal(signal).await {
             // The last steps are after its end.
             Ok(()) | Err(WorkflowRequestError::NotRunning { .. }) => {}
             Err(error) => panic!("{error}"),
@@ -243,7 +239,7 @@ impl Site {
         let workflow = self.workflow_of(id);
         let engine = self.engine("nobody");
         let end = eventually("its workflow ends", async || {
-            let described = engine.describe(&workflow).await.ok().flatten();
+            let described = engine.querier().describe(&workflow).await.ok().flatten();
             described.and_then(|described| described.end)
         })
         .await;
@@ -326,6 +322,17 @@ impl Site {
         found.sort();
         assert_eq!(found, expected);
     }
+}
+
+/// What a process is given with these variables.
+fn settings(variables: &[(&'static str, String)], data: &Path, queue: &str) -> Settings {
+    let mut given: Vec<(String, String)> = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect();
+    given.push(("AFTERCOMMIT_DATA_DIR".to_owned(), data.display().to_string()));
+    given.push(("AFTERCOMMIT_TEMPORAL__TASK_QUEUE".to_owned(), queue.to_owned()));
+    Settings::from_sources(given, None).unwrap()
 }
 
 fn files_below(folder: &Path, root: &Path) -> Vec<PathBuf> {
