@@ -205,6 +205,11 @@ async fn a_running_workflow_is_cancelled_or_terminated_with_a_reason() {
             .await
             .json(200);
         assert_eq!(ended["status"], status);
+        let again = api.post(&path, &json!({ "id": ID, "reason": "a test" })).await;
+        again.problem(409, "workflow.over");
+        let told = json!({ "id": ID, "signal": "paid", "payload": {} });
+        let told = api.post("/admin/v1/workflows/signal", &told).await;
+        told.problem(409, "workflow.over");
     }
     running.stop().await;
 }
@@ -332,6 +337,16 @@ async fn a_program_without_temporal_refuses_its_address_and_a_name_is_registered
         refused
             .to_string()
             .contains("two workflows of the name collect-payment"),
+        "{refused}"
+    );
+    let twice = application(None).workflows(|kit| async move {
+        let registry = WorkflowRegistry::new(kit.envelopes().codec().clone());
+        Ok(Workflows::new().registry(registry.with_workflow(CollectingPayment).unwrap()))
+    });
+    let refused = twice.open(place.settings()).await.err().unwrap();
+    let refused = refused.to_string();
+    assert!(
+        refused.contains("two workflows of the name collect-payment"),
         "{refused}"
     );
     let looking = application(None).open_for_operators(with_address()).await.unwrap();
