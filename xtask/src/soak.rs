@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 
 use crate::fuzz;
+use crate::kit::Workspace;
 use crate::postgres;
 use crate::rabbitmq;
 use crate::step::{Problem, Step, heading};
 use crate::tally::Tally;
+use crate::temporal;
 
 /// A group of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -55,6 +57,8 @@ pub(crate) enum Part {
     Stores,
     /// What only a server can show of the queue.
     Queue,
+    /// Workers of workflows are killed and stopped at every step of an export, Temporal is killed, and away for ten minutes.
+    Workflows,
     /// The runtime in worlds of a million seeds.
     Simulation,
     /// The fuzz targets, an hour each.
@@ -85,7 +89,7 @@ struct Report {
 }
 
 impl Part {
-    /// `None` for the fuzz targets, which are in many packages.
+    /// `None` for the fuzz targets, which are in many packages, and for what is in a workspace of its own.
     fn run(self) -> Option<Run> {
         let e2e = |test, counts| Run {
             package: "aftercommit-e2e",
@@ -172,7 +176,7 @@ impl Part {
                 profile: "simulation",
                 ..e2e("simulation", &[("AFTERCOMMIT_SIM_SEEDS", "1000000")])
             },
-            Self::Fuzz => return None,
+            Self::Workflows | Self::Fuzz => return None,
         })
     }
 
@@ -202,7 +206,11 @@ pub(crate) fn run(parts: &[Part], seed: u64, record: Option<&Path>) -> Result<bo
 
 fn report(part: Part, seed: u64) -> Result<Report, Problem> {
     let Some(run) = part.run() else {
-        return fuzzed(part);
+        return if part == Part::Workflows {
+            workflows()
+        } else {
+            fuzzed(part)
+        };
     };
     let seed = seed.to_string();
     let mut arguments = vec![
@@ -245,6 +253,31 @@ fn report(part: Part, seed: u64) -> Result<Report, Problem> {
         command,
         verdict,
         took,
+        lines,
+    })
+}
+
+/// The counts of the fault tests of workflows.
+const WORKFLOW_COUNTS: [(&str, &str); 2] = [
+    ("AFTERCOMMIT_E2E_WORKFLOW_FAULTS", "5"),
+    ("AFTERCOMMIT_E2E_WORKFLOW_AWAY", "600"),
+];
+
+fn workflows() -> Result<Report, Problem> {
+    let mut step = temporal::faults(&Workspace::load()?)?;
+    let mut command = String::new();
+    for (variable, count) in WORKFLOW_COUNTS {
+        step = step.env(variable, count);
+        write!(command, "{variable}={count} ")?;
+    }
+    write!(command, "cargo xtask soak --part {}", Part::Workflows.name())?;
+    let (started, mut lines) = (Instant::now(), Vec::new());
+    let tally = step.run_tests_heard_by(|line| lines.extend(said(line)))?;
+    Ok(Report {
+        part: Part::Workflows,
+        command,
+        verdict: verdict(&tally),
+        took: started.elapsed(),
         lines,
     })
 }

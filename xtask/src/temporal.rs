@@ -91,6 +91,13 @@ pub(crate) fn run(workspace: &Workspace, ahead: Option<BuildAhead>) -> Result<Ta
         .run_tests()
 }
 
+/// The fault tests of workflows, one after the other.
+pub(crate) fn faults(workspace: &Workspace) -> Result<Step, Problem> {
+    let server = server(workspace.target())?;
+    let arguments = ["--test", "workflow_faults", "--", "--nocapture", "--test-threads=1"];
+    Ok(cargo(workspace, "faults of workflows on Temporal", &arguments).env(BIN_VARIABLE, server))
+}
+
 /// What `cargo clippy` does, in the build that is run: to look and to build would compile the SDK twice.
 fn build(workspace: &Workspace) -> Step {
     cargo(
@@ -106,6 +113,8 @@ fn cargo(workspace: &Workspace, name: &str, arguments: &[&str]) -> Step {
         .arguments([workspace.root().join(MANIFEST)])
         .arguments(["--target-dir"])
         .arguments([workspace.target().join("temporal")])
+        // Tests kill these programs at named points. One build for all of them: another set of features compiles the SDK anew.
+        .arguments(["--features", "aftercommit-workflows/failpoints"])
         .arguments(arguments)
         .env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
         .env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__")

@@ -14,6 +14,13 @@ use crate::built_in_services::BuiltInServices;
 use crate::ledger_billing::LedgerBilling;
 use crate::templates::{TemplateError, Templates};
 
+/// What a part of an export has. Tests kill processes between parts, for which each page of records is one.
+const PART_BYTES: usize = if cfg!(feature = "failpoints") {
+    1
+} else {
+    EXPORT_PART_BYTES
+};
+
 /// What the handlers are built with.
 #[derive(Clone)]
 pub struct HandlerPorts {
@@ -86,7 +93,7 @@ impl HandlerPorts {
             billing: self.billing,
             services: Arc::new(BuiltInServices),
             storage,
-            export_part_bytes: EXPORT_PART_BYTES,
+            export_part_bytes: PART_BYTES,
         }
     }
 

@@ -15,7 +15,9 @@ use async_trait::async_trait;
 
 /// Adds Temporal to `application`: its engine when `TEMPORAL_ADDRESS` says where it is.
 pub fn with_temporal(application: Aftercommit) -> Aftercommit {
-    application.workflow_engine(|settings| Ok(Arc::new(engine(settings)?)))
+    #[cfg(feature = "failpoints")]
+    aftercommit::failpoints::plug_in(aftercommit_platform_workflows_temporal::failpoints::POINTS);
+    application.workflow_engine(engine)
 }
 
 /// That there is nothing to run workflows on.
@@ -29,7 +31,11 @@ struct TemporalEngine {
     place: String,
 }
 
-fn engine(settings: &TemporalSettings) -> Result<TemporalEngine, StartupError> {
+/// Temporal as these settings say. Connects at the first call.
+///
+/// # Errors
+/// A file cannot be read, or Temporal cannot be meant so.
+pub fn engine(settings: &TemporalSettings) -> Result<Arc<dyn WorkflowEngine>, StartupError> {
     let pem = settings.load()?;
     let refused = |error: TemporalConfigError| StartupError::WorkflowEngine(error.to_string());
     let tls = settings.tls.as_ref().map(|tls| Tls {
@@ -43,7 +49,7 @@ fn engine(settings: &TemporalSettings) -> Result<TemporalEngine, StartupError> {
         .and_then(|config| config.namespace(&settings.namespace))
         .and_then(|config| config.task_queue(&settings.task_queue))
         .map_err(refused)?;
-    Ok(TemporalEngine {
+    Ok(Arc::new(TemporalEngine {
         temporal: Temporal::new(config),
         place: format!(
             "Temporal at {}, namespace {}, task queue {}",
@@ -51,7 +57,7 @@ fn engine(settings: &TemporalSettings) -> Result<TemporalEngine, StartupError> {
             settings.namespace,
             settings.task_queue
         ),
-    })
+    }))
 }
 
 #[async_trait]

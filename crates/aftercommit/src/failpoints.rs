@@ -2,6 +2,7 @@
 //! shipped program has.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aftercommit_platform_config::{ConfigError, FAILPOINTS_VARIABLE, Settings};
 use aftercommit_runtime::failpoints::{self, Failpoint};
@@ -22,10 +23,12 @@ pub const POINTS: &[Failpoint] = &[SHUTDOWN_AFTER_ENGINE, SHUTDOWN_BEFORE_CLOSE,
 /// What handlers pass too, under names of their own.
 const OF_UNITS_OF_WORK: &str = "unit_of_work::";
 
-/// All that a process with the providers of this build can pass: the runtime's, this crate's, the adapters'. One name may
+/// All that a process with the providers of this build can pass: the runtime's, this crate's, the adapters', and those of what
+/// was plugged in. One name may
 /// stand for the same step in several adapters.
 pub fn all() -> Vec<Failpoint> {
-    let of_adapters: BTreeSet<&'static str> = OF_ADAPTERS.iter().copied().flatten().copied().collect();
+    let mut of_adapters = plugged_in().clone();
+    of_adapters.extend(OF_ADAPTERS.iter().copied().flatten());
     let of_adapters = of_adapters.into_iter().map(|name| {
         if name.starts_with(OF_UNITS_OF_WORK) {
             Failpoint::of_requests(name)
@@ -35,6 +38,18 @@ pub fn all() -> Vec<Failpoint> {
     });
     let own = failpoints::POINTS.iter().chain(POINTS).copied();
     own.chain(of_adapters).collect()
+}
+
+/// Those of adapters that applications plug in.
+static PLUGGED_IN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+
+/// Adds the points of an adapter that is plugged in, which it passes by `fail::fail_point!`, to [`all`].
+pub fn plug_in(points: &[&'static str]) {
+    plugged_in().extend(points);
+}
+
+fn plugged_in() -> MutexGuard<'static, BTreeSet<&'static str>> {
+    PLUGGED_IN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Arms what the environment says.
@@ -76,8 +91,8 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "AFTERCOMMIT_FAILPOINTS: \"worker::after_claim=vanish@2\" names no action; expected <point>=<action> or \
-             <point>=<action>@<number of the passing>, with abort, terminate, sleep(<milliseconds>) or error as action, \
-             several separated by semicolons"
+             <point>=<action>@<number of the passing>, with abort, kill, stop, terminate, tell, sleep(<milliseconds>) or error as \
+             action, several separated by semicolons"
         );
         let error = arm(&settings("relay::after_clam=abort")).unwrap_err().to_string();
         assert!(

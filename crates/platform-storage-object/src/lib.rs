@@ -6,6 +6,12 @@
 
 #![warn(missing_docs)]
 
+#[macro_use]
+mod failpoint;
+
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
+
 mod file_storage;
 mod link_secret;
 mod objects;

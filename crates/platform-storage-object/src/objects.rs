@@ -37,7 +37,9 @@ impl Objects {
             return Err(ObjectStorageError::PartTooLarge { bytes: content.len() });
         }
         let path = part(key, number.get());
+        failpoint!(STORAGE_BEFORE_PART);
         within(self.store.put(&path, PutPayload::from(content))).await?;
+        failpoint!(STORAGE_AFTER_PART);
         Ok(())
     }
 
@@ -63,7 +65,9 @@ impl Objects {
             Err(missing @ ObjectStorageError::PartMissing { .. }) => self.size(key).await?.ok_or(missing)?,
             Err(error) => return Err(error),
         };
+        failpoint!(STORAGE_AFTER_FINISH);
         self.forget(kept).await?;
+        failpoint!(STORAGE_AFTER_FORGET);
         Ok(bytes)
     }
 
@@ -109,6 +113,7 @@ impl Objects {
         let mut upload = WriteMultipart::new_with_chunk_size(upload, MAX_PART_BYTES);
         match self.write_parts(&mut upload, key, parts).await {
             Ok(bytes) => {
+                failpoint!(STORAGE_BEFORE_FINISH);
                 within(upload.finish()).await?;
                 Ok(bytes)
             }

@@ -5,6 +5,12 @@
 
 #![warn(missing_docs)]
 
+#[macro_use]
+mod failpoint;
+
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
+
 mod call;
 mod config;
 mod connection;

@@ -7,6 +7,7 @@ mod events;
 mod host;
 pub(crate) mod hosted;
 mod length;
+mod presence;
 mod run;
 mod steps;
 

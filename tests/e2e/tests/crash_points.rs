@@ -69,6 +69,9 @@ fn reached(name: &str, provider: Provider) -> Reached {
             Reached::Never("settled in groups there")
         }
         _ if name.starts_with("amqp::") && !on_broker => NO_BROKER,
+        _ if name.starts_with("storage::") => {
+            Reached::Never("exports run on Temporal; apps/workflows/tests/workflow_faults.rs has it")
+        }
         _ if name.starts_with("group::") && provider != Provider::Sqlite => {
             Reached::Never("only the one writer of SQLite writes in groups")
         }

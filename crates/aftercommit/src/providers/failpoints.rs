@@ -10,4 +10,6 @@ pub(crate) const OF_ADAPTERS: &[&[&str]] = &[
     aftercommit_platform_queue_postgres::failpoints::POINTS,
     #[cfg(feature = "amqp")]
     aftercommit_platform_queue_amqp::failpoints::POINTS,
+    #[cfg(feature = "object-storage")]
+    aftercommit_platform_storage_object::failpoints::POINTS,
 ];

@@ -23,10 +23,9 @@ use tokio::time::{sleep, timeout};
 
 use super::Stop;
 use super::hosted::{register_as, registered_name};
+use super::presence::{Presence, expected_signs};
+use super::run::LAST_WORDS;
 use crate::{failure, payload};
-
-/// How often the server is asked whether an attempt is to end, unless its own signs of life ask.
-pub(super) const PULSE: Duration = Duration::from_secs(2);
 
 /// Why an attempt ended that its worker did not wait for.
 const WORKER_STOPPED: &str = "activity.worker_stopped";
@@ -115,22 +114,37 @@ impl HostedActivities {
             )
         })?;
         let value = payload::first(&input.payloads).map_err(malformed)?;
-        let host = Arc::new(AttemptHost::new(ctx));
+        let host = Arc::new(AttemptHost::new(ctx, expected_signs(&input.payloads)));
         let parts = self.parts(&host, input)?;
-        let time = host.time();
-        let running = timeout(time, activity.run(value, ActivityContext::new(parts)));
+        let running = activity.run(value, ActivityContext::new(parts));
         let mut is_over = self.is_over.clone();
-        let ended = tokio::select! {
-            biased;
-            ended = running => ended.unwrap_or_else(|_elapsed| {
-                let failure = WorkflowFailure::retryable(WorkflowFailure::TIMED_OUT, "an attempt of the activity took too long");
-                Err(failure.into())
-            }),
-            () = host.pulse() => Err(ActivityError::Cancelled),
-            // An end of the sender is an end of the worker.
-            _ = is_over.wait_for(|is_over| *is_over) => Err(ActivityError::Cancelled),
+        failpoint!(ACTIVITY_BEFORE_RUN);
+        let ended = {
+            tokio::pin!(running);
+            let beating = Arc::clone(&host);
+            let _pulse = host.presence.pulse(move || {
+                let host = Arc::clone(&beating);
+                async move { host.record().await }
+            });
+            let in_time = tokio::select! {
+                biased;
+                ended = &mut running => Ok(ended),
+                reason = host.late() => Err(reason),
+                // An end of the sender is an end of the worker.
+                _ = is_over.wait_for(|is_over| *is_over) => Ok(Err(ActivityError::Cancelled)),
+            };
+            match in_time {
+                Ok(ended) => ended,
+                Err(reason) => {
+                    // The server gives it to another; it may put in order what it did, and no more.
+                    host.late.send_replace(true);
+                    let ended = timeout(LAST_WORDS, running).await;
+                    ended.ok().and_then(Result::ok).ok_or_else(|| too_late(reason))
+                }
+            }
         };
-        self.told(ended, host.is_cancelled())
+        failpoint!(ACTIVITY_AFTER_RUN);
+        self.told(ended, host.ctx.is_cancelled())
     }
 
     /// What the server is told of an attempt that ended so.
@@ -191,6 +205,10 @@ impl HostedActivities {
     }
 }
 
+fn too_late(reason: &str) -> ActivityError {
+    WorkflowFailure::retryable(WorkflowFailure::TIMED_OUT, reason).into()
+}
+
 fn malformed(reason: String) -> ActivityError {
     WorkflowFailure::permanent(WorkflowFailure::MALFORMED, reason).into()
 }
@@ -204,12 +222,18 @@ struct AttemptHost {
     ctx: SdkActivityContext,
     /// How far this attempt, or the one before, has come.
     cursor: Mutex<Option<Value>>,
+    presence: Presence,
+    /// Whether its time is over.
+    late: watch::Sender<bool>,
 }
 
 impl AttemptHost {
-    fn new(ctx: SdkActivityContext) -> Self {
+    /// `expected`: how long the attempt may give no sign of life itself, if that is asked of it.
+    fn new(ctx: SdkActivityContext, expected: Option<Duration>) -> Self {
         let before = ctx.heartbeat_details().raw().first();
         Self {
+            presence: Presence::new(ctx.info().heartbeat_timeout, expected),
+            late: watch::Sender::new(false),
             cursor: Mutex::new(before.and_then(|cursor| payload::read(cursor).ok())),
             ctx,
         }
@@ -225,49 +249,54 @@ impl AttemptHost {
         time.and_then(Result::ok).unwrap_or(Duration::MAX)
     }
 
+    /// Returns why it is too late when it is.
+    async fn late(&self) -> &'static str {
+        tokio::select! {
+            () = sleep(self.time()) => "an attempt of the activity took too long",
+            () = self.presence.silent() => "an attempt of the activity gave no sign of life for too long",
+        }
+    }
+
     fn cursor(&self) -> Option<Value> {
         self.cursor.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The server says only in answer to a sign of life that an attempt is to end. One of which signs are expected gives
-    /// them itself, or is lost. Never returns.
-    async fn pulse(&self) {
-        if self
+    /// Tells the server that the attempt lives, and how far it is. It says only in answer to that whether the attempt is to
+    /// end.
+    async fn record(&self) {
+        let cursor = self.cursor().as_ref().map(payload::of);
+        // It fails only for what cannot be written, and JSON can be.
+        let _noted = self
             .ctx
-            .info()
-            .heartbeat_timeout
-            .is_some_and(|timeout| !timeout.is_zero())
-        {
-            std::future::pending::<()>().await;
-        }
-        loop {
-            sleep(PULSE).await;
-            let cursor = self.cursor().as_ref().map(payload::of);
-            let _noted = self
-                .ctx
-                .record_heartbeat(payload::raw(cursor.into_iter().collect::<Vec<_>>()))
-                .await;
-        }
+            .record_heartbeat(payload::raw(cursor.into_iter().collect::<Vec<_>>()))
+            .await;
     }
 }
 
 #[async_trait]
 impl CancellationSignal for AttemptHost {
     fn is_cancelled(&self) -> bool {
-        self.ctx.is_cancelled()
+        self.ctx.is_cancelled() || *self.late.borrow()
     }
 
     async fn cancelled(&self) {
-        self.ctx.cancelled().await;
+        let mut late = self.late.subscribe();
+        tokio::select! {
+            () = self.ctx.cancelled() => {}
+            // Its sender is here.
+            _ = late.wait_for(|late| *late) => {}
+        }
     }
 }
 
 #[async_trait]
 impl ActivityHost for AttemptHost {
     async fn heartbeat(&self, cursor: Value) {
-        *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = Some(cursor.clone());
-        // It fails only for what cannot be written, and JSON can be.
-        let _noted = self.ctx.record_heartbeat(payload::raw([payload::of(&cursor)])).await;
+        failpoint!(HEARTBEAT_BEFORE);
+        *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = Some(cursor);
+        self.presence.note();
+        self.record().await;
+        failpoint!(HEARTBEAT_AFTER);
     }
 }
 

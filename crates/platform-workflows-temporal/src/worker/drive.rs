@@ -150,7 +150,9 @@ impl Begun {
             // The SDK also polls when there is nothing new.
             while is_first.take() || self.deliver() {
                 // Nobody is woken by it: what the run may wait for is in the events, and everything else is a mistake.
+                failpoint!(WORKFLOW_BEFORE_CODE);
                 let progress = self.run.borrow_mut().poll(&mut Context::from_waker(Waker::noop()));
+                failpoint!(WORKFLOW_AFTER_CODE);
                 self.host.forget_read();
                 if progress != RunProgress::Waiting {
                     return Poll::Ready(progress);

@@ -69,6 +69,16 @@ impl HostedWorkflow {
     }
 }
 
+#[cfg(feature = "failpoints")]
+impl Drop for HostedWorkflow {
+    /// The SDK forgets a run that has ended when the server has said that it knows.
+    fn drop(&mut self) {
+        if matches!(self.seen, Seen::Ended(_)) {
+            failpoint!(WORKFLOW_AFTER_END);
+        }
+    }
+}
+
 /// The marker the SDK asks for.
 pub(crate) struct HostedDefinition;
 

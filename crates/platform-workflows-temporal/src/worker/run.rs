@@ -15,8 +15,9 @@ use temporalio_sdk::{Runtime, Worker as SdkWorker, WorkerOptions};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::activities::{HostedActivities, PULSE};
+use super::activities::HostedActivities;
 use super::hosted::{HostedWorkflow, register_as};
+use super::presence::PULSE;
 use super::{Answers, FIRST_WAIT, LONGEST_WAIT, Stop, WorkerHealth};
 use crate::config::TemporalConfig;
 use crate::connection;
@@ -24,7 +25,7 @@ use crate::connection;
 /// How often a running worker looks whether the server is still there.
 pub(super) const LOOK: Duration = Duration::from_secs(5);
 /// How long activities have to end after they were told to.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 pub(super) struct Worker {
     pub(super) answers: Arc<Answers>,
@@ -135,7 +136,7 @@ impl Worker {
             .sticky_queue_schedule_to_start_timeout(self.config.sticky_timeout)
             .graceful_shutdown_period(self.config.grace)
             // As often as an attempt asks whether it is to end.
-            .default_heartbeat_throttle_interval(PULSE)
+            .max_heartbeat_throttle_interval(PULSE)
             // A run is only woken by its steps: what is no step is found by the port itself, and at once.
             .detect_nondeterministic_futures(false)
             .build();

@@ -20,6 +20,7 @@ use temporalio_sdk::{
 };
 
 use super::hosted::HostedWorkflow;
+use super::presence;
 use crate::{failure, payload};
 
 type Answered = LocalBoxFuture<'static, Result<Value, StepError>>;
@@ -34,8 +35,10 @@ pub(super) fn recorded(
 ) -> Result<Answered, WorkflowProblem> {
     match command {
         StepCommand::Activity { name, input, options } => {
+            let signs = options.heartbeat.map(presence::expect_signs);
             let options = activity_options(number, &options, token);
-            let input = payload::raw([payload::of(&input), cause.clone()]);
+            let input = [payload::of(&input), cause.clone()].into_iter().chain(signs);
+            let input = payload::raw(input.collect::<Vec<_>>());
             let (ctx, activity) = (ctx.clone(), UntypedActivity::new(name.as_str()));
             Ok(Box::pin(async move {
                 let answered = ctx.execute_activity(activity, input, options).await;
@@ -124,7 +127,7 @@ fn activity_options(
         .build();
     SdkActivityOptions::with_close_timeouts(timeouts)
         .activity_id(number.to_string())
-        .maybe_heartbeat_timeout(options.heartbeat)
+        .heartbeat_timeout(presence::lost_after(options.heartbeat))
         .cancellation_token(token.clone())
         .retry_policy(retry)
         .build()

@@ -9,7 +9,7 @@ use aftercommit_domain::workflows::{WorkflowEnd, WorkflowRegistry};
 use aftercommit_platform_workflows_temporal::{Temporal, TemporalConfig, WorkerHealth};
 use aftercommit_testkit::temporal_server::{TemporalOptions, TemporalServer};
 use aftercommit_testkit::test_services;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::environment::{Environment, SOON, WallClock};
 use crate::workflows::{Counting, GoOn, Lingering, Script, Scripted, ScriptedWorkflow};
@@ -100,10 +100,9 @@ async fn nothing_of_a_run_stays_in_the_memory_of_a_worker_that_stopped() {
     assert_eq!(Arc::strong_count(&runs), 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_workflow_goes_on_elsewhere_when_its_worker_was_killed() {
-    let environment = Environment::shared().await;
-    let mut killed = Command::new(std::env::current_exe().unwrap())
+/// A worker in a process of its own.
+fn process(environment: &Environment) -> Child {
+    Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
             "restarts::works_until_it_is_killed",
@@ -116,7 +115,37 @@ async fn a_workflow_goes_on_elsewhere_when_its_worker_was_killed() {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_activity_whose_worker_was_killed_runs_elsewhere_long_before_its_time_is_over() {
+    let environment = Environment::shared().await;
+    let mut killed = process(&environment);
+    let (id, _) = environment.start("it", &Scripted::new(Script::Linger)).await;
+    let (asked, id_text) = (Instant::now(), id.to_string());
+    let describe = ["workflow", "describe", "--output", "json", "--workflow-id", &id_text];
+    while !environment.server.cli(&describe).await.contains("STATE_STARTED") {
+        assert!(asked.elapsed() < SOON, "the activity begins");
+    }
+    killed.kill().await.unwrap();
+    let another = Lingering::default();
+    another.has_begun.store(true, Ordering::SeqCst);
+    let registry = environment
+        .registry()
+        .with_workflow(ScriptedWorkflow::default())
         .unwrap();
+    let worker = environment.worker(registry.with_activity(another).unwrap()).await;
+    // Its time is a minute; a worker that is silent for ten seconds is missed, and the next attempt waits for two.
+    let ended = environment.described_within(SOON * 3, &id, |it| it.end.is_some()).await;
+    assert_eq!(ended.end, Some(WorkflowEnd::Completed(2.into())));
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workflow_goes_on_elsewhere_when_its_worker_was_killed() {
+    let environment = Environment::shared().await;
+    let mut killed = process(&environment);
     let (id, _) = environment.start("it", &Scripted::new(Script::CountWhenTold)).await;
     environment
         .described(&id, |it| it.waiting.iter().any(|step| step.label == "signal go-on"))
@@ -156,6 +185,7 @@ async fn works_until_it_is_killed() {
         .with_workflow(ScriptedWorkflow::default())
         .unwrap();
     let registry = registry.with_activity(Counting::default()).unwrap();
+    let registry = registry.with_activity(Lingering::default()).unwrap();
     let _worker = Temporal::new(config)
         .start_worker(registry, Arc::new(WallClock))
         .unwrap();

@@ -30,6 +30,12 @@ pub struct ArmError {
 enum Action {
     /// The process dies as from SIGKILL: nothing is closed, nothing dropped.
     Abort,
+    /// The process sends itself SIGKILL, and whoever passes gets no further.
+    Kill,
+    /// The process sends itself SIGSTOP, and goes on when it is let.
+    Stop,
+    /// The process says that the point is passed, each time, and goes on.
+    Tell,
     /// The process sends itself SIGTERM and goes on.
     Terminate,
     /// The step waits for this many milliseconds.
@@ -61,7 +67,9 @@ pub fn arm(text: &str, known: &[Failpoint]) -> Result<(), ArmError> {
             String::new()
         };
         match armed.action {
-            Action::Abort | Action::Terminate => ends.entry(armed.point.at).or_default().push(armed),
+            Action::Abort | Action::Kill | Action::Stop | Action::Tell | Action::Terminate => {
+                ends.entry(armed.point.at).or_default().push(armed)
+            }
             Action::Sleep(milliseconds) => set(armed.point, &format!("{before}1*return({milliseconds})->off")),
             Action::Error => set(armed.point, &format!("{before}1*return({ERROR})->off")),
         }
@@ -70,7 +78,11 @@ pub fn arm(text: &str, known: &[Failpoint]) -> Result<(), ArmError> {
         let counted: Vec<(Armed, AtomicU32)> = armed.into_iter().map(|armed| (armed, AtomicU32::new(0))).collect();
         let passed = move || {
             for (armed, times) in &counted {
-                if armed.point.is_passed() && times.fetch_add(1, Ordering::SeqCst) + 1 == armed.nth {
+                if !armed.point.is_passed() {
+                    continue;
+                }
+                let nth = times.fetch_add(1, Ordering::SeqCst) + 1;
+                if nth == armed.nth || armed.action == Action::Tell {
                     armed.happen();
                 }
             }
@@ -90,7 +102,7 @@ fn read(text: &str, known: &[Failpoint]) -> Result<Vec<Armed>, ArmError> {
     let mut all: Vec<Armed> = Vec::new();
     for part in text.split(';') {
         let armed = read_part(part.trim(), known)?;
-        let ends = |armed: &Armed| matches!(armed.action, Action::Abort | Action::Terminate);
+        let ends = |armed: &Armed| !matches!(armed.action, Action::Sleep(_) | Action::Error);
         let clashes = |other: &Armed| {
             other.point == armed.point || (other.point.at == armed.point.at && !(ends(other) && ends(&armed)))
         };
@@ -126,7 +138,7 @@ fn read_part(part: &str, known: &[Failpoint]) -> Result<Armed, ArmError> {
     };
     let action = read_action(action.trim()).ok_or_else(|| refused(part, "names no action"))?;
     let least = match action {
-        Action::Abort | Action::Terminate => Can::End,
+        Action::Abort | Action::Kill | Action::Stop | Action::Tell | Action::Terminate => Can::End,
         Action::Sleep(_) => Can::Wait,
         Action::Error => Can::Fail,
     };
@@ -143,6 +155,9 @@ fn read_part(part: &str, known: &[Failpoint]) -> Result<Armed, ArmError> {
 fn read_action(text: &str) -> Option<Action> {
     match text {
         "abort" => Some(Action::Abort),
+        "kill" => Some(Action::Kill),
+        "stop" => Some(Action::Stop),
+        "tell" => Some(Action::Tell),
         "terminate" => Some(Action::Terminate),
         ERROR => Some(Action::Error),
         other => {
@@ -177,16 +192,27 @@ impl Armed {
         let _ = writeln!(std::io::stderr(), "failpoint {}: {:?}", self.point.name, self.action);
         match self.action {
             Action::Abort => std::process::abort(),
-            Action::Terminate => {
-                // By the command, so that no library comes in for it. A test sees when nothing was sent.
-                let _ = Command::new("kill")
-                    .args(["-TERM", &std::process::id().to_string()])
-                    .status();
+            Action::Kill => {
+                send("-KILL");
+                loop {
+                    std::thread::park();
+                }
             }
+            Action::Stop => send("-STOP"),
+            Action::Terminate => send("-TERM"),
+            // It is told.
+            Action::Tell => {}
             // These are carried out where the point is.
             Action::Sleep(_) | Action::Error => {}
         }
     }
+}
+
+/// Sends this process a signal, by the command, so that no library comes in for it. A test sees when nothing was sent.
+fn send(signal: &str) {
+    let _ = Command::new("kill")
+        .args([signal, &std::process::id().to_string()])
+        .status();
 }
 
 #[cfg(test)]

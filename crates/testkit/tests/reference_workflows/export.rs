@@ -1,15 +1,22 @@
 //! `export`: a whole file and one notification, or nothing of either.
 
-use aftercommit_domain::contract::StorageKey;
+use std::sync::Arc;
+
+use aftercommit_domain::contract::{ActivityName, Cause, RunId, StorageKey};
 use aftercommit_domain::effects::ObjectStorageError;
 use aftercommit_domain::reference::exports::use_cases::{RequestExport, cancel_export, request_export};
 use aftercommit_domain::reference::projects::use_cases::{CreateProject, create_project, delete_project};
 use aftercommit_domain::reference::records::{NewRecord, RecordBody, RecordKey};
 use aftercommit_domain::reference::workflows::EXPORT_PROGRESS;
 use aftercommit_domain::reference::{ExportId, RecordId, RequestContext};
-use aftercommit_domain::workflows::{SignalRequest, StartRequest, WorkflowEnd, WorkflowQuerier as _};
-use aftercommit_domain::workflows::{WorkflowRequest, WorkflowStarter};
+use aftercommit_domain::tasks::CancellationSignal;
+use aftercommit_domain::time::Timestamp;
+use aftercommit_domain::workflows::{
+    ActivityContext, ActivityContextParts, ActivityError, ActivityHost, SignalRequest, StartRequest, StepNumber,
+    WorkflowEnd, WorkflowQuerier as _, WorkflowRequest, WorkflowStarter,
+};
 use aftercommit_testkit::{StorageStep, TestServices, WorkflowTrial, try_workflow};
+use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use crate::golden::check_golden;
@@ -243,6 +250,81 @@ async fn an_export_of_a_project_that_is_deleted_on_its_way_leaves_nothing_and_te
     let description = engine.run_to_end(&id).await.unwrap();
     assert_eq!(description.end, Some(WorkflowEnd::Completed(Value::Null)));
     assert_eq!(asked.left(), Left::nothing("failed"));
+}
+
+/// Nobody tells this attempt anything: its worker was taken for lost.
+struct Lost;
+
+#[async_trait]
+impl CancellationSignal for Lost {
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+
+    async fn cancelled(&self) {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[async_trait]
+impl ActivityHost for Lost {
+    async fn heartbeat(&self, _: Value) {}
+}
+
+impl Asked {
+    /// What an attempt of this activity does that goes on when nobody waits for it any more.
+    async fn goes_on(&self, activity: &'static str, what: Value) -> Result<Value, ActivityError> {
+        let caller = &self.world.caller;
+        let input = json!({
+            "organization_id": caller.organization_id, "project_id": caller.project_id, "export_id": self.export, "what": what,
+        });
+        let services = &self.world.harness.services;
+        let ctx = ActivityContext::new(ActivityContextParts {
+            workflow_id: self.start.id.clone(),
+            run_id: RunId::new("run").unwrap(),
+            activity_id: StepNumber(2),
+            attempt: 1,
+            deadline: Timestamp::MAX_UTC,
+            cause: Cause::root(),
+            cursor: None,
+            clock: services.clock_port(),
+            limits: *services.codec.limits(),
+            host: Arc::new(Lost),
+        });
+        let registry = self.world.registry();
+        let activity = registry.activity(&ActivityName::constant(activity)).unwrap();
+        activity.run(input, ctx).await
+    }
+}
+
+#[tokio::test]
+async fn what_a_lost_worker_puts_for_an_export_that_is_over_is_removed() {
+    let asked = Asked::new();
+    asked.world.storage.script([away()]);
+    let (engine, id) = (asked.world.engine(), asked.start.id.clone());
+    engine.start(asked.start.clone()).await.unwrap();
+    engine.settle().await;
+    engine.signal(asked.cancel()).await.unwrap();
+    engine.run_to_end(&id).await.unwrap();
+    let nothing = Left::nothing("cancelled");
+    let went_on = asked.goes_on("collect-export", json!({"after": null, "parts": 0, "rows": 0}));
+    assert_eq!(went_on.await, Ok(json!("not_wanted")));
+    assert!(asked.world.storage.part_puts() >= 3);
+    assert_eq!(asked.left(), nothing);
+    let went_on = asked.goes_on("complete-export", json!({"after": null, "parts": 0, "rows": 0}));
+    went_on.await.unwrap();
+    assert_eq!(asked.left(), nothing);
+}
+
+#[tokio::test]
+async fn what_a_lost_worker_puts_for_an_export_that_is_ready_leaves_its_file_alone() {
+    let asked = Asked::new();
+    asked.world.run(asked.start.clone()).await;
+    let puts = asked.world.storage.part_puts();
+    let went_on = asked.goes_on("collect-export", json!({"after": null, "parts": 0, "rows": 0}));
+    assert_eq!(went_on.await, Ok(json!("not_wanted")));
+    assert!(asked.world.storage.part_puts() > puts);
+    assert_eq!(asked.left(), Left::EVERYTHING);
 }
 
 #[tokio::test]

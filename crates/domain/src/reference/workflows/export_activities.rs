@@ -108,6 +108,25 @@ impl WorkflowPorts {
         }
     }
 
+    /// Removes what this attempt put for an export that ended meanwhile, because its worker was taken for lost: whoever ended it
+    /// looked for that before.
+    async fn leave_nothing(
+        &self,
+        export: &Export,
+        file: &ObjectKey,
+        ctx: &ActivityContext,
+    ) -> Result<(), ActivityError> {
+        let state = self.export(export.id, ctx).await?.map(|export| export.state);
+        if state.as_ref().is_some_and(|state| !state.is_final()) {
+            return Ok(());
+        }
+        self.storage().abort(file).await?;
+        if !matches!(state, Some(ExportState::Ready { .. })) {
+            self.storage().delete(file).await?;
+        }
+        Ok(())
+    }
+
     fn storage(&self) -> &dyn ObjectStorage {
         &*self.storage
     }
@@ -162,12 +181,19 @@ impl Activity for CollectExport {
                 cursor.parts += 1;
                 let number = PartNumber::new(cursor.parts)?;
                 self.0.storage().put_part(&file, number, part).await?;
-                ctx.heartbeat(&cursor).await?;
+                let goes_on = ctx.heartbeat(&cursor).await;
+                if goes_on.is_err() {
+                    self.0.leave_nothing(&export, &file, ctx).await?;
+                }
+                goes_on?;
             }
         }
         let so_far = ExportState::Running { rows: cursor.rows };
         Ok(match self.0.advance(export.id, so_far, ctx).await? {
-            None => Collection::NotWanted,
+            None => {
+                self.0.leave_nothing(&export, &file, ctx).await?;
+                Collection::NotWanted
+            }
             Some(_) if is_all => Collection::All(cursor),
             Some(_) => Collection::Some(cursor),
         })
@@ -223,9 +249,11 @@ impl Activity for CompleteExport {
         let export = self.0.export(of.export_id, ctx).await?;
         let export = export.ok_or_else(|| WorkflowFailure::permanent("export.gone", "the export is gone"))?;
         let file = file_of(&export)?;
+        let bytes = self.0.storage().complete(&file, of.what.parts).await?;
+        self.0.leave_nothing(&export, &file, ctx).await?;
         Ok(ExportFile {
             rows: of.what.rows,
-            bytes: self.0.storage().complete(&file, of.what.parts).await?,
+            bytes,
         })
     }
 }
@@ -250,6 +278,7 @@ impl Activity for EndExport {
                 let file = file.clone();
                 let ready = ExportState::Ready { file, rows, bytes, at };
                 if self.0.advance(export.id, ready, ctx).await?.is_some() {
+                    self.0.leave_nothing(&export, &file_of(&export)?, ctx).await?;
                     return Ok(true);
                 }
                 // The project was deleted while the file was put together.
@@ -262,7 +291,10 @@ impl Activity for EndExport {
         // First what nobody would look for any more once the row says that it is over.
         self.0.storage().abort(&file).await?;
         self.0.storage().delete(&file).await?;
-        Ok(self.0.advance(export.id, end, ctx).await?.is_some() && is_told)
+        let is_told = self.0.advance(export.id, end, ctx).await?.is_some() && is_told;
+        // An attempt that its worker lost may have put something since; from now on it sees that the export is over.
+        self.0.leave_nothing(&export, &file, ctx).await?;
+        Ok(is_told)
     }
 }
 

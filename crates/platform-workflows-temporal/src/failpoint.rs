@@ -1,0 +1,9 @@
+//! One line where a test may make the process die. Without the feature `failpoints` it is nothing.
+
+/// Passes a point: `failpoint!(ACTIVITY_AFTER_RUN)`.
+macro_rules! failpoint {
+    ($point:ident) => {
+        #[cfg(feature = "failpoints")]
+        fail::fail_point!(crate::failpoints::$point);
+    };
+}
