@@ -8,12 +8,15 @@ use crate::printable::{printable, truncated};
 const WIDEST: usize = 60;
 /// The same for the last column, which is where reasons stand.
 const WIDEST_LAST: usize = 100;
+/// The same for a last column of ids that are typed again: longer than an id of a workflow with its tenant.
+const WIDEST_ID: usize = 400;
 /// Ample for a failure and its causes, and short of flooding the terminal.
 const LONGEST_FIELD: usize = 4_000;
 
 /// Rows under headings. Values are made printable, and cut when they are too wide.
 pub(crate) struct Table<const N: usize> {
     headings: [&'static str; N],
+    widest_last: usize,
     rows: Vec<[String; N]>,
 }
 
@@ -21,15 +24,22 @@ impl<const N: usize> Table<N> {
     pub(crate) const fn new(headings: [&'static str; N]) -> Self {
         Self {
             headings,
+            widest_last: WIDEST_LAST,
             rows: Vec::new(),
         }
     }
 
+    /// The last column holds what is given to other commands.
+    pub(crate) const fn ending_in_ids(mut self) -> Self {
+        self.widest_last = WIDEST_ID;
+        self
+    }
+
     pub(crate) fn row(&mut self, values: [&str; N]) {
-        let mut column = 0;
+        let (mut column, last) = (0, self.widest_last);
         self.rows.push(values.map(|value| {
             column += 1;
-            truncated(&printable(value), if column == N { WIDEST_LAST } else { WIDEST })
+            truncated(&printable(value), if column == N { last } else { WIDEST })
         }));
     }
 
@@ -111,6 +121,15 @@ mod tests {
             !text.contains('\u{1b}') && text.lines().all(|line| line.width() <= WIDEST + 9),
             "{text}"
         );
+    }
+
+    #[test]
+    fn an_id_at_the_end_is_whole() {
+        let mut table = Table::new(["STATUS", "ID"]).ending_in_ids();
+        let part = "0192f0c1-7a3b-7c4d-8e5f-0123456789ab";
+        let id = format!("{part}/{part}/project-provisioning/{part}");
+        table.row(["running", &id]);
+        assert!(table.render("none").ends_with(&format!("running  {id}\n")));
     }
 
     #[test]

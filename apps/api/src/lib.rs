@@ -15,6 +15,10 @@ mod routes;
 mod state;
 pub mod wiring;
 
+use std::process::ExitCode;
+
+use aftercommit::Aftercommit;
+use aftercommit::runtime::Roles;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{delete, get, post};
@@ -24,6 +28,12 @@ pub use state::ApiState;
 
 /// The longest request body, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
+
+/// Serves the API and does nothing else until it is told to stop, and answers the exit status.
+pub async fn main() -> ExitCode {
+    let application = Aftercommit::from_env().reference_product().roles(Roles::none());
+    Box::pin(wiring::register(application).run()).await
+}
 
 /// Everything under `/v1`, the two pages that links in e-mails lead to, and downloads.
 ///
@@ -37,6 +47,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/projects/{project_id}/records", get(routes::records::search))
         .route("/v1/projects/{project_id}/exports", post(routes::exports::request))
         .route("/v1/exports/{export_id}", get(routes::exports::show))
+        .route("/v1/exports/{export_id}/cancel", post(routes::exports::cancel))
         .route("/v1/projects/{project_id}/usage", get(routes::usage::list))
         .route(
             "/v1/projects/{project_id}/webhooks",
@@ -58,6 +69,8 @@ pub fn router(state: ApiState) -> Router {
         )
         .route("/v1/magic-links", post(routes::magic_links::request))
         .route("/v1/magic-links/follow", post(routes::magic_links::follow))
+        .route("/v1/users/{user_id}", delete(routes::users::delete))
+        .route("/v1/users/{user_id}/keep", post(routes::users::keep))
         .route(
             "/v1/users/{user_id}/notification-preferences",
             get(routes::notification_preferences::show).put(routes::notification_preferences::set),

@@ -2,11 +2,7 @@
 
 use std::process::ExitCode;
 
-use aftercommit::Aftercommit;
-use aftercommit::runtime::Roles;
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    let application = Aftercommit::from_env().reference_product().roles(Roles::none());
-    aftercommit_api::wiring::register(application).run().await
+    Box::pin(aftercommit_api::main()).await
 }

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod arguments;
+mod built_in_services;
 mod handlers;
 mod ledger_billing;
 mod ports;
@@ -25,7 +26,7 @@ use arguments::Arguments;
 pub use ports::{HandlerPorts, Rails};
 pub use templates::{TemplateError, Templates};
 pub use topics::topics;
-pub use workflows::workflows;
+pub use workflows::{startable_workflows, workflows};
 
 /// Does what was typed, and answers the exit status. `plug` gives the application what the program has beside.
 pub async fn main(plug: fn(Aftercommit) -> Aftercommit) -> ExitCode {
@@ -42,7 +43,8 @@ pub async fn main(plug: fn(Aftercommit) -> Aftercommit) -> ExitCode {
         Err(errors) => return report(&errors.into()),
     };
     let application = plug(Aftercommit::from_env().reference_product());
-    Box::pin(wiring::register(application).run_with(settings))
+    let application = wiring::register_startable_workflows(wiring::register(application));
+    Box::pin(application.run_with(settings))
         .await
         .unwrap_or_else(|error| report(&error))
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use aftercommit_domain::contract::EnvelopeFactory;
-use aftercommit_domain::effects::{EmailSender, WebhookSender};
+use aftercommit_domain::effects::{EmailSender, ObjectStorage, WebhookSender};
 use aftercommit_domain::events::EventsPublisher;
 use aftercommit_domain::reference::ReferencePorts;
 use aftercommit_domain::reference::billing::BillingProvider;
+use aftercommit_domain::reference::workflows::{EXPORT_PART_BYTES, WorkflowPorts};
 use aftercommit_domain::tasks::QueuePublisher;
 
+use crate::built_in_services::BuiltInServices;
 use crate::ledger_billing::LedgerBilling;
 use crate::templates::{TemplateError, Templates};
 
@@ -27,6 +29,8 @@ pub struct HandlerPorts {
     pub billing: Arc<dyn BillingProvider>,
     /// What is published outside a transaction.
     pub rails: Rails,
+    /// Whether what can be a workflow is started as one, because there is an engine. Else its task does it alone.
+    pub has_workflow_engine: bool,
 }
 
 /// What handlers publish with when what they tell of, or fan out, is durable already.
@@ -71,6 +75,25 @@ impl HandlerPorts {
             webhooks,
             rails,
             templates: Arc::new(Templates::load()?),
+            has_workflow_engine: false,
         })
+    }
+
+    /// What the workflows are built with: the same, this storage, and services of projects that nothing has to be opened for.
+    pub fn for_workflows(self, storage: Arc<dyn ObjectStorage>) -> WorkflowPorts {
+        WorkflowPorts {
+            reference: self.reference,
+            billing: self.billing,
+            services: Arc::new(BuiltInServices),
+            storage,
+            export_part_bytes: EXPORT_PART_BYTES,
+        }
+    }
+
+    /// With an engine of workflows, or without.
+    #[must_use]
+    pub const fn with_workflow_engine(mut self, has_workflow_engine: bool) -> Self {
+        self.has_workflow_engine = has_workflow_engine;
+        self
     }
 }

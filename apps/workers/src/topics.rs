@@ -1,6 +1,9 @@
 //! The topics this package owns.
 
-use aftercommit_domain::reference::billing::ReportOverage;
+use std::sync::Arc;
+
+use aftercommit_domain::reference::ReferencePorts;
+use aftercommit_domain::reference::billing::{BillingProvider, ReportOverage};
 use aftercommit_domain::reference::digests::{RunDigest, TriggerWeeklyDigests};
 use aftercommit_domain::reference::identity::SendMagicLinkEmail;
 use aftercommit_domain::reference::incidents::{CheckIncident, EvaluateRecord, SweepOpenIncidents};
@@ -23,7 +26,8 @@ use crate::handlers::{
     ProvisionProjectHandler, PurgeRecordsHandler, PurgeSearchIndexHandler, RecordUsageHandler,
     RefreshSearchIndexHandler, ReportOverageHandler, RequestDigestNotificationsHandler,
     RequestIncidentNotificationsHandler, RunDigestHandler, SendInvitationEmailHandler, SendMagicLinkEmailHandler,
-    SendNotificationEmailHandler, SettleRecordHandler, SweepOpenIncidentsHandler, TriggerWeeklyDigestsHandler,
+    SendNotificationEmailHandler, SettleRecordHandler, StartOverageReportHandler, StartProvisioningHandler,
+    SweepOpenIncidentsHandler, TriggerWeeklyDigestsHandler,
 };
 
 /// Every topic of the product with the handlers of its tasks.
@@ -34,14 +38,14 @@ pub fn topics(ports: HandlerPorts) -> Vec<Topic> {
         billing,
         rails,
         webhooks,
+        has_workflow_engine,
         ..
     } = ports;
     let reference = || reference.clone();
     let rails = || rails.clone();
     topics.extend([
         Topic::named("invitations").handle::<ExpireInvitation>(ExpireInvitationHandler::new(reference())),
-        Topic::named("projects")
-            .handle::<ProvisionProject>(ProvisionProjectHandler::new(reference()))
+        provisioning(&reference, has_workflow_engine)
             .handle::<CheckFirstRecord>(CheckFirstRecordHandler::new(reference())),
         Topic::named("records")
             .handle::<FanOutRecords>(FanOutRecordsHandler::new(reference(), rails()))
@@ -63,12 +67,36 @@ pub fn topics(ports: HandlerPorts) -> Vec<Topic> {
             .handle::<TriggerWeeklyDigests>(TriggerWeeklyDigestsHandler::new(reference(), rails()))
             .handle::<RunDigest>(RunDigestHandler::new(reference())),
         Topic::named("usage").handle::<RecordUsage>(RecordUsageHandler::new(reference())),
-        Topic::named("billing").handle::<ReportOverage>(ReportOverageHandler::new(reference(), billing)),
+        overage(&reference, billing, has_workflow_engine),
         Topic::named("webhooks")
             .handle::<FanOutWebhooks>(FanOutWebhooksHandler::new(reference()))
             .handle::<DeliverWebhook>(DeliverWebhookHandler::new(reference(), webhooks)),
     ]);
     topics
+}
+
+/// What starts a workflow where there is an engine, and else does what it can by itself.
+fn provisioning(reference: &impl Fn() -> ReferencePorts, has_workflow_engine: bool) -> Topic {
+    let topic = Topic::named("projects");
+    if has_workflow_engine {
+        topic.handle::<ProvisionProject>(StartProvisioningHandler::new(reference()))
+    } else {
+        topic.handle::<ProvisionProject>(ProvisionProjectHandler::new(reference()))
+    }
+}
+
+/// The same. Either reports what is pending under the same key before anything newer, so that one may follow the other.
+fn overage(
+    reference: &impl Fn() -> ReferencePorts,
+    billing: Arc<dyn BillingProvider>,
+    has_workflow_engine: bool,
+) -> Topic {
+    let topic = Topic::named("billing");
+    if has_workflow_engine {
+        topic.handle::<ReportOverage>(StartOverageReportHandler::new(reference()))
+    } else {
+        topic.handle::<ReportOverage>(ReportOverageHandler::new(reference(), billing))
+    }
 }
 
 /// Those that send e-mail.

@@ -3,7 +3,7 @@
 use aftercommit::domain::reference::schedules;
 use aftercommit::{Aftercommit, Kit, StartupError};
 
-use crate::{HandlerPorts, Rails, topics, workflows};
+use crate::{HandlerPorts, Rails, startable_workflows, topics, workflows};
 
 /// Adds the reference product's topics and schedules to `application`.
 pub fn register(application: Aftercommit) -> Aftercommit {
@@ -13,7 +13,19 @@ pub fn register(application: Aftercommit) -> Aftercommit {
 
 /// Adds the reference product's workflows to `application`, which runs them if it has an engine.
 pub fn register_workflows(application: Aftercommit) -> Aftercommit {
-    application.workflows(async |kit| Ok(workflows(&ports(kit).await?)))
+    application.workflows(async |kit| {
+        // Without an engine nothing is run, and nothing needs to be reached.
+        if kit.workflow_starter().is_none() {
+            return Ok(startable_workflows());
+        }
+        let (codec, storage) = (kit.envelopes().codec().clone(), kit.object_storage()?);
+        workflows(codec, &ports(kit).await?.for_workflows(storage))
+    })
+}
+
+/// Adds the reference product's workflows to `application`, which others run: operators can start them from here.
+pub fn register_startable_workflows(application: Aftercommit) -> Aftercommit {
+    application.workflows(async |_| Ok(startable_workflows()))
 }
 
 async fn ports(kit: Kit) -> Result<HandlerPorts, StartupError> {
@@ -22,7 +34,9 @@ async fn ports(kit: Kit) -> Result<HandlerPorts, StartupError> {
         queue: kit.queue_publisher(),
         envelopes: kit.envelopes().clone(),
     };
+    let has_workflow_engine = kit.workflow_starter().is_some();
     let (reference, email) = (kit.reference_ports().await?, kit.email_sender()?);
     HandlerPorts::new(reference, email, kit.webhook_sender()?, rails)
         .map_err(|error| StartupError::Application(error.to_string()))
+        .map(|ports| ports.with_workflow_engine(has_workflow_engine))
 }

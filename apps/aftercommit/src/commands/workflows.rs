@@ -67,14 +67,14 @@ async fn list(client: &AdminClient, arguments: ListWorkflows) -> Result<String, 
     let answer = client.get("/workflows", &query).await?;
     rendered(&answer, arguments.output, |answer| {
         let WorkflowPage { workflows, next } = answer.read()?;
-        let mut table = Table::new(["ID", "STATUS", "STARTED", "CLOSED", "RUN"]);
+        let mut table = Table::new(["STATUS", "STARTED", "CLOSED", "RUN", "ID"]).ending_in_ids();
         for workflow in &workflows {
             table.row([
-                &workflow.id.to_string(),
                 word(workflow.status),
                 &shown(workflow.started_at),
                 &workflow.closed_at.map_or_else(|| "-".to_owned(), shown),
                 &workflow.run_id.to_string(),
+                &workflow.id.to_string(),
             ]);
         }
         let text = table.render("no workflows");

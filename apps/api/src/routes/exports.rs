@@ -1,7 +1,9 @@
 //! `/v1/projects/{project_id}/exports` and `/v1/exports/{export_id}`.
 
 use aftercommit_domain::reference::ExportId;
-use aftercommit_domain::reference::exports::use_cases::{ExportRequest, RequestExport, request_export, show_export};
+use aftercommit_domain::reference::exports::use_cases::{
+    ExportRequest, RequestExport, cancel_export, request_export, show_export,
+};
 use aftercommit_domain::reference::exports::{Export, ExportState};
 use aftercommit_domain::time::{Timestamp, hours};
 use axum::Json;
@@ -91,6 +93,18 @@ pub(crate) async fn show(
         shown.url_expires_at = Some(link.expires_at);
     }
     Ok(Json(shown))
+}
+
+/// 202, because its workflow is told afterwards; one that is over stays as it ended.
+pub(crate) async fn cancel(
+    State(state): State<ApiState>,
+    Authenticated(caller): Authenticated,
+    info: RequestInfo,
+    Path(export_id): Path<String>,
+) -> Result<(StatusCode, Json<ExportRequest>), Problem> {
+    let export_id = named::id(&export_id, "export")?;
+    cancel_export(&state.reference, &caller, &info.context(), export_id).await?;
+    Ok((StatusCode::ACCEPTED, Json(ExportRequest { export_id })))
 }
 
 impl Shown {

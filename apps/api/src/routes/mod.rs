@@ -10,4 +10,5 @@ pub(crate) mod organizations;
 pub(crate) mod projects;
 pub(crate) mod records;
 pub(crate) mod usage;
+pub(crate) mod users;
 pub(crate) mod webhooks;

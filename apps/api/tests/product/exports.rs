@@ -11,6 +11,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client};
+use crate::workflow_requests::requests;
 
 fn path(made: &Value) -> String {
     format!("/v1/projects/{}/exports", made["project_id"].as_str().unwrap())
@@ -167,6 +168,32 @@ async fn an_export_of_another_organization_is_not_found() {
         .post(&self::path(&made), body(&other))
         .await
         .is_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn cancelling_an_export_tells_its_workflow_unless_it_is_over() {
+    let (client, made) = Client::signed_up().await;
+    let id = asked(&client, &made).await;
+    requests(&client).await;
+    let path = format!("/v1/exports/{id}/cancel");
+    let accepted = (StatusCode::ACCEPTED, json!({ "export_id": id }));
+    let answer = client.send(Method::POST, &path, None).await;
+    assert_eq!((answer.status, answer.body), accepted);
+    let text = |name: &str| made[name].as_str().unwrap();
+    let workflow = format!("{}/{}/export/{id}", text("organization_id"), text("project_id"));
+    assert_eq!(requests(&client).await, [("signal cancel".to_owned(), workflow)]);
+
+    let stranger = client.with_key(&client.sign_up("Other", "other@example.com").await);
+    requests(&client).await;
+    for path in [path.as_str(), "/v1/exports/nonsense/cancel"] {
+        let refused = stranger.send(Method::POST, path, None).await;
+        refused.is_problem(404, "not_found");
+    }
+    let state = ready(&client, &made, &id, 6);
+    advance(&client, &made, &id, state).await;
+    let late = client.send(Method::POST, &path, None).await;
+    assert_eq!((late.status, late.body), accepted, "it stays as it ended");
+    assert_eq!(requests(&client).await, []);
 }
 
 #[tokio::test]

@@ -15,4 +15,6 @@ mod projects;
 mod records;
 mod requests;
 mod usage;
+mod users;
 mod webhooks;
+mod workflow_requests;

@@ -17,7 +17,7 @@ mod search_index;
 mod usage;
 mod webhooks;
 
-pub(crate) use billing::ReportOverageHandler;
+pub(crate) use billing::{ReportOverageHandler, StartOverageReportHandler};
 pub(crate) use digests::{RunDigestHandler, TriggerWeeklyDigestsHandler};
 pub(crate) use incidents::{CheckIncidentHandler, EvaluateRecordHandler, SweepOpenIncidentsHandler};
 pub(crate) use invitation_email::SendInvitationEmailHandler;
@@ -28,7 +28,7 @@ pub(crate) use notifications::{
     CreateNotificationHandler, DeleteNotificationsHandler, RequestDigestNotificationsHandler,
     RequestIncidentNotificationsHandler,
 };
-pub(crate) use projects::{CheckFirstRecordHandler, ProvisionProjectHandler};
+pub(crate) use projects::{CheckFirstRecordHandler, ProvisionProjectHandler, StartProvisioningHandler};
 pub(crate) use records::{FanOutRecordsHandler, PurgeRecordsHandler, SettleRecordHandler};
 pub(crate) use search_index::{PurgeSearchIndexHandler, RefreshSearchIndexHandler};
 pub(crate) use usage::RecordUsageHandler;

@@ -6,18 +6,21 @@ use aftercommit_domain::contract::{Cause, Limits, ProjectId};
 use aftercommit_domain::effects::EmailAddress;
 use aftercommit_domain::events::create_events_publisher;
 use aftercommit_domain::ids::MessageId;
+use aftercommit_domain::reference::billing::ReportOverage;
 use aftercommit_domain::reference::identity::use_cases::authenticate;
 use aftercommit_domain::reference::identity::{Membership, Role, User};
 use aftercommit_domain::reference::invitations::use_cases::{CreateInvitation, accept_invitation, create_invitation};
 use aftercommit_domain::reference::invitations::{InvitationEmailRequested, SendInvitationEmail};
 use aftercommit_domain::reference::organizations::use_cases::{CreateOrganization, create_organization};
 use aftercommit_domain::reference::projects::use_cases::{CreateProject, create_project, delete_project};
+use aftercommit_domain::reference::usage::month_of;
 use aftercommit_domain::reference::webhooks::use_cases::{
     CreateWebhook, WebhookCreation, create_webhook, list_webhooks,
 };
 use aftercommit_domain::reference::webhooks::{DeliverWebhook, FanOutWebhooks, WebhookEndpoint, WebhookEvent};
 use aftercommit_domain::reference::{Caller, InvitationId, RequestContext, UseCaseError, UserId, WebhookId};
 use aftercommit_domain::tasks::{Outcome, Reason, Stop, TaskResult};
+use aftercommit_domain::workflows::WorkflowRequest;
 use aftercommit_testkit::reference::ReferenceHarness;
 use aftercommit_testkit::{RecordingEmailSender, TaskContextBuilder};
 
@@ -63,6 +66,18 @@ impl Scene {
             queue,
             envelopes: self.harness.services.envelopes.clone(),
         }
+    }
+
+    /// The ids of the workflows that were asked for since tasks were taken last.
+    pub(super) async fn started_workflows(&self) -> Vec<String> {
+        let requests = self.harness.take_tasks().await;
+        let requests = requests.iter().map(|task| WorkflowRequest::from_task(task).unwrap());
+        requests
+            .map(|request| match request {
+                WorkflowRequest::Start(start) => start.id.to_string(),
+                other => panic!("no start: {other:?}"),
+            })
+            .collect()
     }
 
     pub(super) fn context(&self) -> TaskContextBuilder {
@@ -186,6 +201,21 @@ impl Scene {
         };
         self.mail.sent().iter().map(|sent| token(&sent.email.text)).collect()
     }
+}
+
+/// The default project used these records; answers the task that follows.
+pub(super) async fn use_records(scene: &Scene, records: u32) -> ReportOverage {
+    let task = ReportOverage {
+        organization_id: scene.caller.organization_id.clone(),
+        project_id: scene.caller.project_id.clone(),
+        month: month_of(scene.harness.ports.now()),
+    };
+    let tenant = scene.caller.tenant_of(&task.project_id);
+    let mut uow = scene.harness.ports.units.begin(&tenant, &Cause::root()).await.unwrap();
+    let added = uow.usage().add_batch(&task.project_id, task.month, records).await;
+    added.unwrap();
+    uow.commit().await.unwrap();
+    task
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "compared with what a handler returns")]

@@ -37,6 +37,13 @@ impl Workflows {
         self
     }
 
+    /// And everything in this registry. A name that is taken is refused when the application starts. What operators can start
+    /// of it is to be [`starting`](Self::starting) as well.
+    pub fn registry(mut self, registry: WorkflowRegistry) -> Self {
+        self.additions.push(Box::new(|known| known.and(registry)));
+        self
+    }
+
     /// And the workflow of this input, which other processes run: operators can start it from here.
     pub fn starting<I: WorkflowInput>(mut self) -> Self {
         self.inputs.0.insert(I::NAME, |input, envelopes, key, cause| {

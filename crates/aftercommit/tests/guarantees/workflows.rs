@@ -334,6 +334,16 @@ async fn a_program_without_temporal_refuses_its_address_and_a_name_is_registered
             .contains("two workflows of the name collect-payment"),
         "{refused}"
     );
+    let twice = application(None).workflows(|kit| async move {
+        let registry = WorkflowRegistry::new(kit.envelopes().codec().clone());
+        Ok(Workflows::new().registry(registry.with_workflow(CollectingPayment).unwrap()))
+    });
+    let refused = twice.open(place.settings()).await.err().unwrap();
+    let refused = refused.to_string();
+    assert!(
+        refused.contains("two workflows of the name collect-payment"),
+        "{refused}"
+    );
     let looking = application(None).open_for_operators(with_address()).await.unwrap();
     looking.close().await;
 }

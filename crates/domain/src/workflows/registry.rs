@@ -66,6 +66,22 @@ impl WorkflowRegistry {
         Ok(self)
     }
 
+    /// Adds what is in `other`, which from now on reads and writes as this one does, but for its activities.
+    ///
+    /// # Errors
+    /// A name is in both.
+    pub fn and(mut self, other: Self) -> Result<Self, RegisteredTwice> {
+        for (name, workflow) in other.workflows {
+            let known = self.workflows.insert(name.clone(), workflow);
+            refuse(known.is_some(), "workflows", name.as_str())?;
+        }
+        for (name, activity) in other.activities {
+            let known = self.activities.insert(name.clone(), activity);
+            refuse(known.is_some(), "activities", name.as_str())?;
+        }
+        Ok(self)
+    }
+
     /// What it reads and writes with.
     pub const fn codec(&self) -> &Codec {
         &self.codec

@@ -46,30 +46,13 @@ impl TaskHandler<ReportOverage> for ReportOverageHandler {
 mod tests {
     use aftercommit_domain::contract::Cause;
     use aftercommit_domain::reference::billing::BillingError;
-    use aftercommit_domain::reference::usage::month_of;
     use aftercommit_testkit::reference::{RecordingBillingProvider, ReportStep};
 
     use super::*;
-    use crate::handlers::scene::{Scene, failure_code, skipped_because};
+    use crate::handlers::scene::{Scene, failure_code, skipped_because, use_records};
     use crate::ledger_billing::LedgerBilling;
 
     const INCLUDED: u64 = 10_000;
-
-    async fn use_records(scene: &Scene, records: u32) -> ReportOverage {
-        let task = ReportOverage {
-            organization_id: scene.caller.organization_id.clone(),
-            project_id: scene.caller.project_id.clone(),
-            month: month_of(scene.harness.ports.now()),
-        };
-        let tenant = scene.caller.tenant_of(&task.project_id);
-        let mut uow = scene.harness.ports.units.begin(&tenant, &Cause::root()).await.unwrap();
-        uow.usage()
-            .add_batch(&task.project_id, task.month, records)
-            .await
-            .unwrap();
-        uow.commit().await.unwrap();
-        task
-    }
 
     fn handler(scene: &Scene, billing: &Arc<RecordingBillingProvider>) -> ReportOverageHandler {
         ReportOverageHandler::new(scene.harness.ports.clone(), billing.clone())
