@@ -13,9 +13,9 @@ use crate::test_program::{ALL, TestProgram};
 pub(crate) const IN_TESTS: Duration = Duration::from_mins(1);
 /// What a soak gives each target.
 pub(crate) const IN_SOAK: Duration = Duration::from_hours(1);
-/// How many run at the same time: all of them, as long as there are no more. On the smallest machine each has a fifth of a core
+/// How many run at the same time: all of them, as long as there are no more. On the smallest machine each has an eighth of a core
 /// of its minute; a soak gives each an hour.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 16;
 
 /// One fuzz target.
 struct Target {

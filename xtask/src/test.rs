@@ -1,6 +1,7 @@
 //! `cargo xtask test`.
 
 use std::fmt;
+use std::thread;
 use std::time::Instant;
 
 use clap::ValueEnum;
@@ -33,10 +34,10 @@ pub(crate) enum Pass {
     Workspace,
     /// The runtime in worlds of 10 000 seeds.
     Simulation,
-    /// The fuzz targets, a minute each.
-    Fuzz,
     /// Python and Node beside the processes of the product.
     Interop,
+    /// The fuzz targets, a minute each.
+    Fuzz,
     /// What the kit is without the feature `reference`, and the programs on it.
     ///
     /// In one build, so that every library is compiled once more and not once for each package. That is as good as one
@@ -56,8 +57,8 @@ impl Pass {
     pub(crate) const ALL: [Self; 8] = [
         Self::Workspace,
         Self::Simulation,
-        Self::Fuzz,
         Self::Interop,
+        Self::Fuzz,
         Self::Kit,
         Self::Guides,
         Self::Examples,
@@ -80,8 +81,8 @@ impl fmt::Display for Pass {
     }
 }
 
-/// Runs these passes, or all but the one on Temporal, whose SDK takes too long to compile for every change. The last line printed is `N passed, M failed`. `Ok(true)`: nothing failed, every pass ran
-/// at least as many tests as it must, and none was ignored without a reason.
+/// Runs these passes, or all. The last line printed is `N passed, M failed`. `Ok(true)`: nothing failed, every pass ran at
+/// least as many tests as it must, and none was ignored without a reason.
 pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
     let workspace = Workspace::load()?;
     let expected = ExpectedTests::load()?;
@@ -90,17 +91,18 @@ pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
     let mut total = Tally::default();
     let mut complaints = Vec::new();
     let mut hints = Vec::new();
-    let is_wanted = |pass: &Pass| match passes {
-        [] => *pass != Pass::Temporal,
-        named => named.contains(pass),
-    };
-    let mut ahead = None;
+    let is_wanted = |pass: &Pass| passes.is_empty() || passes.contains(pass);
+    let mut beside = Beside::default();
     if is_wanted(&Pass::Workspace) && is_wanted(&Pass::Temporal) {
-        ahead = temporal::BuildAhead::begin(&workspace);
+        beside.temporal = BuildAhead::begin(&workspace);
     }
     for pass in Pass::ALL.into_iter().filter(is_wanted) {
         let started = Instant::now();
-        let (tally, elsewhere) = run_pass(pass, &workspace, &mut ahead)?;
+        if pass == Pass::Interop && is_wanted(&Pass::Fuzz) {
+            // They wait for servers, and let the fuzz targets compute.
+            beside.fuzz = Some(thread::spawn(|| fuzz::run(fuzz::IN_TESTS, |_| {})));
+        }
+        let (tally, elsewhere) = run_pass(pass, &workspace, &mut beside)?;
         println!(
             "   pass `{pass}`: {} tests passed ({:.1} s)",
             tally.passed,
@@ -122,9 +124,6 @@ pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
     for hint in hints {
         println!("hint: {hint}");
     }
-    if passes.is_empty() {
-        println!("not run here: what needs Temporal, `cargo xtask test --pass temporal`");
-    }
     for complaint in &complaints {
         println!("error: {complaint}");
     }
@@ -132,8 +131,15 @@ pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
     Ok(total.failed == 0 && complaints.is_empty())
 }
 
+/// What was begun while other passes run.
+#[derive(Default)]
+struct Beside {
+    temporal: Option<BuildAhead>,
+    fuzz: Option<thread::JoinHandle<Result<Tally, Problem>>>,
+}
+
 /// What came of its tests; and of those that are counted apart, because they do not run everywhere.
-fn run_pass(pass: Pass, workspace: &Workspace, ahead: &mut Option<BuildAhead>) -> Result<(Tally, Tally), Problem> {
+fn run_pass(pass: Pass, workspace: &Workspace, beside: &mut Beside) -> Result<(Tally, Tally), Problem> {
     let tally = match pass {
         Pass::Workspace => return everything(workspace),
         // The pass before has run the first few seeds, unoptimised; so many need a build of their own.
@@ -143,7 +149,10 @@ fn run_pass(pass: Pass, workspace: &Workspace, ahead: &mut Option<BuildAhead>) -
         )
         .env("AFTERCOMMIT_SIM_SEEDS", "10000")
         .run_tests()?,
-        Pass::Fuzz => fuzz::run(fuzz::IN_TESTS, |_| {})?,
+        Pass::Fuzz => match beside.fuzz.take() {
+            Some(begun) => begun.join().map_err(|_| "the fuzz targets broke off")??,
+            None => fuzz::run(fuzz::IN_TESTS, |_| {})?,
+        },
         Pass::Interop => interop::run(workspace)?,
         Pass::Guides => guides::run(workspace)?,
         Pass::Kit => {
@@ -168,7 +177,7 @@ fn run_pass(pass: Pass, workspace: &Workspace, ahead: &mut Option<BuildAhead>) -
             }
             tally.and(adopt::run(workspace)?)
         }
-        Pass::Temporal => temporal::run(workspace, ahead.take())?,
+        Pass::Temporal => temporal::run(workspace, beside.temporal.take())?,
     };
     Ok((tally, Tally::default()))
 }

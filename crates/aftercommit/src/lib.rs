@@ -106,7 +106,8 @@ pub mod prelude {
         BoundedText, Cause, OrganizationId, Payload, ProjectId, Sealed, StorageKey, Tenant,
     };
     pub use aftercommit_domain::events::{
-        DomainEvent, EventsPublisher, EventsPublisherExt, OutboxWriter, OutboxWriterExt, Routes, publish, signal, start,
+        DomainEvent, EventsPublisher, EventsPublisherExt, OutboxWriter, OutboxWriterExt, Routes, publish, signal,
+        signal_with_start, start, start_external,
     };
     pub use aftercommit_domain::tasks::{
         Coalescing, Misfire, Outcome, Overlap, QueuePublisher, QueuePublisherExt, Retryable, Schedule, Stop, Task,

@@ -1,5 +1,7 @@
 //! One call to the server, bounded, and what came of it.
 
+use std::error::Error;
+
 use aftercommit_domain::contract::RunId;
 use futures::future::BoxFuture;
 use temporalio_client::Client;
@@ -19,8 +21,10 @@ pub(crate) enum Refusal {
     AlreadyExists(Option<RunId>),
     /// The server will never take it.
     Invalid(String),
-    /// The server is away, too slow, or not set up for us; the call may have arrived.
+    /// The server is away, overloaded, too slow, or not set up for us; the call may have arrived.
     Unavailable(String),
+    /// The server is there, and answered with an error of its own; the call may have arrived.
+    Failed(String),
 }
 
 /// How the SDK offers a call.
@@ -63,46 +67,70 @@ impl Refusal {
             Code::InvalidArgument | Code::OutOfRange => Self::Invalid(said),
             // A message that is too long for the server's door has this code too.
             Code::ResourceExhausted if said.contains("larger than max") => Self::Invalid(said),
-            code @ (Code::Ok
-            | Code::Cancelled
-            | Code::Unknown
+            // Made here, of a connection that broke: the server said nothing.
+            _ if status.source().is_some() => Self::Unavailable(said),
+            code @ (Code::Cancelled
             | Code::DeadlineExceeded
             | Code::PermissionDenied
             | Code::ResourceExhausted
+            | Code::Unavailable
+            | Code::Unauthenticated) => Self::Unavailable(format!("{code:?}: {said}")),
+            code @ (Code::Ok
+            | Code::Unknown
             | Code::FailedPrecondition
             | Code::Aborted
             | Code::Unimplemented
             | Code::Internal
-            | Code::Unavailable
-            | Code::DataLoss
-            | Code::Unauthenticated) => Self::Unavailable(format!("{code:?}: {said}")),
+            | Code::DataLoss) => Self::Failed(format!("{code:?}: {said}")),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[test]
-    fn what_a_later_try_may_change_is_an_outage_and_the_rest_is_not() {
+    fn only_a_server_that_is_away_overloaded_or_not_set_up_for_us_is_an_outage() {
         let of = |code, said: &str| Refusal::of(&Status::new(code, said));
-        assert!(matches!(of(Code::Unavailable, "away"), Refusal::Unavailable(_)));
-        assert!(matches!(of(Code::PermissionDenied, "key"), Refusal::Unavailable(_)));
-        assert!(matches!(
-            of(Code::ResourceExhausted, "rps limit"),
-            Refusal::Unavailable(_)
-        ));
+        for (code, said) in [
+            (Code::Unavailable, "away"),
+            (Code::DeadlineExceeded, "slow"),
+            (Code::PermissionDenied, "key"),
+            (Code::Unauthenticated, "key"),
+            (Code::ResourceExhausted, "rps limit"),
+            (Code::NotFound, "Namespace x is not found."),
+        ] {
+            assert!(matches!(of(code, said), Refusal::Unavailable(_)), "{code:?}");
+        }
+        for code in [
+            Code::Unknown,
+            Code::FailedPrecondition,
+            Code::Aborted,
+            Code::Unimplemented,
+            Code::Internal,
+            Code::DataLoss,
+        ] {
+            let Refusal::Failed(reason) = of(code, "shard 7 is lost") else {
+                panic!("{code:?}");
+            };
+            assert!(reason.ends_with("shard 7 is lost"), "{reason}");
+        }
         assert!(matches!(
             of(Code::ResourceExhausted, "message larger than max"),
             Refusal::Invalid(_)
         ));
         assert!(matches!(of(Code::InvalidArgument, "too long"), Refusal::Invalid(_)));
         assert!(matches!(of(Code::NotFound, "workflow not found"), Refusal::NotFound));
-        assert!(matches!(
-            of(Code::NotFound, "Namespace x is not found."),
-            Refusal::Unavailable(_)
-        ));
         assert!(matches!(of(Code::AlreadyExists, ""), Refusal::AlreadyExists(None)));
+    }
+
+    #[test]
+    fn a_connection_that_breaks_is_an_outage_whatever_code_stands_for_it() {
+        let broken = Status::from_error(Box::new(io::Error::other("broken pipe")));
+        assert_eq!(broken.code(), Code::Unknown);
+        assert!(matches!(Refusal::of(&broken), Refusal::Unavailable(_)));
     }
 }

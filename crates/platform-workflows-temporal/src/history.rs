@@ -13,7 +13,7 @@ use temporalio_common::protos::temporal::api::workflowservice::v1::GetWorkflowEx
 
 use crate::call::Refusal;
 use crate::connection::TemporalConnection;
-use crate::worker::drive::told_before;
+use crate::worker::carried::told_before;
 use crate::{failure, payload, problem};
 
 /// The field of a signal's header that holds its request's id.

@@ -9,10 +9,13 @@ mod call;
 mod config;
 mod connection;
 mod failure;
+#[cfg(test)]
+mod golden;
 mod history;
 mod payload;
 mod problem;
 mod querier;
+mod replay;
 mod starter;
 mod worker;
 
@@ -22,6 +25,7 @@ use aftercommit_domain::time::Clock;
 use aftercommit_domain::workflows::WorkflowRegistry;
 
 pub use config::{ClientCertificate, TemporalConfig, TemporalConfigError, Tls};
+pub use replay::{ReplayError, replay};
 pub use worker::{TemporalWorker, WorkerHealth, WorkerStartError};
 
 use connection::TemporalConnection;

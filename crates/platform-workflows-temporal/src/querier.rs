@@ -286,13 +286,17 @@ fn is_of(info: &WorkflowExecutionInfo, request: MessageId) -> bool {
     memo.is_some_and(|memo| payload::read(memo) == Ok(request.to_string()))
 }
 
-/// `None` of what another program runs.
+/// `None` of what another program runs. Children have no memo until they go on as new runs; theirs are the parents of ours.
 fn attempt(info: &WorkflowExecutionInfo) -> Option<u32> {
-    let memo = info.memo.as_ref()?;
-    match memo.fields.get(MEMO_ATTEMPT) {
-        Some(attempt) => payload::read(attempt).ok(),
-        None => memo.fields.contains_key(MEMO_REQUEST).then_some(1),
+    let field = |name| info.memo.as_ref().and_then(|memo| memo.fields.get(name));
+    if let Some(attempt) = field(MEMO_ATTEMPT) {
+        return payload::read(attempt).ok();
     }
+    let is_child_of_ours = || {
+        let parent = info.parent_execution.as_ref();
+        parent.is_some_and(|parent| parent.workflow_id.parse::<WorkflowId>().is_ok())
+    };
+    (field(MEMO_REQUEST).is_some() || is_child_of_ours()).then_some(1)
 }
 
 fn summary(info: &WorkflowExecutionInfo) -> Result<WorkflowSummary, Refusal> {
@@ -354,9 +358,10 @@ fn token_of(text: &str) -> Option<Vec<u8>> {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).ok()
 }
 
-fn error(operation: &'static str, refusal: Refusal) -> WorkflowQueryError {
+pub(crate) fn error(operation: &'static str, refusal: Refusal) -> WorkflowQueryError {
     match refusal {
         Refusal::Invalid(reason) => WorkflowQueryError::Refused { operation, reason },
+        Refusal::Failed(reason) => WorkflowQueryError::EngineFailed { operation, reason },
         Refusal::Unavailable(reason) => WorkflowQueryError::Unavailable { operation, reason },
         Refusal::NotFound => WorkflowQueryError::Refused {
             operation,

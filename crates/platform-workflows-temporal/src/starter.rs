@@ -26,6 +26,7 @@ use crate::Temporal;
 use crate::call::Refusal;
 use crate::history::{REQUEST_ID, Told};
 use crate::payload;
+use crate::querier::Newest;
 
 /// What the names of our search attributes begin with.
 const ATTRIBUTES: &str = "Aftercommit";
@@ -266,16 +267,7 @@ impl Temporal {
 
     fn search_attributes(&self, tenant: &Tenant) -> Option<SearchAttributes> {
         let is_on = self.config().search_attributes && !self.connection.has_no_attributes.load(Ordering::Relaxed);
-        is_on.then(|| {
-            let fields = tenant_fields(tenant).map(|(name, value)| {
-                let mut payload = payload::of(&value);
-                payload.metadata.insert("type".to_owned(), b"Keyword".to_vec());
-                (format!("{ATTRIBUTES}{name}"), payload)
-            });
-            SearchAttributes {
-                indexed_fields: fields.collect(),
-            }
-        })
+        is_on.then(|| search_attributes_of(tenant))
     }
 
     /// [`Refusal::NotFound`]: it is not.
@@ -295,16 +287,18 @@ impl Temporal {
         let Err(Refusal::NotFound) = answered else {
             return answered.map_err(|refusal| request_error(id, operation, refusal));
         };
-        let was_told = async {
-            match self.newest(id).await? {
-                Some(newest) => self.connection.was_told(id, newest.run_id.as_str(), told).await,
-                None => Ok(false),
-            }
+        let failed = |refusal| request_error(id, operation, refusal);
+        let Some(Newest { run_id, is_open }) = self.newest(id).await.map_err(failed)? else {
+            return Err(failed(Refusal::NotFound));
         };
-        match was_told.await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(request_error(id, operation, Refusal::NotFound)),
-            Err(refusal) => Err(request_error(id, operation, refusal)),
+        let was_told = self.connection.was_told(id, run_id.as_str(), told).await;
+        if was_told.map_err(failed)? {
+            Ok(())
+        } else if is_open {
+            // It began meanwhile, and the same request again reaches it.
+            Err(failed(Refusal::NotFound))
+        } else {
+            Err(WorkflowRequestError::Over { id: id.clone(), run_id })
         }
     }
 }
@@ -332,7 +326,18 @@ fn tenant_fields(tenant: &Tenant) -> impl Iterator<Item = (&'static str, String)
         .filter_map(|(name, value)| Some((name, value?)))
 }
 
-fn memo(request: &StartRequest) -> Memo {
+pub(crate) fn search_attributes_of(tenant: &Tenant) -> SearchAttributes {
+    let fields = tenant_fields(tenant).map(|(name, value)| {
+        let mut payload = payload::of(&value);
+        payload.metadata.insert("type".to_owned(), b"Keyword".to_vec());
+        (format!("{ATTRIBUTES}{name}"), payload)
+    });
+    SearchAttributes {
+        indexed_fields: fields.collect(),
+    }
+}
+
+pub(crate) fn memo(request: &StartRequest) -> Memo {
     let tenant = tenant_fields(request.id.tenant())
         .map(|(name, value)| (format!("{}_id", name.to_lowercase()), payload::of(&value)));
     let mut fields: HashMap<String, Payload> = tenant.collect();
@@ -340,30 +345,29 @@ fn memo(request: &StartRequest) -> Memo {
     Memo { fields }
 }
 
-fn header(request_id: MessageId) -> Header {
+pub(crate) fn header(request_id: MessageId) -> Header {
     Header {
         fields: HashMap::from([(REQUEST_ID.to_owned(), payload::of(&request_id.to_string()))]),
     }
 }
 
 pub(crate) fn run_id(text: String) -> Result<RunId, Refusal> {
-    RunId::new(text).map_err(|error| Refusal::Unavailable(format!("the server names no run: {error}")))
+    RunId::new(text).map_err(|error| Refusal::Failed(format!("the server names no run: {error}")))
 }
 
 fn start_error(id: &WorkflowId, taken_by: Option<RunId>, refusal: Refusal) -> WorkflowStartError {
-    let unavailable = |reason| WorkflowStartError::Unavailable {
-        operation: "start",
-        reason,
-    };
+    let operation = "start";
+    let failed = |reason| WorkflowStartError::EngineFailed { operation, reason };
     match refusal {
         Refusal::AlreadyExists(run) => match run.or(taken_by) {
             Some(run_id) => WorkflowStartError::AlreadyStarted { id: id.clone(), run_id },
             // Asked again, it says which.
-            None => unavailable("the id is taken, and the server does not say by which run".to_owned()),
+            None => failed("the id is taken, and the server does not say by which run".to_owned()),
         },
         Refusal::Invalid(reason) => WorkflowStartError::Refused { id: id.clone(), reason },
-        Refusal::NotFound => unavailable("the server knows no such thing".to_owned()),
-        Refusal::Unavailable(reason) => unavailable(reason),
+        Refusal::NotFound => failed("the server knows no such thing".to_owned()),
+        Refusal::Failed(reason) => failed(reason),
+        Refusal::Unavailable(reason) => WorkflowStartError::Unavailable { operation, reason },
     }
 }
 
@@ -376,6 +380,7 @@ fn request_error(id: &WorkflowId, operation: &'static str, refusal: Refusal) -> 
             id,
             reason: "it was asked already".to_owned(),
         },
+        Refusal::Failed(reason) => WorkflowRequestError::EngineFailed { operation, reason },
         Refusal::Unavailable(reason) => WorkflowRequestError::Unavailable { operation, reason },
     }
 }

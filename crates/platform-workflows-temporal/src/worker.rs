@@ -1,10 +1,12 @@
 //! A worker: runs the workflows and activities of a registry for one task queue.
 
 mod activities;
+pub(crate) mod carried;
 pub(crate) mod drive;
 mod events;
 mod host;
 pub(crate) mod hosted;
+mod length;
 mod run;
 mod steps;
 

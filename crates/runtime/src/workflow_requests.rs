@@ -32,10 +32,12 @@ const EARLY_WAIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from
 /// with the handler that passes them on to `starter`.
 ///
 /// A request that comes again changes nothing: the engine knows its id as long as it knows the run, and the inbox afterwards.
-/// While the engine is away a request waits, twice as long each time up to a minute, and no attempt is counted. A start whose
-/// id is taken ends as skipped; whatever else the engine refuses for good is a dead letter with its code. A signal whose
-/// workflow does not run goes back behind what was asked of that workflow meanwhile, as a task of its own, until it is five
-/// minutes old; its own task ends as skipped and names that one.
+/// While the engine is away a request waits, twice as long each time up to a minute, and no attempt is counted; an error of the
+/// engine's own costs attempts, and then the request is a dead letter with the engine's words. A start whose id is taken ends
+/// as skipped; whatever else the engine refuses for good is a dead letter with its code. A signal whose workflow does not run
+/// goes back behind what was asked of that workflow meanwhile, as a task of its own, until it is five minutes old; its own task
+/// ends as skipped and names that one. Then it ends as skipped, `workflow.over`, when the workflow ran and has closed: it came
+/// too late, which nobody can mend. Where none ever ran it is a dead letter.
 pub fn workflow_requests_topic(starter: Arc<dyn WorkflowStarter>, units_of_work: Arc<dyn UnitOfWorkFactory>) -> Topic {
     let handler: Arc<dyn EnvelopeHandler> = Arc::new(Requests { starter, units_of_work });
     let topic = Topic::named(WORKFLOW_REQUESTS_TOPIC.as_str());
@@ -70,9 +72,10 @@ impl Requests {
         let asked = timeout(DEADLINE, self.ask(request)).await;
         let (outcome, again) = match asked.unwrap_or_else(|_| Err(Refused::no_answer())) {
             Ok(outcome) => (outcome, None),
-            Err(refused) => match refused.early(task, ctx) {
-                Some(again) => (told_by(&again), Some(again)),
-                None => return Err(refused.into_stop(ctx)),
+            Err(refused) => match (refused.early(task, ctx), refused) {
+                (Some(again), _) => (told_by(&again), Some(again)),
+                (None, Refused::Signal(over @ WorkflowRequestError::Over { .. })) => (too_late(&over), None),
+                (None, refused) => return Err(refused.into_stop(ctx)),
             },
         };
         let mut done = self.units_of_work.begin(ctx.tenant(), ctx.cause()).await?;
@@ -120,7 +123,8 @@ impl Refused {
     /// The signal as a task behind all that was asked of its workflow so far, when it may be early: a retry would hold up the
     /// start it waits for, which has the same order key.
     fn early(&self, task: &TaskEnvelope, ctx: &TaskContext) -> Option<TaskEnvelope> {
-        let Self::Signal(WorkflowRequestError::NotRunning { .. }) = self else {
+        // One that is over may be started again, and that start may be behind as any other.
+        let Self::Signal(WorkflowRequestError::NotRunning { .. } | WorkflowRequestError::Over { .. }) = self else {
             return None;
         };
         let age = age(ctx);
@@ -146,6 +150,10 @@ fn told_by(again: &TaskEnvelope) -> Outcome {
         "the workflow does not run yet: it is told by {}",
         again.id
     )))
+}
+
+fn too_late(over: &WorkflowRequestError) -> Outcome {
+    Outcome::Skipped(Reason::new(format!("{over} ({})", over.code())))
 }
 
 fn age(ctx: &TaskContext) -> Duration {

@@ -17,7 +17,7 @@ static ENTRIES: LazyLock<Vec<ReferenceEntry>> = LazyLock::new(reference_entries)
 const REDACTED: &str = "‹redacted›";
 
 /// Values of each form, good and bad; what must not be repeated holds the word `canary`.
-const VALUES: [&str; 56] = [
+const VALUES: [&str; 64] = [
     "0",
     "1",
     "20",
@@ -74,11 +74,35 @@ const VALUES: [&str; 56] = [
     "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     "k1:canary",
     "canarycanarycanarycanarycanarycanary",
+    "auto",
+    "temporal.example",
+    "temporal.example:7233",
+    "https://temporal.example:7233",
+    "http://canary@temporal.example:7233",
+    "https://temporal.example/canary",
+    "127.0.0.1:65536",
+    "orders prod",
+];
+
+/// Temporal's own names of some keys. Its keys hang together, and by chance they would hardly meet.
+const TEMPORAL: [&str; 4] = [
+    "TEMPORAL_ADDRESS",
+    "TEMPORAL_NAMESPACE",
+    "TEMPORAL_TASK_QUEUE",
+    "TEMPORAL_API_KEY",
 ];
 
 /// `KEY=value` on each line for the environment; after a line `---`, a file.
 fn sources(drawn: &mut Drawn<'_>) -> arbitrary::Result<Vec<u8>> {
     let mut text = String::new();
+    if drawn.ratio(1, 4)? {
+        for key in TEMPORAL {
+            if drawn.arbitrary()? {
+                let value = *drawn.choose(&VALUES)?;
+                text.push_str(&[key, "=", &value.replace('\n', "\\n"), "\n"].concat());
+            }
+        }
+    }
     for _ in 0..drawn.int_in_range(0..=4)? {
         let entry = drawn.choose(&ENTRIES)?;
         let mut key = entry

@@ -205,6 +205,11 @@ async fn a_running_workflow_is_cancelled_or_terminated_with_a_reason() {
             .await
             .json(200);
         assert_eq!(ended["status"], status);
+        let again = api.post(&path, &json!({ "id": ID, "reason": "a test" })).await;
+        again.problem(409, "workflow.over");
+        let told = json!({ "id": ID, "signal": "paid", "payload": {} });
+        let told = api.post("/admin/v1/workflows/signal", &told).await;
+        told.problem(409, "workflow.over");
     }
     running.stop().await;
 }

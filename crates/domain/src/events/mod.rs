@@ -28,4 +28,4 @@ pub use publisher::{
 pub use replay::{EventCursor, EventSelection, MOST_LISTED_EVENTS};
 pub use routes::{Occurrence, Route, RouteEffect, RouteError, Routes, RoutesError};
 pub use transfer::OutboxTransfer;
-pub use workflow_dispatch::{Signal, Start, signal, start};
+pub use workflow_dispatch::{Signal, SignalWithStart, Start, signal, signal_with_start, start, start_external};

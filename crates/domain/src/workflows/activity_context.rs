@@ -118,7 +118,7 @@ impl ActivityContext {
     /// # Errors
     /// [`ActivityError::Cancelled`] when the activity is to end early; a cursor over the limits of a payload.
     pub async fn heartbeat<C: Serialize + Sync>(&self, cursor: &C) -> Result<(), ActivityError> {
-        let cursor = values::write(cursor, &self.parts.limits)?;
+        let cursor = values::write(cursor, &self.parts.limits, "a cursor")?;
         self.parts.host.heartbeat(cursor).await;
         if self.parts.host.is_cancelled() {
             return Err(ActivityError::Cancelled);

@@ -45,7 +45,11 @@ impl WorkflowContext {
 
     /// Runs an activity, at least once, and answers what it answered.
     pub fn activity<A: Activity>(&self, input: &A::Input, options: ActivityOptions) -> Step<A::Output> {
-        let input = values::write(input, self.run.codec.limits());
+        let input = values::write(
+            input,
+            self.run.codec.limits(),
+            format_args!("the input of the activity {}", A::NAME),
+        );
         let command = input.map(|input| StepCommand::Activity {
             name: A::NAME,
             input,
@@ -145,7 +149,7 @@ impl WorkflowContext {
     /// # Errors
     /// A key or value over the limits.
     pub fn publish<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<(), WorkflowFailure> {
-        let value = values::write(value, self.run.codec.limits())?;
+        let value = values::write(value, self.run.codec.limits(), "a published value")?;
         self.run.publish(key, value)
     }
 

@@ -76,7 +76,7 @@ impl WorkflowFailure {
             payload_bytes: MAX_FAILURE_TEXT,
             ..Limits::default()
         };
-        self.details = Some(match values::write(&details, &limits) {
+        self.details = Some(match values::write(&details, &limits, "details") {
             Ok(_) => details,
             Err(refused) => json!({ "left_out": refused.kind }),
         });

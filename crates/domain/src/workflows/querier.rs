@@ -160,7 +160,15 @@ pub enum WorkflowQueryError {
         /// What it said.
         reason: String,
     },
-    /// It is away or too slow, or no worker is there to answer.
+    /// It answered with an error of its own.
+    #[error("the workflow engine failed ({operation}): {reason}")]
+    EngineFailed {
+        /// What was tried.
+        operation: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// It is away, overloaded or too slow, or no worker is there to answer.
     #[error("the workflow engine is unavailable ({operation}): {reason}")]
     Unavailable {
         /// What was tried.
@@ -174,6 +182,7 @@ impl Classified for WorkflowQueryError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Refused { .. } => ErrorClass::Permanent,
+            Self::EngineFailed { .. } => ErrorClass::Retryable,
             Self::Unavailable { .. } => ErrorClass::Outage,
         }
     }
@@ -181,6 +190,7 @@ impl Classified for WorkflowQueryError {
     fn code(&self) -> &'static str {
         match self {
             Self::Refused { .. } => "workflow.refused",
+            Self::EngineFailed { .. } => "workflow.engine_failed",
             Self::Unavailable { .. } => "workflow.unavailable",
         }
     }

@@ -154,7 +154,8 @@ impl<W: Workflow> DynWorkflow for TypedWorkflow<W> {
         let (workflow, limits) = (Arc::clone(&self.0), *codec.limits());
         Ok(Box::pin(async move {
             let output = workflow.run(&ctx, input).await?;
-            values::write(&output, &limits).map_err(Exit::Failed)
+            values::write(&output, &limits, format_args!("the answer of the workflow {}", W::NAME))
+                .map_err(Exit::Failed)
         }))
     }
 }
@@ -180,7 +181,11 @@ impl<A: Activity> DynActivity for TypedActivity<A> {
         Box::pin(CatchPanic(Box::pin(async move {
             let input = values::read(input)?;
             let output = activity.run(input, &ctx).await?;
-            Ok(values::write(&output, &limits)?)
+            Ok(values::write(
+                &output,
+                &limits,
+                format_args!("the answer of the activity {}", A::NAME),
+            )?)
         })))
     }
 }

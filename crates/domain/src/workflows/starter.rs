@@ -237,7 +237,15 @@ pub enum WorkflowStartError {
         /// What it said.
         reason: String,
     },
-    /// The engine is away or too slow; it may have been started.
+    /// The engine answered with an error of its own; it may have been started. Worth a few more tries, and then a person.
+    #[error("the workflow engine failed ({operation}): {reason}")]
+    EngineFailed {
+        /// What was tried.
+        operation: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// The engine is away, overloaded, too slow, or not set up for us; it may have been started.
     #[error("the workflow engine is unavailable ({operation}): {reason}")]
     Unavailable {
         /// What was tried.
@@ -251,6 +259,7 @@ impl Classified for WorkflowStartError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::AlreadyStarted { .. } | Self::Unknown { .. } | Self::Refused { .. } => ErrorClass::Permanent,
+            Self::EngineFailed { .. } => ErrorClass::Retryable,
             Self::Unavailable { .. } => ErrorClass::Outage,
         }
     }
@@ -260,6 +269,7 @@ impl Classified for WorkflowStartError {
             Self::AlreadyStarted { .. } => "workflow.already_started",
             Self::Unknown { .. } => "workflow.unknown",
             Self::Refused { .. } => "workflow.refused",
+            Self::EngineFailed { .. } => "workflow.engine_failed",
             Self::Unavailable { .. } => "workflow.unavailable",
         }
     }
@@ -269,11 +279,19 @@ impl Classified for WorkflowStartError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkflowRequestError {
-    /// None runs under the id.
+    /// None runs under the id, and none did as far as the engine remembers.
     #[error("no workflow {id} runs")]
     NotRunning {
         /// The workflow.
         id: WorkflowId,
+    },
+    /// It ran, and has closed.
+    #[error("the workflow {id} is over: its newest run {run_id} has closed")]
+    Over {
+        /// The workflow.
+        id: WorkflowId,
+        /// Its newest run.
+        run_id: RunId,
     },
     /// The engine will never take it.
     #[error("the engine refused the request to {id}: {reason}")]
@@ -283,7 +301,15 @@ pub enum WorkflowRequestError {
         /// What it said.
         reason: String,
     },
-    /// The engine is away or too slow; the request may have arrived.
+    /// The engine answered with an error of its own; the request may have arrived. Worth a few more tries, and then a person.
+    #[error("the workflow engine failed ({operation}): {reason}")]
+    EngineFailed {
+        /// What was tried.
+        operation: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// The engine is away, overloaded, too slow, or not set up for us; the request may have arrived.
     #[error("the workflow engine is unavailable ({operation}): {reason}")]
     Unavailable {
         /// What was tried.
@@ -296,7 +322,8 @@ pub enum WorkflowRequestError {
 impl Classified for WorkflowRequestError {
     fn class(&self) -> ErrorClass {
         match self {
-            Self::NotRunning { .. } | Self::Refused { .. } => ErrorClass::Permanent,
+            Self::NotRunning { .. } | Self::Over { .. } | Self::Refused { .. } => ErrorClass::Permanent,
+            Self::EngineFailed { .. } => ErrorClass::Retryable,
             Self::Unavailable { .. } => ErrorClass::Outage,
         }
     }
@@ -304,7 +331,9 @@ impl Classified for WorkflowRequestError {
     fn code(&self) -> &'static str {
         match self {
             Self::NotRunning { .. } => "workflow.not_running",
+            Self::Over { .. } => "workflow.over",
             Self::Refused { .. } => "workflow.refused",
+            Self::EngineFailed { .. } => "workflow.engine_failed",
             Self::Unavailable { .. } => "workflow.unavailable",
         }
     }

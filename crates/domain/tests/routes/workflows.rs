@@ -1,7 +1,7 @@
 //! Workflows that follow from an event.
 
 use aftercommit_domain::contract::{EncodeError, OrganizationId, ProjectId, SignalName, Tenant, WorkflowKey};
-use aftercommit_domain::events::{RouteError, Routes, signal, start};
+use aftercommit_domain::events::{RouteError, Routes, signal, signal_with_start, start, start_external};
 use aftercommit_domain::workflows::{WorkflowId, WorkflowInput, WorkflowRequest, WorkflowSignal};
 use serde::{Deserialize, Serialize};
 
@@ -167,4 +167,79 @@ fn what_follows_from_an_event_is_of_its_tenant() {
     for its_own in [event.tenant.clone(), Tenant::Organization { organization }] {
         assert_eq!(told(its_own.clone()).unwrap().tenant, its_own);
     }
+}
+
+#[test]
+fn an_event_may_tell_a_workflow_whether_it_runs_yet_or_not_and_start_one_of_another_program() {
+    let routes = Routes::new().on(|event: &InvoicePaid| {
+        let told = || Paid {
+            invoice_id: event.invoice_id,
+        };
+        (
+            signal_with_start("a", collect(event), told()),
+            signal_with_start("a", collect(event), told()).key("again"),
+            start_external("Dunning", "dunning-queue", "b", collect(event)),
+        )
+    });
+    let event = enveloped(&paid(&[]));
+    let tasks_of = tasks(&routes, &event);
+    let requests: Vec<_> = tasks_of
+        .iter()
+        .map(|task| WorkflowRequest::from_task(task).unwrap())
+        .collect();
+    let [
+        WorkflowRequest::SignalWithStart(first, told),
+        WorkflowRequest::SignalWithStart(again, _),
+        WorkflowRequest::Start(of_another),
+    ] = requests.as_slice()
+    else {
+        panic!("{requests:?}")
+    };
+    assert_eq!((first.id.key().as_str(), &told.id), ("a", &first.id));
+    assert_eq!((first.request_id(), told.request_id), (tasks_of[0].id, tasks_of[0].id));
+    assert_eq!(
+        tasks_of[0].ordering(),
+        tasks_of[1].ordering(),
+        "one workflow, one order"
+    );
+    assert_ne!(first.request_id(), again.request_id());
+    let external = of_another.external.as_ref().unwrap();
+    assert_eq!(
+        (external.workflow_type(), external.task_queue()),
+        ("Dunning", "dunning-queue")
+    );
+    let ids = |routes: &Routes| tasks(routes, &event).iter().map(|task| task.id).collect::<Vec<_>>();
+    let only_the_second = Routes::new().on(|event: &InvoicePaid| {
+        let invoice_id = event.invoice_id;
+        signal_with_start("a", collect(event), Paid { invoice_id }).key("again")
+    });
+    assert_eq!(
+        ids(&routes)[1..2],
+        ids(&only_the_second),
+        "whatever else a later build tells"
+    );
+}
+
+#[test]
+fn a_name_out_of_bounds_of_what_is_told_or_started_elsewhere_is_a_mistake_in_the_route() {
+    let event = enveloped(&paid(&[]));
+    let codec = crate::factory().codec().clone();
+    let told = |event: &InvoicePaid| Paid {
+        invoice_id: event.invoice_id,
+    };
+    let long =
+        Routes::new().on(move |event: &InvoicePaid| signal_with_start("x".repeat(201), collect(event), told(event)));
+    let twice = Routes::new().on(move |event: &InvoicePaid| {
+        (
+            signal_with_start("a", collect(event), told(event)),
+            signal_with_start("a", collect(event), told(event)),
+        )
+    });
+    let nobody = Routes::new().on(|event: &InvoicePaid| start_external("Dunning", "", "b", collect(event)));
+    assert!(matches!(long.dispatch(&event, &codec), Err(RouteError::Key { .. })));
+    assert!(matches!(
+        twice.dispatch(&event, &codec),
+        Err(RouteError::Duplicate { .. })
+    ));
+    assert!(matches!(nobody.dispatch(&event, &codec), Err(RouteError::Key { .. })));
 }

@@ -25,6 +25,19 @@ impl Activity for Charge {
     }
 }
 
+struct Echo;
+
+#[async_trait::async_trait]
+impl Activity for Echo {
+    const NAME: ActivityName = ActivityName::constant("echo");
+    type Input = String;
+    type Output = String;
+
+    async fn run(&self, input: String, _: &ActivityContext) -> Result<String, ActivityError> {
+        Ok(input)
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Note(String);
 
@@ -290,4 +303,29 @@ fn a_run_of_few_steps_is_told_that_it_has_become_long_when_its_engine_says_so() 
     assert_eq!(rig.poll(), RunProgress::Waiting);
     rig.host.is_long.store(true, Ordering::SeqCst);
     assert_eq!(rig.answered(1, Ok(Value::Null)), ended(json!([false, true])));
+}
+
+#[test]
+fn what_is_too_large_for_a_history_says_what_it_is_and_what_to_do() {
+    let mut rig = Rig::new(|ctx| {
+        Box::pin(async move {
+            let large = "x".repeat(300_000);
+            let input = ctx.activity::<Echo>(&large, ActivityOptions::default()).await;
+            let Err(StepError::Failed(failure)) = input else {
+                panic!("it is too large")
+            };
+            assert!(!failure.retryable);
+            ctx.publish("why", &failure.message)?;
+            Ok(json!(large))
+        })
+    });
+    let RunProgress::Ended(Err(Exit::Failed(failure))) = rig.poll() else {
+        panic!("its answer is too large")
+    };
+    assert!(rig.host.begun_numbers().is_empty(), "no engine was asked");
+    let limit = "the payload has 300002 bytes, at most 262144 are allowed; store the content and send its key";
+    let input = format!("the input of the activity echo: {limit}");
+    assert_eq!(rig.run.published()["why"], json!(input));
+    let answer = format!("the answer of the workflow sample: {limit}");
+    assert_eq!((&*failure.kind, &*failure.message), ("payload.too_large", &*answer));
 }

@@ -10,11 +10,10 @@ use aftercommit_domain::contract::{Json, Limits, RunId, WorkflowEnvelope};
 use aftercommit_domain::failure::Classified;
 use aftercommit_domain::time::{Timestamp, to_micros};
 use aftercommit_domain::workflows::{
-    Exit, RunInfo, RunProgress, StepError, WorkflowFailure, WorkflowHost, WorkflowId, WorkflowProblem, WorkflowRun,
+    Exit, RunInfo, RunProgress, WorkflowHost, WorkflowId, WorkflowProblem, WorkflowRun,
 };
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use temporalio_common::MemoValues;
 use temporalio_common::data_converters::RawValue;
@@ -22,6 +21,7 @@ use temporalio_common::protos::temporal::api::common::v1::Payload;
 use temporalio_sdk::{ContinueAsNewOptions, WorkflowContext, WorkflowContextView, WorkflowTermination};
 use uuid::Uuid;
 
+use super::carried::{Carried, CarriedSignal};
 use super::events::{Event, Events, Signal};
 use super::host::RunHost;
 use super::hosted::{HostedWorkflow, Output, Seen};
@@ -64,33 +64,6 @@ struct Begun {
     attempt: u32,
 }
 
-/// What follows the envelope when a run goes on as a new one.
-#[derive(Serialize, Deserialize)]
-struct Carried {
-    /// Which run of the workflow since it was started this is, from 1.
-    attempt: u32,
-    /// Unread signals, the oldest first.
-    signals: Vec<CarriedSignal>,
-    /// The requests that brought signals to the runs before, the oldest first: the server knows those of one run only.
-    told: Vec<String>,
-    /// Whether the run before was told to end, and did not see it.
-    #[serde(default)]
-    is_cancelled: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct CarriedSignal {
-    name: String,
-    value: Result<Value, WorkflowFailure>,
-}
-
-/// The requests that brought signals to the runs before the one that was started with this. `None`: there were none, or
-/// they are of another program.
-pub(crate) fn told_before(input: &[Payload]) -> Option<Vec<String>> {
-    let carried = input.get(1).map(payload::read::<Carried>)?;
-    carried.ok().map(|carried| carried.told)
-}
-
 /// Reads what the run was started with, and begins its code.
 fn begin(ctx: &Ctx, input: RawValue) -> Result<Begun, WorkflowProblem> {
     let (registry, events) = ctx.state(|hosted| (hosted.registry.clone(), Arc::clone(&hosted.events)));
@@ -109,12 +82,7 @@ fn begin(ctx: &Ctx, input: RawValue) -> Result<Begun, WorkflowProblem> {
         WorkflowEnvelope::decode(envelope, registry.codec().limits()).map_err(|error| unreadable(error.to_string()))?;
     let carried = payloads.next().map(|carried| payload::read::<Carried>(&carried));
     let carried = carried.transpose().map_err(unreadable)?;
-    let carried = carried.unwrap_or(Carried {
-        attempt: 1,
-        signals: Vec::new(),
-        told: Vec::new(),
-        is_cancelled: false,
-    });
+    let carried = carried.unwrap_or_else(Carried::by_the_first);
     let workflow_id: WorkflowId = view
         .workflow_id()
         .parse()
@@ -134,11 +102,7 @@ fn begin(ctx: &Ctx, input: RawValue) -> Result<Begun, WorkflowProblem> {
         seed: Uuid::from_u128(ctx.random::<u128>()),
         input: envelope,
     };
-    let unread = carried.signals.into_iter().map(|signal| Signal {
-        name: signal.name,
-        request_id: None,
-        value: signal.value.map_err(StepError::from),
-    });
+    let unread = carried.signals.into_iter().map(Signal::from);
     let host = Arc::new(RunHost::new(
         ctx.clone(),
         cause,
@@ -191,6 +155,7 @@ impl Begun {
                 if progress != RunProgress::Waiting {
                     return Poll::Ready(progress);
                 }
+                self.host.warn_if_overdue();
             }
             Poll::Pending
         })
@@ -242,18 +207,6 @@ impl Begun {
                 ctx.continue_as_new(input, options).map(|never| match never {})
             }
         })
-    }
-}
-
-impl From<Signal> for CarriedSignal {
-    fn from(signal: Signal) -> Self {
-        Self {
-            name: signal.name,
-            value: signal.value.map_err(|error| match error {
-                StepError::Failed(failure) => failure,
-                StepError::Cancelled => WorkflowFailure::permanent(WorkflowFailure::MALFORMED, "it was cancelled"),
-            }),
-        }
     }
 }
 

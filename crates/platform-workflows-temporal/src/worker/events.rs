@@ -1,6 +1,7 @@
 //! What a run is to be handed, in the order in which it was recorded.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
@@ -19,13 +20,23 @@ pub(super) enum Event {
 }
 
 /// A signal that came.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Signal {
     pub(super) name: String,
     /// The request that brought it; `None` of another program's.
     pub(super) request_id: Option<String>,
     /// What it says; or that it cannot be read.
     pub(super) value: Result<Value, StepError>,
+}
+
+impl fmt::Debug for Signal {
+    /// Without what it says, which does not belong in logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signal")
+            .field("name", &self.name)
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What was recorded and not handed on yet.
@@ -76,5 +87,22 @@ impl Wake for Note {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.0.push(self.1.map_or(Event::Cancelled, Event::Step));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_signal_says_stays_out_of_logs() {
+        let events = Events::default();
+        events.push(Event::Signal(Signal {
+            name: "note".to_owned(),
+            request_id: None,
+            value: Ok("a secret".into()),
+        }));
+        let shown = format!("{events:?}");
+        assert!(shown.contains("note") && !shown.contains("secret"), "{shown}");
     }
 }

@@ -18,6 +18,7 @@ use temporalio_sdk::{WorkflowCancellationToken, WorkflowContext};
 
 use super::events::{Event, Events, Signal};
 use super::hosted::HostedWorkflow;
+use super::length::Length;
 use super::steps;
 
 /// How many requests a run remembers that brought it signals, over all the runs it continues.
@@ -49,6 +50,7 @@ struct Local {
     /// The requests that brought signals, the oldest in front.
     told: RefCell<VecDeque<String>>,
     cancelled: RefCell<Option<LocalBoxFuture<'static, ()>>>,
+    length: Length,
 }
 
 /// A step that has not been answered, or whose answer was not read.
@@ -87,6 +89,7 @@ impl RunHost {
                 unread: Arc::new(Mutex::new(unread.into())),
                 told: RefCell::new(told.into()),
                 cancelled: RefCell::new(Some(cancelled)),
+                length: Length::default(),
             }),
         }
     }
@@ -121,6 +124,23 @@ impl RunHost {
     /// The workflow was told to end; nothing more comes from there.
     pub(super) fn cancellation_is_known(&self) {
         self.local.cancelled.borrow_mut().take();
+    }
+
+    /// Says once that the run is long for its server, and went on all the same.
+    pub(super) fn warn_if_overdue(&self) {
+        let ctx = &self.local.ctx;
+        let is_overdue = self.local.length.is_overdue(self.is_long(), ctx.history_length());
+        // What was said when it happened is not said again in a replay.
+        if is_overdue && !ctx.is_replaying() {
+            let info = ctx.info();
+            tracing::warn!(
+                workflow = info.workflow_id(),
+                run = info.run_id(),
+                events = ctx.history_length(),
+                "the history of a workflow has become long, and it does not go on as a new run: ask \
+                 `ctx.should_continue_as_new()` where it can"
+            );
+        }
     }
 
     /// Whether its request brought none before. Only the newest are known.
@@ -192,6 +212,10 @@ impl WorkflowHost for RunHost {
 
     fn patched(&self, change: &ChangeName) -> Result<bool, WorkflowProblem> {
         Ok(self.local.ctx.patched(change.as_str()))
+    }
+
+    fn is_long(&self) -> bool {
+        self.local.ctx.continue_as_new_suggested()
     }
 }
 

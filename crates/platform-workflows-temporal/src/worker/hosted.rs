@@ -33,7 +33,7 @@ thread_local! {
 }
 
 /// Says which name the definition that is asked for next has.
-pub(super) fn register_as(name: &str) {
+pub(crate) fn register_as(name: &str) {
     NAME.with_borrow_mut(|current| name.clone_into(current));
 }
 
@@ -42,7 +42,7 @@ pub(super) fn registered_name() -> String {
 }
 
 /// Any workflow of the registry. The SDK keeps one value for each run it has in memory.
-pub(super) struct HostedWorkflow {
+pub(crate) struct HostedWorkflow {
     /// `None` only in a value that the SDK could make for itself, and does not.
     pub(super) registry: Option<Arc<WorkflowRegistry>>,
     pub(super) events: Arc<Events>,
@@ -60,7 +60,7 @@ pub(super) enum Seen {
 }
 
 impl HostedWorkflow {
-    pub(super) fn new(registry: Option<Arc<WorkflowRegistry>>) -> Self {
+    pub(crate) fn new(registry: Option<Arc<WorkflowRegistry>>) -> Self {
         Self {
             registry,
             events: Arc::default(),
@@ -70,7 +70,7 @@ impl HostedWorkflow {
 }
 
 /// The marker the SDK asks for.
-pub(super) struct HostedDefinition;
+pub(crate) struct HostedDefinition;
 
 impl WorkflowDefinition for HostedDefinition {
     type Input = RawValue;

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod environment;
+mod histories;
+mod long_runs;
 mod problems;
 mod reaching_the_server;
 mod restarts;

@@ -47,6 +47,8 @@ pub(crate) enum Script {
     RaceInAChild,
     /// Answers 1 when a second has passed, and 2 when it is told so before.
     Race,
+    /// Counts until it is to go on as a new run, and answers how far it came: 100 at most.
+    CountUntilLong,
 }
 
 impl Scripted {
@@ -128,6 +130,13 @@ impl Workflow for ScriptedWorkflow {
             Script::RaceInAChild => Ok(ctx
                 .child::<ScriptedWorkflow>("child", &Scripted::new(Script::Race))
                 .await?),
+            Script::CountUntilLong => {
+                let mut count = 0;
+                while !ctx.should_continue_as_new() && count < 100 {
+                    count = ctx.activity::<Counting>(&(), options).await?;
+                }
+                Ok(count)
+            }
             Script::Linger => Ok(ctx.activity::<Lingering>(&(), options).await?),
         }
     }

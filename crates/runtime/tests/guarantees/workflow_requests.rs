@@ -195,6 +195,24 @@ async fn an_engine_that_never_answers_is_away() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_engine_that_answers_with_an_error_of_its_own_costs_attempts_and_then_a_person_is_told_its_words() {
+    let scene = Scene::new();
+    let engine = scene.start(EngineOptions::default());
+    scene.workflows.script([Trouble::Fails; 2]);
+    let mended = scene.commit_start().await;
+    scene.rig.until_state(mended, TaskState::Completed).await;
+    assert_eq!(scene.rig.details(mended).await.summary.attempts, 3);
+    scene.workflows.forget();
+    scene.workflows.script([Trouble::Fails; 100]);
+    let lost = scene.commit_start().await;
+    scene.rig.until_state(lost, TaskState::Dead).await;
+    let failure = scene.rig.dead_letter(lost).await.failure;
+    assert_eq!(failure.code, "workflow.engine_failed");
+    assert!(failure.message.contains("shard 7 is lost"), "{}", failure.message);
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_start_comes_before_its_signals_also_when_it_has_to_wait() {
     let scene = Scene::new();
     scene.workflows.script([Trouble::Away, Trouble::Away]);
@@ -287,6 +305,38 @@ async fn a_signal_to_a_workflow_that_nobody_starts_is_a_dead_letter_within_minut
         waited > Duration::from_mins(5) && waited < Duration::from_mins(6),
         "{waited:?}"
     );
+    engine.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_to_a_workflow_that_is_over_ends_as_skipped_and_says_so_unless_it_is_started_again() {
+    let scene = Scene::new();
+    let engine = scene.start(EngineOptions::default());
+    let start = scene.commit_start().await;
+    scene.rig.until_state(start, TaskState::Completed).await;
+    scene.workflows.close();
+    let early = scene.commit_signal().await;
+    assert_eq!(scene.until_over(early).await, TaskState::Skipped);
+    let again = scene.commit_start().await;
+    assert_eq!(scene.until_over(again).await, TaskState::Completed);
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    let started = "started 1/10/trace-parcel/7";
+    assert_eq!(
+        scene.workflows.did(),
+        [started, started, "told 1/10/trace-parcel/7 seen"]
+    );
+    scene.workflows.close();
+    let mut last = scene.commit_signal().await;
+    let reason = loop {
+        assert_eq!(scene.until_over(last).await, TaskState::Skipped, "no dead letter");
+        let reason = scene.rig.details(last).await.summary.reason.unwrap_or_default();
+        if reason.contains("(workflow.over)") {
+            break reason;
+        }
+        last = last.derive("early");
+    };
+    assert!(reason.contains("run-2"), "it names the run: {reason}");
+    assert_eq!(scene.workflows.did().len(), 3);
     engine.stop().await;
 }
 

@@ -39,7 +39,7 @@ impl Broker {
             tried += 1;
             match broker.first_start() {
                 Ok(()) => return Ok(broker),
-                Err(_) if tried < TRIES && broker.a_port_was_taken() => {}
+                Err(_) if tried < TRIES && (broker.epmd_has_ended() || broker.a_port_was_taken()) => {}
                 Err(trouble) => return Err(trouble),
             }
         }
@@ -77,6 +77,13 @@ impl Broker {
             sleep(GLANCE);
         }
         self.launch()
+    }
+
+    /// It ends without a word when another has its port.
+    fn epmd_has_ended(&mut self) -> bool {
+        self.epmd
+            .as_mut()
+            .is_some_and(|epmd| matches!(epmd.try_wait(), Ok(Some(_))))
     }
 
     fn a_port_was_taken(&self) -> bool {

@@ -120,7 +120,7 @@ impl State {
             return Ok(());
         }
         let Some(place) = self.open(&request.id) else {
-            return Err(WorkflowRequestError::NotRunning { id: request.id });
+            return Err(self.is_closed(&request.id));
         };
         self.requests
             .insert(request.request_id, self.runs[place].info.run_id.clone());
@@ -165,11 +165,23 @@ impl State {
             return Ok(None);
         }
         let Some(place) = self.open(&request.id) else {
-            return Err(WorkflowRequestError::NotRunning { id: request.id.clone() });
+            return Err(self.is_closed(&request.id));
         };
         self.requests
             .insert(request.request_id, self.runs[place].info.run_id.clone());
         Ok(Some(place))
+    }
+
+    /// Why a workflow that is not open is told nothing.
+    fn is_closed(&self, id: &WorkflowId) -> WorkflowRequestError {
+        let id = id.clone();
+        match self.newest(&id) {
+            Some(newest) => WorkflowRequestError::Over {
+                run_id: newest.info.run_id.clone(),
+                id,
+            },
+            None => WorkflowRequestError::NotRunning { id },
+        }
     }
 
     fn check_answers(&self, operation: &'static str) -> Result<(), WorkflowRequestError> {

@@ -242,6 +242,9 @@ fn asked(
         Err(error @ WorkflowRequestError::NotRunning { .. }) => {
             Err(Problem::new(StatusCode::NOT_FOUND, error.code(), error.to_string()))
         }
+        Err(error @ WorkflowRequestError::Over { .. }) => {
+            Err(Problem::new(StatusCode::CONFLICT, error.code(), error.to_string()))
+        }
         Err(error) => Err(Problem::of(&error)),
     }
 }

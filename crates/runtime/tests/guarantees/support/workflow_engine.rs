@@ -21,6 +21,8 @@ pub(crate) enum Trouble {
     Hangs,
     /// It does not know the workflow.
     Unknown,
+    /// It is there, and answers with an error of its own.
+    Fails,
 }
 
 #[derive(Clone, Default)]
@@ -34,6 +36,7 @@ struct State {
     calls: usize,
     requests: HashMap<MessageId, RunId>,
     running: HashMap<WorkflowId, RunId>,
+    closed: HashMap<WorkflowId, RunId>,
     did: Vec<String>,
 }
 
@@ -50,6 +53,12 @@ impl WorkflowEngine {
 
     pub(crate) fn calls(&self) -> usize {
         self.state.lock().unwrap().calls
+    }
+
+    /// Everything has closed, and is remembered.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.closed = std::mem::take(&mut state.running);
     }
 
     /// Everything has closed and is forgotten.
@@ -111,6 +120,10 @@ impl WorkflowStarter for WorkflowEngine {
             Some(Trouble::Unknown) => Err(WorkflowStartError::Unknown {
                 name: request.id.name().to_string(),
             }),
+            Some(Trouble::Fails) => Err(WorkflowStartError::EngineFailed {
+                operation: "start",
+                reason: "Internal: shard 7 is lost".into(),
+            }),
             Some(Trouble::Lost) => self.do_start(&request, None).and(Err(Self::unavailable())),
             None => self.do_start(&request, None),
         }
@@ -121,7 +134,10 @@ impl WorkflowStarter for WorkflowEngine {
         assert_eq!(trouble, None, "no test needs a signal to go wrong");
         let mut state = self.state.lock().unwrap();
         if !state.running.contains_key(&request.id) {
-            return Err(WorkflowRequestError::NotRunning { id: request.id });
+            return Err(match state.closed.get(&request.id).cloned() {
+                Some(run_id) => WorkflowRequestError::Over { id: request.id, run_id },
+                None => WorkflowRequestError::NotRunning { id: request.id },
+            });
         }
         state.did.push(format!("told {} {}", request.id, request.name));
         Ok(())

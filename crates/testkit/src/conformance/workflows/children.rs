@@ -1,16 +1,43 @@
 //! What children promise.
 
-use aftercommit_domain::workflows::{WorkflowEnd, WorkflowFailure, WorkflowStatus};
+use aftercommit_domain::workflows::{WorkflowEnd, WorkflowFailure, WorkflowFilter, WorkflowStatus};
 use serde_json::json;
 
 use super::WorkflowEnvironment;
-use super::fixture::{Program, Scene};
+use super::fixture::{Program, Scene, tenant};
 
 /// A child is a workflow of its own, and answers its parent.
 pub async fn a_child_answers_its_parent<E: WorkflowEnvironment>(scene: &Scene<E>) {
     scene.begin("a", Program::Child).await;
     assert_eq!(scene.answer("a").await, json!(5));
     assert_eq!(scene.status("child").await, WorkflowStatus::Completed);
+}
+
+/// A child is of its parent's tenant, is found by it, and is the first of its runs as a workflow that was started is.
+pub async fn a_child_is_found_by_its_parents_tenant_and_counts_its_runs_as_its_parent_does<E: WorkflowEnvironment>(
+    scene: &Scene<E>,
+) {
+    scene.begin("a", Program::ChildThat { does: 1 }).await;
+    scene.until_child_waits().await;
+    let (parent, child) = (scene.look("a").await, scene.look("child").await);
+    assert_eq!(child.summary.id.tenant(), parent.summary.id.tenant());
+    assert_eq!(child.attempt, parent.attempt);
+    let of_tenant = WorkflowFilter {
+        tenant: Some(tenant()),
+        ..WorkflowFilter::default()
+    };
+    let is_listed = async || {
+        let page = scene.environment.querier().list(&of_tenant).await.expect("it answers");
+        page.workflows.iter().any(|found| found.id == child.summary.id)
+    };
+    for _ in 0..100 {
+        // A list may be behind.
+        if is_listed().await {
+            return;
+        }
+        scene.environment.moment().await;
+    }
+    panic!("the child is not listed");
 }
 
 /// A child that fails is a failed step of its parent, with the child's failure.

@@ -1,7 +1,7 @@
 //! What cancelling, terminating and going on as a new run promise.
 
 use aftercommit_domain::time::seconds;
-use aftercommit_domain::workflows::{WorkflowEnd, WorkflowRequestError, WorkflowStatus};
+use aftercommit_domain::workflows::{WorkflowDescription, WorkflowEnd, WorkflowStatus};
 use serde_json::json;
 
 use super::WorkflowEnvironment;
@@ -49,8 +49,7 @@ pub async fn what_does_not_run_can_neither_be_cancelled_nor_terminated<E: Workfl
     scene.end("closed").await;
     let starter = scene.environment.starter();
     for key in ["closed", "never"] {
-        let id = scene.id(key);
-        let refused = Err(WorkflowRequestError::NotRunning { id });
+        let refused = Err(scene.not_open(key).await);
         assert_eq!(starter.cancel(scene.to_stop(key)).await, refused);
         assert_eq!(starter.terminate(scene.to_stop(key)).await, refused);
     }
@@ -89,10 +88,11 @@ pub async fn a_workflow_that_leaves_too_much_unread_to_a_new_run_says_so<E: Work
         scene.tell("a", &Note("x".repeat(50_000))).await;
     }
     scene.tell("a", &Other(1)).await;
-    let stuck = scene
-        .until("a", "it is stuck", |description| description.problem.is_some())
-        .await;
-    let problem = stuck.problem.expect("it is stuck");
-    assert_eq!(problem.code, "workflow.too_many_signals");
+    // On a machine that is busy it may first be seen as one that took too long.
+    let says_so = |description: &WorkflowDescription| {
+        let problem = description.problem.as_ref();
+        problem.is_some_and(|problem| problem.code == "workflow.too_many_signals")
+    };
+    let stuck = scene.until("a", "it says that its signals are too many", says_so).await;
     assert_eq!(stuck.summary.status, WorkflowStatus::Running);
 }

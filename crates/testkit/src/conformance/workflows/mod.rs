@@ -70,6 +70,7 @@ macro_rules! workflows_conformance {
                 a_signal_with_start_starts_what_does_not_run_and_tells_what_does,
                 a_signal_with_start_is_known_again_after_its_workflow_went_on_and_closed,
                 a_child_answers_its_parent,
+                a_child_is_found_by_its_parents_tenant_and_counts_its_runs_as_its_parent_does,
                 a_child_that_fails_is_a_failed_step_of_its_parent,
                 a_child_whose_id_is_taken_is_a_failed_step,
                 a_child_that_is_given_up_is_cancelled_and_cleans_up,
@@ -101,4 +102,4 @@ macro_rules! workflows_conformance {
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 54;
+pub const SCENARIOS: usize = 55;

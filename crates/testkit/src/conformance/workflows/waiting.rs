@@ -1,7 +1,7 @@
 //! What timers and signals promise.
 
 use aftercommit_domain::time::seconds;
-use aftercommit_domain::workflows::{WorkflowRequestError, WorkflowStatus};
+use aftercommit_domain::workflows::WorkflowStatus;
 use serde_json::json;
 
 use super::WorkflowEnvironment;
@@ -75,14 +75,13 @@ pub async fn the_same_signal_again_tells_nothing_new<E: WorkflowEnvironment>(sce
     assert_eq!(scene.answer("a").await, json!(["one", 9, "two", "three"]));
 }
 
-/// A workflow that does not run is told nothing: neither one that never did, nor one that has closed.
+/// A workflow that does not run is told nothing: neither one that never did, nor one that has closed, which is said to be over.
 pub async fn a_signal_to_a_workflow_that_does_not_run_is_refused<E: WorkflowEnvironment>(scene: &Scene<E>) {
     scene.begin("closed", Program::Answer).await;
     scene.end("closed").await;
     for key in ["closed", "never"] {
         let told = scene.told(scene.to_tell(key, &note("hello"))).await;
-        let id = scene.id(key);
-        assert_eq!(told, Err(WorkflowRequestError::NotRunning { id }));
+        assert_eq!(told, Err(scene.not_open(key).await));
     }
 }
 

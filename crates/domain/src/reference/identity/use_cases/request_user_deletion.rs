@@ -38,7 +38,8 @@ pub async fn request_user_deletion(
 }
 
 /// Tells `user-deletion` that the person is to be kept, which it heeds during its grace. It must have been asked for by the
-/// caller's organization.
+/// caller's organization. `Ok` means that it is asked: where the deletion is over, because it failed or they were kept before,
+/// the request ends as skipped with `workflow.over`.
 ///
 /// # Errors
 /// [`Refusal::NotFound`] for somebody who is no member, or no member any more; the store.
