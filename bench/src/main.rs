@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p bench -- drain|rail|latency|enqueue|direct|coalesce|relay|commit --provider sqlite|postgres|amqp --n N [--keep]`
 //! `cargo run --release -p bench -- compare --provider P --n N`
+//! `cargo run --release -p bench -- workflows --provider temporal --n N`
 //!
 //! PostgreSQL is the server of `DATABASE_URL`; a database of its own is made there, and dropped unless it is kept. With `amqp`
 //! the queue is on the broker of `AMQP_URL`, under names of its own.
@@ -16,6 +17,7 @@ mod postgres;
 mod relaying;
 mod report;
 mod rig;
+mod workflows;
 mod workloads;
 
 use std::path::PathBuf;
@@ -50,6 +52,8 @@ enum Workload {
     Commit(Options),
     /// Drain, enqueue and latency beside the peers' drivers that are installed, as one table.
     Compare(compare::Comparing),
+    /// Workflows of three activities on Temporal, beside the same written for its SDK; a program of its own, which is built.
+    Workflows(workflows::Passed),
 }
 
 /// What every workload takes.
@@ -115,6 +119,7 @@ async fn main() -> ExitCode {
         Workload::Direct(options) => direct::direct(options).await,
         Workload::Coalesce(options) => coalescing::coalesce(options).await,
         Workload::Compare(comparing) => compare::compare(&comparing).await,
+        Workload::Workflows(passed) => workflows::workflows(&passed).await,
         Workload::Relay(options) => relaying::relay(options).await,
         Workload::Commit(options) => commits::commit(options).await,
     };

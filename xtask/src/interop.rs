@@ -14,6 +14,8 @@ const FOLDER_VARIABLE: &str = "AFTERCOMMIT_E2E_INTEROP";
 
 /// The line of the README right above the commands that install everything.
 const MARK: &str = "<!-- install -->";
+/// The same for the program on Temporal, which the pass of Temporal runs.
+pub(crate) const TEMPORAL_MARK: &str = "<!-- install: temporal -->";
 
 const LANGUAGES: Programs = Programs {
     name: "Python and Node",
@@ -37,19 +39,11 @@ apt-get install --yes --no-install-recommends $packages
 /// Runs the tests on a copy of the programs, which is gone afterwards.
 pub(crate) fn run(workspace: &Workspace) -> Result<Tally, Problem> {
     LANGUAGES.provide()?;
-    let original = workspace.root().join("examples/interop");
-    let place = tempfile::tempdir()?;
-    for language in ["python", "node"] {
-        copy(&original.join(language), &place.path().join(language))?;
-    }
-    let readme = fs::read_to_string(original.join("README.md"))?;
-    let commands = install_commands(&readme)
-        .ok_or_else(|| format!("examples/interop/README.md has no fenced block right under a line `{MARK}`"))?;
     let mut tally = Tally::default();
-    if !install(&commands, place.path()).run()? {
+    let Some(place) = installed_copy(workspace, &["python", "node"], MARK)? else {
         tally.failed += 1;
         return Ok(tally);
-    }
+    };
     // The selection of the pass `workspace`, so that nothing is compiled again.
     let arguments = [
         "test",
@@ -64,6 +58,24 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Tally, Problem> {
     Step::cargo("Python and Node beside Rust", arguments)
         .env(FOLDER_VARIABLE, place.path())
         .run_tests()
+}
+
+/// A copy of these folders, with what the README tells to install under the line `mark`; gone with the value. `None`: it
+/// could not be installed, and said why.
+pub(crate) fn installed_copy(
+    workspace: &Workspace,
+    folders: &[&str],
+    mark: &str,
+) -> Result<Option<tempfile::TempDir>, Problem> {
+    let original = workspace.root().join("examples/interop");
+    let place = tempfile::tempdir()?;
+    for folder in folders {
+        copy(&original.join(folder), &place.path().join(folder))?;
+    }
+    let readme = fs::read_to_string(original.join("README.md"))?;
+    let commands = install_commands(&readme, mark)
+        .ok_or_else(|| format!("examples/interop/README.md has no fenced block right under a line `{mark}`"))?;
+    Ok(install(&commands, place.path()).run()?.then_some(place))
 }
 
 fn installed(machine: &Machine) -> bool {
@@ -85,8 +97,8 @@ fn copy(from: &Path, to: &Path) -> Result<(), Problem> {
 }
 
 /// What the README tells to paste.
-fn install_commands(readme: &str) -> Option<String> {
-    let (_, below) = readme.split_once(MARK)?;
+fn install_commands(readme: &str, mark: &str) -> Option<String> {
+    let (_, below) = readme.split_once(mark)?;
     let (commands, _) = below.strip_prefix("\n```sh\n")?.split_once("\n```")?;
     Some(commands.to_owned())
 }
@@ -109,11 +121,13 @@ mod tests {
 
     #[test]
     fn the_readme_says_how_to_install_in_a_block_that_ci_can_run() {
-        let commands = install_commands(include_str!("../../examples/interop/README.md"));
-        let commands = commands.expect("a block");
+        let readme = include_str!("../../examples/interop/README.md");
+        let commands = install_commands(readme, MARK).expect("a block");
         assert!(
             commands.contains("python3 -m venv") && commands.contains("npm"),
             "{commands}"
         );
+        let commands = install_commands(readme, TEMPORAL_MARK).expect("a block");
+        assert!(commands.contains("python3 -m venv temporal/"), "{commands}");
     }
 }

