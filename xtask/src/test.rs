@@ -17,6 +17,7 @@ use crate::kit::Workspace;
 use crate::newest_postgres;
 use crate::postgres;
 use crate::rabbitmq;
+use crate::s3;
 use crate::step::{Problem, Step, heading};
 use crate::tally::Tally;
 use crate::temporal::{self, BuildAhead};
@@ -140,7 +141,7 @@ struct Beside {
 /// What came of its tests; and of those that are counted apart, because they do not run everywhere.
 fn run_pass(pass: Pass, workspace: &Workspace, beside: &mut Beside) -> Result<(Tally, Tally), Problem> {
     let tally = match pass {
-        Pass::Workspace => return everything(),
+        Pass::Workspace => return everything(workspace),
         // The pass before has run the first few seeds, unoptimised; so many need a build of their own.
         Pass::Simulation => Step::cargo(
             "10 000 seeds",
@@ -182,11 +183,12 @@ fn run_pass(pass: Pass, workspace: &Workspace, beside: &mut Beside) -> Result<(T
 }
 
 /// All packages with all features; and apart from them the suites on the newest PostgreSQL, which wait for the same time.
-fn everything() -> Result<(Tally, Tally), Problem> {
+fn everything(workspace: &Workspace) -> Result<(Tally, Tally), Problem> {
     heading("all packages, all features");
     let programs = TestProgram::build(&ALL)?;
     let newest = newest_postgres::runs(&programs);
     let mut runs: Vec<Run> = programs.into_iter().map(Run::from).collect();
+    s3::name_to(&mut runs, &s3::provide(workspace)?);
     let here = runs.len();
     runs.extend(newest);
     let mut tallies = Run::all(&runs)?;

@@ -38,7 +38,7 @@ fn attachment(key: &ObjectKey, object: StoredObject) -> Response {
     let mut response = Body::from_stream(pieces(object.content)).into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(object.bytes));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(key.name())));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(key.content_type()));
     // A name of a key needs no quoting.
     if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{}\"", key.name())) {
         headers.insert(CONTENT_DISPOSITION, value);
@@ -62,15 +62,6 @@ fn pieces(content: Box<dyn ObjectContent>) -> impl Stream<Item = Result<Vec<u8>,
             }
         }
     })
-}
-
-fn content_type(name: &str) -> &'static str {
-    match name.rsplit_once('.').map(|(_, extension)| extension) {
-        Some("csv") => "text/csv; charset=utf-8",
-        Some("ndjson") => "application/x-ndjson",
-        Some("json") => "application/json",
-        _ => "application/octet-stream",
-    }
 }
 
 fn gone() -> Problem {

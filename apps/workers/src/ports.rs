@@ -36,6 +36,8 @@ pub struct HandlerPorts {
     pub billing: Arc<dyn BillingProvider>,
     /// What is published outside a transaction.
     pub rails: Rails,
+    /// Keeps the files of exports.
+    pub storage: Arc<dyn ObjectStorage>,
     /// Whether what can be a workflow is started as one, because there is an engine. Else its task does it alone.
     pub has_workflow_engine: bool,
 }
@@ -73,6 +75,7 @@ impl HandlerPorts {
         reference: ReferencePorts,
         email: Arc<dyn EmailSender>,
         webhooks: Arc<dyn WebhookSender>,
+        storage: Arc<dyn ObjectStorage>,
         rails: Rails,
     ) -> Result<Self, TemplateError> {
         Ok(Self {
@@ -80,19 +83,20 @@ impl HandlerPorts {
             reference,
             email,
             webhooks,
+            storage,
             rails,
             templates: Arc::new(Templates::load()?),
             has_workflow_engine: false,
         })
     }
 
-    /// What the workflows are built with: the same, this storage, and services of projects that nothing has to be opened for.
-    pub fn for_workflows(self, storage: Arc<dyn ObjectStorage>) -> WorkflowPorts {
+    /// What the workflows are built with: the same, and services of projects that nothing has to be opened for.
+    pub fn for_workflows(self) -> WorkflowPorts {
         WorkflowPorts {
             reference: self.reference,
             billing: self.billing,
             services: Arc::new(BuiltInServices),
-            storage,
+            storage: self.storage,
             export_part_bytes: PART_BYTES,
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aftercommit_domain::reference::ReferencePorts;
 use aftercommit_domain::reference::billing::{BillingProvider, ReportOverage};
 use aftercommit_domain::reference::digests::{RunDigest, TriggerWeeklyDigests};
+use aftercommit_domain::reference::exports::{PurgeExports, SweepExport};
 use aftercommit_domain::reference::identity::SendMagicLinkEmail;
 use aftercommit_domain::reference::incidents::{CheckIncident, EvaluateRecord, SweepOpenIncidents};
 use aftercommit_domain::reference::invitations::{ExpireInvitation, SendInvitationEmail};
@@ -23,11 +24,11 @@ use crate::HandlerPorts;
 use crate::handlers::{
     CheckFirstRecordHandler, CheckIncidentHandler, CreateNotificationHandler, DeleteNotificationsHandler,
     DeliverWebhookHandler, EvaluateRecordHandler, ExpireInvitationHandler, FanOutRecordsHandler, FanOutWebhooksHandler,
-    ProvisionProjectHandler, PurgeRecordsHandler, PurgeSearchIndexHandler, RecordUsageHandler,
+    ProvisionProjectHandler, PurgeExportsHandler, PurgeRecordsHandler, PurgeSearchIndexHandler, RecordUsageHandler,
     RefreshSearchIndexHandler, ReportOverageHandler, RequestDigestNotificationsHandler,
     RequestIncidentNotificationsHandler, RunDigestHandler, SendInvitationEmailHandler, SendMagicLinkEmailHandler,
     SendNotificationEmailHandler, SettleRecordHandler, StartOverageReportHandler, StartProvisioningHandler,
-    SweepOpenIncidentsHandler, TriggerWeeklyDigestsHandler,
+    SweepExportHandler, SweepOpenIncidentsHandler, TriggerWeeklyDigestsHandler,
 };
 
 /// Every topic of the product with the handlers of its tasks.
@@ -38,6 +39,7 @@ pub fn topics(ports: HandlerPorts) -> Vec<Topic> {
         billing,
         rails,
         webhooks,
+        storage,
         has_workflow_engine,
         ..
     } = ports;
@@ -66,6 +68,9 @@ pub fn topics(ports: HandlerPorts) -> Vec<Topic> {
         Topic::named("digests")
             .handle::<TriggerWeeklyDigests>(TriggerWeeklyDigestsHandler::new(reference(), rails()))
             .handle::<RunDigest>(RunDigestHandler::new(reference())),
+        Topic::named("exports")
+            .handle::<SweepExport>(SweepExportHandler::new(reference(), storage.clone()))
+            .handle::<PurgeExports>(PurgeExportsHandler::new(reference(), storage)),
         Topic::named("usage").handle::<RecordUsage>(RecordUsageHandler::new(reference())),
         overage(&reference, billing, has_workflow_engine),
         Topic::named("webhooks")

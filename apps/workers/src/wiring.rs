@@ -18,8 +18,8 @@ pub fn register_workflows(application: Aftercommit) -> Aftercommit {
         if kit.workflow_starter().is_none() {
             return Ok(startable_workflows());
         }
-        let (codec, storage) = (kit.envelopes().codec().clone(), kit.object_storage()?);
-        workflows(codec, &ports(kit).await?.for_workflows(storage))
+        let codec = kit.envelopes().codec().clone();
+        workflows(codec, &ports(kit).await?.for_workflows())
     })
 }
 
@@ -36,7 +36,7 @@ async fn ports(kit: Kit) -> Result<HandlerPorts, StartupError> {
     };
     let has_workflow_engine = kit.workflow_starter().is_some();
     let (reference, email) = (kit.reference_ports().await?, kit.email_sender()?);
-    HandlerPorts::new(reference, email, kit.webhook_sender()?, rails)
+    HandlerPorts::new(reference, email, kit.webhook_sender()?, kit.object_storage()?, rails)
         .map_err(|error| StartupError::Application(error.to_string()))
         .map(|ports| ports.with_workflow_engine(has_workflow_engine))
 }

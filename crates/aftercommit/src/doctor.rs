@@ -1,5 +1,8 @@
 //! Trying everything a process depends on, and saying what is wrong with it.
 
+#[cfg(feature = "object-storage")]
+mod storage;
+
 use std::collections::BTreeSet;
 
 use aftercommit_domain::contract::TopicName;
@@ -47,7 +50,8 @@ impl Finding {
     }
 }
 
-/// Tries the database, the broker, the e-mail server and the workflow engine of these settings. Changes nothing in any of them.
+/// Tries the database, the broker, the e-mail server, the object storage and the workflow engine of these settings. Changes
+/// nothing in any of them; an object that it puts to see whether it can be read is gone afterwards.
 pub async fn examine(application: Aftercommit, settings: Settings) -> Vec<Finding> {
     let mut findings: Vec<Finding> = settings
         .warnings
@@ -61,6 +65,8 @@ pub async fn examine(application: Aftercommit, settings: Settings) -> Vec<Findin
     findings.extend(tables(&settings).await);
     #[cfg(feature = "smtp")]
     findings.extend(email(&settings).await);
+    #[cfg(feature = "object-storage")]
+    findings.extend(storage::examine(&settings).await);
     #[cfg(feature = "amqp")]
     let amqp = settings.amqp.clone();
     let place = place_of_database(&settings);

@@ -205,28 +205,24 @@ impl Kit {
         crate::providers::email_sender(self.settings(), self.clock())
     }
 
-    /// Where objects are kept: in files of a folder. Opens it, so an application asks once and shares what it gets.
+    /// Where objects are kept: in files of a folder or in a bucket. Opens it, so an application asks once and shares what it
+    /// gets. Where a second process would look elsewhere, the log says so.
     ///
     /// # Errors
-    /// The folder, or the secret of its links.
+    /// The folder, the secret of its links, or what names the bucket.
     #[cfg(feature = "object-storage")]
     pub fn object_storage(&self) -> Result<Arc<dyn aftercommit_domain::effects::ObjectStorage>, StartupError> {
-        Ok(Arc::new(crate::providers::object_storage(self)?))
+        Ok(crate::providers::storage::of(self)?.storage)
     }
 
-    /// Reads objects by link, for whoever serves `/downloads/` under [`public_url`](Self::public_url).
+    /// Reads objects by link, for whoever serves `/downloads/` under [`public_url`](Self::public_url). Of a bucket it makes
+    /// the links only: they lead there, and none leads here.
     ///
     /// # Errors
-    /// The folder, or the secret of its links.
+    /// Those of [`object_storage`](Self::object_storage).
     #[cfg(feature = "object-storage")]
     pub fn downloads(&self) -> Result<aftercommit_domain::effects::Downloads, StartupError> {
-        let storage = crate::providers::object_storage(self)?;
-        let secret = storage.secret();
-        Ok(aftercommit_domain::effects::Downloads::new(
-            Arc::new(storage),
-            secret,
-            self.clock(),
-        ))
+        Ok(crate::providers::storage::of(self)?.downloads)
     }
 
     /// What sends webhooks: over HTTP, to the public internet unless the settings say otherwise.

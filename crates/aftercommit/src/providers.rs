@@ -8,6 +8,8 @@ pub(crate) mod failpoints;
 pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "object-storage")]
+pub(crate) mod storage;
 #[cfg(feature = "webhooks")]
 pub(crate) mod webhooks;
 
@@ -38,8 +40,6 @@ use aftercommit_domain::effects::WebhookNetwork;
 use aftercommit_domain::reference::{
     ProductPace, ProductSettings, ReferencePorts, ReferenceReader, ReferenceUnitOfWorkFactory,
 };
-#[cfg(feature = "object-storage")]
-use aftercommit_platform_config::Storage;
 #[cfg(feature = "smtp")]
 use {
     aftercommit_domain::effects::EmailSender, aftercommit_platform_config::SmtpSecurity,
@@ -279,22 +279,6 @@ fn smtp_sender(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Option<emai
     };
     let sender = email::SmtpEmailSender::new(url, from, clock).map_err(|error| failed(&error))?;
     Ok(Some(sender))
-}
-
-/// The folder of objects.
-#[cfg(feature = "object-storage")]
-pub(crate) fn object_storage(
-    kit: &crate::Kit,
-) -> Result<aftercommit_platform_storage_object::FileObjectStorage, StartupError> {
-    let failed = |error: &dyn std::error::Error| StartupError::Storage(error.to_string());
-    let Storage::Folder(folder) = &kit.settings().storage else {
-        return Err(StartupError::NotBuiltIn {
-            provider: "this object storage".into(),
-        });
-    };
-    let downloads = url::Url::parse(&format!("{}/downloads/", kit.public_url())).map_err(|error| failed(&error))?;
-    aftercommit_platform_storage_object::FileObjectStorage::open(folder, downloads, kit.clock(), &*kit.randomness())
-        .map_err(|error| failed(&error))
 }
 
 /// Where webhooks may be sent.

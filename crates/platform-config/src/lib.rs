@@ -34,6 +34,7 @@ mod reading;
 mod reference;
 mod relay;
 mod role;
+mod s3_url;
 mod sealing;
 mod settings;
 mod shutdown;
@@ -70,7 +71,7 @@ pub use sealing::{SEALING_KEY_LENGTH, SealingKey, SealingSettings, read_sealing_
 pub use settings::Settings;
 pub use shutdown::ShutdownSettings;
 pub use sqlite::{SqliteSettings, Synchronous};
-pub use storage::Storage;
+pub use storage::{S3Settings, Storage};
 pub use temporal::{TemporalClientFiles, TemporalPem, TemporalSettings, TemporalTls};
 pub use topics::{TopicSettings, TopicsSettings};
 pub use webhooks::WebhookSettings;

@@ -109,6 +109,7 @@ impl Settings {
             .warnings
             .extend(settings.temporal.as_ref().and_then(TemporalSettings::warning));
         settings.warnings.extend(settings.mail.warning());
+        settings.warnings.extend(settings.storage.warning());
         settings.warnings.extend(settings.webhooks.warning());
         settings.effective = reading.finish()?;
         Ok(settings)

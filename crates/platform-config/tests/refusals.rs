@@ -186,9 +186,18 @@ fn settings_of_postgresql_that_do_not_fit_together_are_refused() {
 }
 
 #[test]
-fn a_storage_that_is_no_folder_is_refused() {
+fn a_storage_that_is_neither_a_folder_nor_a_bucket_is_refused() {
     let cases = [
-        "s3://bucket",
+        "s3:bucket",
+        "s3://",
+        "s3://Bucket",
+        "s3://my_bucket",
+        "s3://-bucket",
+        "s3://key:secret@bucket",
+        "s3://bucket?region=eu-central-1",
+        "s3://bucket//x",
+        "s3://bucket/../x",
+        "s3://bucket/a b",
         "https://storage.example/bucket",
         "storage",
         "file://",

@@ -13,6 +13,7 @@ use aftercommit_domain::effects::{
 use aftercommit_domain::randomness::Randomness;
 use aftercommit_domain::time::{Clock, after};
 use async_trait::async_trait;
+use object_store::Attributes;
 use object_store::local::LocalFileSystem;
 use url::Url;
 
@@ -21,6 +22,8 @@ use crate::objects::Objects;
 
 /// The secret's file in the folder: whoever shares the folder shares the links.
 const SECRET_FILE: &str = "links.key";
+/// How long one call may take: a network file system may hang.
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Keeps each object in a file of its own. `Ok` means that file and folder are on the disk.
 ///
@@ -78,7 +81,7 @@ impl FileObjectStorage {
             .with_fsync(true);
         Ok(Self {
             folder: folder.into(),
-            objects: Objects::new(Arc::new(store)),
+            objects: Objects::new(Arc::new(store), DEADLINE, |_| Attributes::default()),
             links: Arc::new(Links {
                 secret,
                 base: downloads,

@@ -11,20 +11,31 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutPayload, WriteMultipart};
+use object_store::{Attributes, Error, ObjectStore, ObjectStoreExt as _, PutPayload, WriteMultipart};
 
-/// How long one call to the store may take; a completion makes one for each part.
-const DEADLINE: Duration = Duration::from_mins(1);
+use crate::failure::{found, seen};
 
 /// What every storage does alike.
 #[derive(Debug, Clone)]
 pub(crate) struct Objects {
     store: Arc<dyn ObjectStore>,
+    /// How long one call to the store may take; a completion makes one for each part.
+    deadline: Duration,
+    /// What is kept beside an object's content.
+    described: fn(&ObjectKey) -> Attributes,
 }
 
 impl Objects {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Self {
-        Self { store }
+    pub(crate) fn new(
+        store: Arc<dyn ObjectStore>,
+        deadline: Duration,
+        described: fn(&ObjectKey) -> Attributes,
+    ) -> Self {
+        Self {
+            store,
+            deadline,
+            described,
+        }
     }
 
     pub(crate) async fn put_part(
@@ -38,7 +49,7 @@ impl Objects {
         }
         let path = part(key, number.get());
         failpoint!(STORAGE_BEFORE_PART);
-        within(self.store.put(&path, PutPayload::from(content))).await?;
+        within(self.deadline, self.store.put(&path, PutPayload::from(content))).await?;
         failpoint!(STORAGE_AFTER_PART);
         Ok(())
     }
@@ -77,20 +88,23 @@ impl Objects {
     }
 
     pub(crate) async fn get(&self, key: &ObjectKey) -> Result<Option<StoredObject>, ObjectStorageError> {
-        let found = found(within_raw(self.store.get(&object(key))).await?)?;
+        let found = found(within_raw(self.deadline, self.store.get(&object(key))).await?)?;
         Ok(found.map(|result| StoredObject {
             bytes: result.meta.size,
-            content: Box::new(Content(result.into_stream().map_ok(Vec::from).boxed())),
+            content: Box::new(Content {
+                pieces: result.into_stream().map_ok(Vec::from).boxed(),
+                deadline: self.deadline,
+            }),
         }))
     }
 
     pub(crate) async fn delete(&self, key: &ObjectKey) -> Result<(), ObjectStorageError> {
-        found(within_raw(self.store.delete(&object(key))).await?)?;
+        found(within_raw(self.deadline, self.store.delete(&object(key))).await?)?;
         Ok(())
     }
 
     async fn size(&self, key: &ObjectKey) -> Result<Option<u64>, ObjectStorageError> {
-        let found = found(within_raw(self.store.head(&object(key))).await?)?;
+        let found = found(within_raw(self.deadline, self.store.head(&object(key))).await?)?;
         Ok(found.map(|meta| meta.size))
     }
 
@@ -105,21 +119,29 @@ impl Objects {
                 self.part(key, 1).await?
             };
             let bytes = content.content_length() as u64;
-            within(self.store.put(&path, content)).await?;
+            within(
+                self.deadline,
+                self.store.put_opts(&path, content, (self.described)(key).into()),
+            )
+            .await?;
             return Ok(bytes);
         }
-        let upload = within(self.store.put_multipart(&path)).await?;
+        let upload = within(
+            self.deadline,
+            self.store.put_multipart_opts(&path, (self.described)(key).into()),
+        )
+        .await?;
         // Pieces of one size, whatever the parts have: stores ask for a smallest size, some for an equal one.
         let mut upload = WriteMultipart::new_with_chunk_size(upload, MAX_PART_BYTES);
         match self.write_parts(&mut upload, key, parts).await {
             Ok(bytes) => {
                 failpoint!(STORAGE_BEFORE_FINISH);
-                within(upload.finish()).await?;
+                within(self.deadline, upload.finish()).await?;
                 Ok(bytes)
             }
             Err(error) => {
                 // The first error is the one that counts; what an abort leaves, the next completion does not see.
-                let _aborted = within(upload.abort()).await;
+                let _aborted = within(self.deadline, upload.abort()).await;
                 Err(error)
             }
         }
@@ -134,7 +156,7 @@ impl Objects {
         let mut bytes = 0;
         for number in 1..=parts {
             let content = self.part(key, number).await?;
-            within(upload.wait_for_capacity(1)).await?;
+            within(self.deadline, upload.wait_for_capacity(1)).await?;
             bytes += content.content_length() as u64;
             for piece in content {
                 upload.put(piece);
@@ -150,7 +172,7 @@ impl Objects {
                 Err(error) => Err(error),
             }
         };
-        let found = found(within_raw(read).await?)?;
+        let found = found(within_raw(self.deadline, read).await?)?;
         found
             .map(PutPayload::from)
             .ok_or(ObjectStorageError::PartMissing { number })
@@ -159,7 +181,7 @@ impl Objects {
     /// The parts there are, in the order of their numbers.
     async fn kept(&self, key: &ObjectKey) -> Result<Vec<(u32, Path)>, ObjectStorageError> {
         let prefix = Path::from(format!("parts/{key}"));
-        let mut kept: Vec<(u32, Path)> = within(self.store.list(Some(&prefix)).try_collect::<Vec<_>>())
+        let mut kept: Vec<(u32, Path)> = within(self.deadline, self.store.list(Some(&prefix)).try_collect::<Vec<_>>())
             .await?
             .into_iter()
             .filter_map(|meta| Some((meta.location.filename()?.parse().ok()?, meta.location)))
@@ -171,19 +193,22 @@ impl Objects {
     async fn forget(&self, kept: Vec<(u32, Path)>) -> Result<(), ObjectStorageError> {
         let paths = stream::iter(kept.into_iter().map(|(_, path)| Ok(path))).boxed();
         let mut deleted = self.store.delete_stream(paths);
-        while let Some(result) = within_raw(deleted.next()).await? {
+        while let Some(result) = within_raw(self.deadline, deleted.next()).await? {
             found(result)?;
         }
         Ok(())
     }
 }
 
-struct Content(BoxStream<'static, object_store::Result<Vec<u8>>>);
+struct Content {
+    pieces: BoxStream<'static, object_store::Result<Vec<u8>>>,
+    deadline: Duration,
+}
 
 #[async_trait]
 impl ObjectContent for Content {
     async fn next(&mut self) -> Result<Option<Vec<u8>>, ObjectStorageError> {
-        while let Some(piece) = within(self.0.try_next()).await? {
+        while let Some(piece) = within(self.deadline, self.pieces.try_next()).await? {
             if !piece.is_empty() {
                 return Ok(Some(piece));
             }
@@ -192,7 +217,7 @@ impl ObjectContent for Content {
     }
 }
 
-fn object(key: &ObjectKey) -> Path {
+pub(crate) fn object(key: &ObjectKey) -> Path {
     Path::from(format!("objects/{key}"))
 }
 
@@ -200,35 +225,17 @@ fn part(key: &ObjectKey, number: u32) -> Path {
     Path::from(format!("parts/{key}/{number:05}"))
 }
 
-fn found<T>(result: Result<T, Error>) -> Result<Option<T>, ObjectStorageError> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(Error::NotFound { .. }) => Ok(None),
-        Err(error) => Err(seen(&error)),
-    }
+pub(crate) async fn within<T>(
+    deadline: Duration,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<T, ObjectStorageError> {
+    within_raw(deadline, call).await?.map_err(|error| seen(&error))
 }
 
-async fn within<T>(call: impl Future<Output = Result<T, Error>>) -> Result<T, ObjectStorageError> {
-    within_raw(call).await?.map_err(|error| seen(&error))
-}
-
-async fn within_raw<T>(call: impl Future<Output = T>) -> Result<T, ObjectStorageError> {
-    tokio::time::timeout(DEADLINE, call)
+async fn within_raw<T>(deadline: Duration, call: impl Future<Output = T>) -> Result<T, ObjectStorageError> {
+    tokio::time::timeout(deadline, call)
         .await
         .map_err(|_| ObjectStorageError::Unavailable {
-            reason: format!("no answer within {} s", DEADLINE.as_secs()),
+            reason: format!("no answer within {} s", deadline.as_secs_f32()),
         })
-}
-
-fn seen(error: &Error) -> ObjectStorageError {
-    let reason = error.to_string();
-    match error {
-        Error::PermissionDenied { .. }
-        | Error::Unauthenticated { .. }
-        | Error::NotSupported { .. }
-        | Error::NotImplemented { .. }
-        | Error::InvalidPath { .. }
-        | Error::UnknownConfigurationKey { .. } => ObjectStorageError::Refused { reason },
-        _ => ObjectStorageError::Unavailable { reason },
-    }
 }

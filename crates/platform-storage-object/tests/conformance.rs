@@ -1,6 +1,8 @@
-//! Objects in files keep every sentence of the port's contract, and leave nothing lying about.
+//! Objects in files and in a bucket of S3 keep every sentence of the port's contract, and leave nothing lying about.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
+
+mod bucket;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,8 @@ use aftercommit_testkit::conformance::ObjectStorageProvider;
 use aftercommit_testkit::{TestServices, test_services};
 use tempfile::TempDir;
 use url::Url;
+
+use bucket::Bucket;
 
 struct Files {
     folder: TempDir,
@@ -74,6 +78,12 @@ impl ObjectStorageProvider for Files {
 }
 
 aftercommit_testkit::object_storage_conformance!(Files);
+
+mod s3 {
+    use super::Bucket;
+
+    aftercommit_testkit::object_storage_conformance!(Bucket);
+}
 
 fn key() -> ObjectKey {
     ObjectKey::new(&Tenant::project(1_i64, 10_i64), "exports", "1.csv").unwrap()

@@ -6,6 +6,7 @@
 //! - `postgres_server` (feature `postgres-server`): a throw-away PostgreSQL, and a fresh database for each test.
 //! - `rabbitmq_server` (feature `rabbitmq-server`): a throw-away RabbitMQ.
 //! - `temporal_server` (feature `temporal-server`): a throw-away Temporal.
+//! - `s3_server` (feature `s3-server`): a throw-away S3.
 //! - `proxy` (feature `proxy`): stands between a client and a server, and delays, cuts and holds what passes.
 //! - [`webhook_receiver`]: a receiver of webhooks that keeps what it takes and misbehaves as told.
 //! - [`faults`]: a wrapper round any provider that fails, hangs and loses replies as a test says.
@@ -32,6 +33,8 @@ pub mod proxy;
 pub mod rabbitmq_server;
 #[cfg(feature = "reference")]
 pub mod reference;
+#[cfg(all(unix, feature = "s3-server"))]
+pub mod s3_server;
 pub mod smtp_server;
 mod task_context;
 #[cfg(all(unix, feature = "temporal-server"))]
@@ -41,6 +44,7 @@ pub mod temporal_server;
     any(
         feature = "postgres-server",
         feature = "rabbitmq-server",
+        feature = "s3-server",
         feature = "temporal-server"
     )
 ))]

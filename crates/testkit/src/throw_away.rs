@@ -2,7 +2,12 @@
 
 pub(crate) mod ports;
 pub(crate) mod secret;
+#[cfg(any(
+    feature = "postgres-server",
+    feature = "rabbitmq-server",
+    feature = "temporal-server"
+))]
 pub(crate) mod signals;
 pub(crate) mod trouble;
-#[cfg(any(feature = "rabbitmq-server", feature = "temporal-server"))]
+#[cfg(any(feature = "rabbitmq-server", feature = "s3-server", feature = "temporal-server"))]
 pub(crate) mod watcher;

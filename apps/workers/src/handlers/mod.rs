@@ -3,6 +3,7 @@
 mod billing;
 mod digests;
 mod expiry;
+mod exports;
 mod incidents;
 mod invitation_email;
 mod invitations;
@@ -19,6 +20,7 @@ mod webhooks;
 
 pub(crate) use billing::{ReportOverageHandler, StartOverageReportHandler};
 pub(crate) use digests::{RunDigestHandler, TriggerWeeklyDigestsHandler};
+pub(crate) use exports::{PurgeExportsHandler, SweepExportHandler};
 pub(crate) use incidents::{CheckIncidentHandler, EvaluateRecordHandler, SweepOpenIncidentsHandler};
 pub(crate) use invitation_email::SendInvitationEmailHandler;
 pub(crate) use invitations::ExpireInvitationHandler;

@@ -5,6 +5,8 @@ mod access;
 mod application;
 mod bulk_runs;
 mod dead_letters;
+#[cfg(feature = "object-storage")]
+mod doctor;
 mod events;
 mod fuzz;
 mod idle;

@@ -12,8 +12,8 @@ use crate::time::Clock;
 #[derive(Clone)]
 pub struct Downloads {
     storage: Arc<dyn ObjectStorage>,
-    secret: DownloadSecret,
-    clock: Arc<dyn Clock>,
+    /// What checks links; `None` where the storage does that itself.
+    gate: Option<(DownloadSecret, Arc<dyn Clock>)>,
 }
 
 /// An object is not given out.
@@ -33,7 +33,16 @@ pub enum DownloadError {
 impl Downloads {
     /// Objects of `storage`, whose links are signed with `secret`.
     pub fn new(storage: Arc<dyn ObjectStorage>, secret: DownloadSecret, clock: Arc<dyn Clock>) -> Self {
-        Self { storage, secret, clock }
+        Self {
+            storage,
+            gate: Some((secret, clock)),
+        }
+    }
+
+    /// Objects of a storage with a server of its own, which its links lead to: no link leads here, and [`open`](Self::open)
+    /// refuses each.
+    pub fn elsewhere(storage: Arc<dyn ObjectStorage>) -> Self {
+        Self { storage, gate: None }
     }
 
     /// A link to an object, as [`ObjectStorage::download_link`] makes it.
@@ -56,7 +65,8 @@ impl Downloads {
         signature: &str,
     ) -> Result<(ObjectKey, StoredObject), DownloadError> {
         let key: ObjectKey = key.parse().map_err(|_| RefusedDownload::Forged)?;
-        self.secret.check(&key, expires_at, signature, self.clock.now())?;
+        let (secret, clock) = self.gate.as_ref().ok_or(RefusedDownload::Forged)?;
+        secret.check(&key, expires_at, signature, clock.now())?;
         let object = self.storage.get(&key).await?.ok_or(DownloadError::Gone)?;
         Ok((key, object))
     }

@@ -59,6 +59,16 @@ impl ObjectKey {
     pub fn name(&self) -> &str {
         &self.text[self.name_at..]
     }
+
+    /// What kind of file it is, by the end of its name, as a header says it.
+    pub fn content_type(&self) -> &'static str {
+        match self.name().rsplit_once('.').map(|(_, extension)| extension) {
+            Some("csv") => "text/csv; charset=utf-8",
+            Some("ndjson") => "application/x-ndjson",
+            Some("json") => "application/json",
+            _ => "application/octet-stream",
+        }
+    }
 }
 
 impl FromStr for ObjectKey {

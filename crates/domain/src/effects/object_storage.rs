@@ -158,6 +158,13 @@ pub enum ObjectStorageError {
         /// What was seen, without credentials.
         reason: String,
     },
+    /// The storage does not accept who asks: credentials are wrong, were withdrawn, or have ended. Retryable, because
+    /// somebody puts good ones in place, and nothing has happened so far.
+    #[error("the object storage does not accept the credentials: {reason}")]
+    Unauthenticated {
+        /// What was seen, without credentials.
+        reason: String,
+    },
     /// A part is missing, and there is no object that was completed before.
     #[error("part {number} of the object is missing; put it again, or start over")]
     PartMissing {
@@ -190,7 +197,7 @@ pub enum ObjectStorageError {
 impl Classified for ObjectStorageError {
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Unavailable { .. } => ErrorClass::Retryable,
+            Self::Unavailable { .. } | Self::Unauthenticated { .. } => ErrorClass::Retryable,
             Self::Refused { .. }
             | Self::PartMissing { .. }
             | Self::PartTooLarge { .. }
@@ -204,6 +211,7 @@ impl Classified for ObjectStorageError {
         match self {
             Self::Unavailable { .. } => "storage.unavailable",
             Self::Refused { .. } => "storage.refused",
+            Self::Unauthenticated { .. } => "storage.unauthenticated",
             Self::PartMissing { .. } => "storage.part-missing",
             Self::PartTooLarge { .. } => "storage.part-too-large",
             Self::NoSuchPart { .. } => "storage.no-such-part",

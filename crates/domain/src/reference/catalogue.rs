@@ -3,6 +3,7 @@
 use crate::events::EventCatalogue;
 use crate::reference::billing::ReportOverage;
 use crate::reference::digests::{DigestGenerated, RunDigest, TriggerWeeklyDigests};
+use crate::reference::exports::{ExportCancelled, ExportCompleted, ExportFailed, PurgeExports, SweepExport};
 use crate::reference::identity::{
     ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, MemberLeft, MemberRestored,
     SendMagicLinkEmail, UserDeleted, UserDeletionRequested, UserSignedUp,
@@ -58,6 +59,9 @@ pub fn catalogue() -> EventCatalogue {
         IncidentClosed,
         NotificationCreated,
         DigestGenerated,
+        ExportCompleted,
+        ExportFailed,
+        ExportCancelled,
     ]
 }
 
@@ -88,5 +92,7 @@ pub fn tasks() -> Vec<TaskDescriptor> {
         TaskDescriptor::of::<SendNotificationEmail>(),
         TaskDescriptor::of::<TriggerWeeklyDigests>(),
         TaskDescriptor::of::<RunDigest>(),
+        TaskDescriptor::of::<SweepExport>(),
+        TaskDescriptor::of::<PurgeExports>(),
     ]
 }

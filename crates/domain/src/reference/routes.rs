@@ -6,6 +6,9 @@ use crate::events::{Publish, Routes, publish};
 use crate::reference::ProductPace;
 use crate::reference::billing::ReportOverage;
 use crate::reference::digests::DigestGenerated;
+use crate::reference::exports::{
+    EXPORT_SETTLED_AFTER, ExportCancelled, ExportCompleted, ExportFailed, PurgeExports, SweepExport,
+};
 use crate::reference::identity::{
     ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, MemberLeft, MemberRestored,
     SendMagicLinkEmail, UserDeleted, UserDeletionRequested, UserSignedUp,
@@ -66,6 +69,7 @@ pub fn routes_at(pace: ProductPace) -> Routes {
                 publish(PurgeRecords::from(event)),
                 publish(PurgeSearchIndex::from(event)),
                 publish(DeleteNotifications::from(event)),
+                publish(PurgeExports::from(event)),
                 publish(told!(event, occurrence)),
             )
         })
@@ -101,6 +105,9 @@ pub fn routes_at(pace: ProductPace) -> Routes {
             )
         })
         .on(|event: &NotificationCreated| publish(SendNotificationEmail::from(event)))
+        .on_occurrence(|event: &ExportCompleted, occurrence| (sweep(event.into()), publish(told!(event, occurrence))))
+        .on_occurrence(|event: &ExportFailed, occurrence| (sweep(event.into()), publish(told!(event, occurrence))))
+        .on(|event: &ExportCancelled| sweep(event.into()))
         .on(|event: &DigestGenerated| publish(RequestDigestNotifications::from(event)))
         .on(move |event: &UsagePeriodUpdated| {
             publish(ReportOverage::from(event)).coalesce(Coalescing::latest_throttle(event.month, pace.overage_report))
@@ -115,6 +122,11 @@ pub fn routes_at(pace: ProductPace) -> Routes {
 fn expiry(task: ExpireInvitation, expires_at: Timestamp) -> Publish<ExpireInvitation> {
     let key = task.invitation_id;
     publish(task).run_at(expires_at).coalesce(Coalescing::replace(key))
+}
+
+/// What is left over is looked for when no worker adds to it any more.
+fn sweep(task: SweepExport) -> Publish<SweepExport> {
+    publish(task).delay(EXPORT_SETTLED_AFTER)
 }
 
 #[cfg(test)]

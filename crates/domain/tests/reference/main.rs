@@ -19,6 +19,9 @@ use aftercommit_domain::failure::Classified as _;
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::reference::billing::ReportOverage;
 use aftercommit_domain::reference::digests::{DigestGenerated, RunDigest, TriggerWeeklyDigests};
+use aftercommit_domain::reference::exports::{
+    ExportCancelled, ExportCompleted, ExportFailed, PurgeExports, SweepExport,
+};
 use aftercommit_domain::reference::identity::{
     ApiKeyCreated, ApiKeyRevoked, MagicLinkEmailRequested, MemberJoined, MemberLeft, MemberRestored, Role,
     SendMagicLinkEmail, UserDeleted, UserDeletionRequested, UserSignedUp,
@@ -148,6 +151,9 @@ fn every_event_decodes() {
     check(1, &of_project!(IncidentClosed { incident_id: id(6) }));
     check(1, &of_project!(NotificationCreated { notification_id: id(7) }));
     check(1, &of_project!(DigestGenerated { digest_id: id(8) }));
+    check(1, &of_project!(ExportCompleted { export_id: id(9) }));
+    check(1, &of_project!(ExportFailed { export_id: id(9) }));
+    check(1, &of_project!(ExportCancelled { export_id: id(9) }));
     let batch = StorageKey::new("records/acme/main/batch-1").unwrap();
     let ingested = of_project!(RecordsIngested {
         record_count: 2,
@@ -201,6 +207,8 @@ fn every_task_decodes() {
     check(1, &of_project!(ProvisionProject {}));
     check(1, &of_project!(CheckFirstRecord {}));
     check(1, &of_project!(PurgeRecords {}));
+    check(1, &of_project!(PurgeExports {}));
+    check(1, &of_project!(SweepExport { export_id: id(9) }));
     let batch = StorageKey::new("records/a/b/c").unwrap();
     check(1, &of_project!(FanOutRecords { batch: batch }));
     check(1, &of_project!(SettleRecord { record_id: id(5) }));

@@ -32,6 +32,8 @@ fn one_of(kind: WebhookEventKind) -> WebhookEvent {
         WebhookEventKind::FirstRecordReceived => WebhookEvent::FirstRecordReceived {},
         WebhookEventKind::IncidentOpened => WebhookEvent::IncidentOpened { incident_id: id(6) },
         WebhookEventKind::IncidentClosed => WebhookEvent::IncidentClosed { incident_id: id(6) },
+        WebhookEventKind::ExportCompleted => WebhookEvent::ExportCompleted { export_id: id(9) },
+        WebhookEventKind::ExportFailed => WebhookEvent::ExportFailed { export_id: id(9) },
         WebhookEventKind::ProjectDeleted => WebhookEvent::ProjectDeleted {},
     }
 }

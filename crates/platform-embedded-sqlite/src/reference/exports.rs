@@ -1,5 +1,6 @@
 //! Exports.
 
+use aftercommit_domain::contract::ProjectId;
 use aftercommit_domain::reference::exports::{Export, ExportColumns, ExportRepository, ExportState};
 use aftercommit_domain::reference::{ExportId, Wrong};
 use aftercommit_domain::unit_of_work::StoreError;
@@ -11,6 +12,7 @@ use crate::columns::{count, micros, timestamp};
 
 #[derive(sqlx::FromRow)]
 struct ExportRow {
+    id: Uuid,
     organization_id: String,
     project_id: String,
     kind: String,
@@ -54,13 +56,39 @@ impl ExportRepository for Rows<'_> {
 
     async fn find(&mut self, id: ExportId) -> Result<Option<Export>, StoreError> {
         let select = sqlx::query_as::<_, ExportRow>(
-            "SELECT organization_id, project_id, kind, recipient_user_id, requested_at, state, rows, bytes, file, \
+            "SELECT id, organization_id, project_id, kind, recipient_user_id, requested_at, state, rows, bytes, file, \
              reason, ended_at FROM reference_exports WHERE organization_id = ?1 AND id = ?2",
         )
         .bind(self.organization)
         .bind(id.uuid());
         let row = bounded("exports.find", select.fetch_optional(&mut *self.connection)).await?;
-        row.map(|row| row.read(id)).transpose()
+        row.map(ExportRow::read).transpose()
+    }
+
+    async fn of_project(
+        &mut self,
+        project: &ProjectId,
+        after: Option<ExportId>,
+        limit: u32,
+    ) -> Result<Vec<Export>, StoreError> {
+        let select = sqlx::query_as::<_, ExportRow>(
+            "SELECT id, organization_id, project_id, kind, recipient_user_id, requested_at, state, rows, bytes, file, \
+             reason, ended_at FROM reference_exports WHERE organization_id = ?1 AND project_id = ?2 \
+             AND (?3 IS NULL OR id > ?3) ORDER BY id LIMIT ?4",
+        )
+        .bind(self.organization)
+        .bind(project.as_str())
+        .bind(after.map(ExportId::uuid))
+        .bind(i64::from(limit));
+        let rows = bounded("exports.of_project", select.fetch_all(&mut *self.connection)).await?;
+        rows.into_iter().map(ExportRow::read).collect()
+    }
+
+    async fn remove(&mut self, id: ExportId) -> Result<bool, StoreError> {
+        let delete = sqlx::query("DELETE FROM reference_exports WHERE organization_id = ?1 AND id = ?2")
+            .bind(self.organization)
+            .bind(id.uuid());
+        Ok(self.run("exports.remove", delete).await? == 1)
     }
 
     async fn advance(&mut self, id: ExportId, state: &ExportState) -> Result<bool, StoreError> {
@@ -82,7 +110,7 @@ impl ExportRepository for Rows<'_> {
 }
 
 impl ExportRow {
-    fn read(self, id: ExportId) -> Result<Export, StoreError> {
+    fn read(self) -> Result<Export, StoreError> {
         const WHAT: &str = "export";
         let wrong = |wrong: Wrong| corrupt(WHAT, &wrong);
         let columns = ExportColumns {
@@ -93,7 +121,7 @@ impl ExportRow {
             ended_at: time(self.ended_at),
         };
         Ok(Export {
-            id,
+            id: self.id.into(),
             organization_id: organization_id(&self.organization_id, WHAT)?,
             project_id: project_id(&self.project_id, WHAT)?,
             kind: self.kind.parse().map_err(wrong)?,

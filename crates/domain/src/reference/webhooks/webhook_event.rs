@@ -6,11 +6,12 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::Payload;
+use crate::reference::exports::{ExportCompleted, ExportFailed};
 use crate::reference::identity::{ApiKeyCreated, ApiKeyRevoked, MemberJoined, Role};
 use crate::reference::incidents::{IncidentClosed, IncidentOpened};
 use crate::reference::invitations::InvitationExpired;
 use crate::reference::projects::{FirstRecordReceived, ProjectDeleted};
-use crate::reference::{ApiKeyId, IncidentId, InvitationId, UserId, Wrong};
+use crate::reference::{ApiKeyId, ExportId, IncidentId, InvitationId, UserId, Wrong};
 
 /// What a webhook tells of: the ids and facts of the event of the same name. On the wire `{"type": …, "data": {…}}`, in a
 /// task's payload and in a webhook's body alike.
@@ -51,6 +52,16 @@ pub enum WebhookEvent {
         /// Which trouble.
         incident_id: IncidentId,
     },
+    /// The file of an export can be downloaded.
+    ExportCompleted {
+        /// Which.
+        export_id: ExportId,
+    },
+    /// An export cannot be made.
+    ExportFailed {
+        /// Which.
+        export_id: ExportId,
+    },
     /// The project was deleted: the last that is told of it.
     ProjectDeleted {},
 }
@@ -72,6 +83,10 @@ pub enum WebhookEventKind {
     IncidentOpened,
     /// [`WebhookEvent::IncidentClosed`].
     IncidentClosed,
+    /// [`WebhookEvent::ExportCompleted`].
+    ExportCompleted,
+    /// [`WebhookEvent::ExportFailed`].
+    ExportFailed,
     /// [`WebhookEvent::ProjectDeleted`].
     ProjectDeleted,
 }
@@ -87,6 +102,8 @@ impl WebhookEvent {
             Self::FirstRecordReceived {} => WebhookEventKind::FirstRecordReceived,
             Self::IncidentOpened { .. } => WebhookEventKind::IncidentOpened,
             Self::IncidentClosed { .. } => WebhookEventKind::IncidentClosed,
+            Self::ExportCompleted { .. } => WebhookEventKind::ExportCompleted,
+            Self::ExportFailed { .. } => WebhookEventKind::ExportFailed,
             Self::ProjectDeleted {} => WebhookEventKind::ProjectDeleted,
         }
     }
@@ -94,7 +111,7 @@ impl WebhookEvent {
 
 impl WebhookEventKind {
     /// All of them, in the order in which they are listed to people.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::MemberJoined,
         Self::InvitationExpired,
         Self::ApiKeyCreated,
@@ -102,6 +119,8 @@ impl WebhookEventKind {
         Self::FirstRecordReceived,
         Self::IncidentOpened,
         Self::IncidentClosed,
+        Self::ExportCompleted,
+        Self::ExportFailed,
         Self::ProjectDeleted,
     ];
 
@@ -115,6 +134,8 @@ impl WebhookEventKind {
             Self::FirstRecordReceived => "FirstRecordReceived",
             Self::IncidentOpened => "IncidentOpened",
             Self::IncidentClosed => "IncidentClosed",
+            Self::ExportCompleted => "ExportCompleted",
+            Self::ExportFailed => "ExportFailed",
             Self::ProjectDeleted => "ProjectDeleted",
         }
     }
@@ -126,8 +147,8 @@ impl FromStr for WebhookEventKind {
     fn from_str(text: &str) -> Result<Self, Wrong> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(Wrong::new(
             "unknown_event",
-            "must be MemberJoined, InvitationExpired, ApiKeyCreated, ApiKeyRevoked, FirstRecordReceived, IncidentOpened, IncidentClosed \
-             or ProjectDeleted",
+            "must be MemberJoined, InvitationExpired, ApiKeyCreated, ApiKeyRevoked, FirstRecordReceived, IncidentOpened, IncidentClosed, \
+             ExportCompleted, ExportFailed or ProjectDeleted",
         ))
     }
 }
@@ -189,6 +210,22 @@ impl From<&IncidentClosed> for WebhookEvent {
     fn from(event: &IncidentClosed) -> Self {
         Self::IncidentClosed {
             incident_id: event.incident_id,
+        }
+    }
+}
+
+impl From<&ExportCompleted> for WebhookEvent {
+    fn from(event: &ExportCompleted) -> Self {
+        Self::ExportCompleted {
+            export_id: event.export_id,
+        }
+    }
+}
+
+impl From<&ExportFailed> for WebhookEvent {
+    fn from(event: &ExportFailed) -> Self {
+        Self::ExportFailed {
+            export_id: event.export_id,
         }
     }
 }

@@ -50,6 +50,42 @@ pub async fn an_export_goes_on_until_it_is_over_and_no_further(stores: &Referenc
     assert!(!foreign.exports().advance(open.id, &ends[2]).await.unwrap());
 }
 
+pub async fn exports_of_a_project_come_in_pages_and_are_forgotten_one_by_one(stores: &ReferenceStores) {
+    stores.found(1).await;
+    stores.found(2).await;
+    let mut uow = stores.begin(&tenant(1)).await;
+    uow.users().ensure(&user(1)).await.unwrap();
+    let all = [export(1), export(2), export(3)];
+    for export in &all {
+        uow.exports().insert(export).await.unwrap();
+    }
+    let first = uow.exports().of_project(&project_id(1), None, 2).await.unwrap();
+    assert_eq!(first, all[..2]);
+    let rest = uow.exports().of_project(&project_id(1), Some(first[1].id), 2).await;
+    assert_eq!(rest.unwrap(), all[2..]);
+    assert!(
+        uow.exports()
+            .of_project(&project_id(2), None, 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(uow.exports().remove(all[0].id).await.unwrap());
+    assert!(!uow.exports().remove(all[0].id).await.unwrap());
+    assert_eq!(uow.exports().find(all[0].id).await.unwrap(), None);
+    uow.commit().await.unwrap();
+    let mut foreign = stores.begin(&tenant(2)).await;
+    assert!(
+        foreign
+            .exports()
+            .of_project(&project_id(1), None, 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(!foreign.exports().remove(all[1].id).await.unwrap());
+}
+
 pub async fn the_records_of_a_project_come_in_pages_and_none_is_left_out(stores: &ReferenceStores) {
     stores.found(1).await;
     stores.found(2).await;

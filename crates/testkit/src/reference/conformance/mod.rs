@@ -88,6 +88,7 @@ macro_rules! reference_store_conformance {
             what_a_person_wants_is_kept_for_each_organization,
             a_project_has_one_digest_for_each_end_of_a_week,
             an_export_goes_on_until_it_is_over_and_no_further,
+            exports_of_a_project_come_in_pages_and_are_forgotten_one_by_one,
             the_records_of_a_project_come_in_pages_and_none_is_left_out,
             live_projects_are_listed_in_pages_and_the_system_lists_those_of_all_organizations,
             members_are_listed_in_pages,

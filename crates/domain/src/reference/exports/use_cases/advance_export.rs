@@ -1,9 +1,10 @@
 //! Records how far an export is.
 
 use crate::contract::{Cause, Tenant};
-use crate::reference::exports::{Export, ExportState};
+use crate::events::OutboxWriterExt as _;
+use crate::reference::exports::{Export, ExportCancelled, ExportCompleted, ExportFailed, ExportState};
 use crate::reference::projects::Project;
-use crate::reference::{ExportId, Progress, ReferencePorts, UseCaseError};
+use crate::reference::{ExportId, Progress, ReferencePorts, ReferenceUnitOfWork, UseCaseError};
 
 /// Records how far an export is, and answers it as it is then. Safe to repeat: an export that is over stays as it ended, and
 /// recording the same end again is done.
@@ -31,6 +32,7 @@ pub async fn advance_export(
         }
     }
     if uow.exports().advance(id, &state).await? {
+        tell(&mut *uow, &export, &state).await?;
         uow.commit().await?;
         return Ok(Progress::Done(Export { state, ..export }));
     }
@@ -39,4 +41,24 @@ pub async fn advance_export(
         return Ok(Progress::Done(export));
     }
     Ok(Progress::NotWanted("the export is over"))
+}
+
+/// Writes the event of an end, with the end.
+async fn tell(uow: &mut dyn ReferenceUnitOfWork, export: &Export, state: &ExportState) -> Result<(), UseCaseError> {
+    macro_rules! of {
+        ($event:ident) => {
+            $event {
+                organization_id: export.organization_id.clone(),
+                project_id: export.project_id.clone(),
+                export_id: export.id,
+            }
+        };
+    }
+    match state {
+        ExportState::Requested | ExportState::Running { .. } => {}
+        ExportState::Ready { .. } => uow.outbox().write(of!(ExportCompleted)).await.map(drop)?,
+        ExportState::Failed { .. } => uow.outbox().write(of!(ExportFailed)).await.map(drop)?,
+        ExportState::Cancelled { .. } => uow.outbox().write(of!(ExportCancelled)).await.map(drop)?,
+    }
+    Ok(())
 }

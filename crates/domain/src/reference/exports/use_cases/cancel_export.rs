@@ -2,9 +2,9 @@
 
 use crate::contract::{EncodeError, Tenant, WorkflowKey};
 use crate::events::WriteError;
-use crate::reference::exports::RunExport;
+use crate::reference::exports::{Export, RunExport};
 use crate::reference::workflows::CancelExport;
-use crate::reference::{Caller, ExportId, ReferencePorts, Refusal, RequestContext, UseCaseError};
+use crate::reference::{Caller, ExportId, ReferencePorts, ReferenceUnitOfWork, Refusal, RequestContext, UseCaseError};
 use crate::workflows::{WorkflowId, WorkflowInput, WorkflowOutboxExt};
 
 /// Tells the workflow of an export that it is not wanted any more. One whose file is whole by then stays.
@@ -24,7 +24,14 @@ pub async fn cancel_export(
     if export.state.is_final() {
         return Ok(());
     }
-    let key = WorkflowKey::new(id.to_string()).map_err(|source| {
+    tell_workflow(&mut *uow, &export).await?;
+    uow.commit().await?;
+    Ok(())
+}
+
+/// Asks the workflow of an export to end, with the transaction.
+pub(super) async fn tell_workflow(uow: &mut dyn ReferenceUnitOfWork, export: &Export) -> Result<(), UseCaseError> {
+    let key = WorkflowKey::new(export.id.to_string()).map_err(|source| {
         WriteError::from(EncodeError::Name {
             contract: RunExport::NAME.to_string(),
             source,
@@ -32,6 +39,5 @@ pub async fn cancel_export(
     })?;
     let workflow = WorkflowId::new(export.tenant(), RunExport::NAME, key);
     uow.outbox().signal(&workflow, &CancelExport {}).await?;
-    uow.commit().await?;
     Ok(())
 }

@@ -77,6 +77,9 @@ async fn why_not(uow: &mut dyn ReferenceUnitOfWork, task: &DeliverWebhook) -> Re
             uow.incidents().find(incident_id).await?.is_some(),
             "the incident is gone",
         ),
+        WebhookEvent::ExportCompleted { export_id } | WebhookEvent::ExportFailed { export_id } => {
+            (uow.exports().find(export_id).await?.is_some(), "the export is gone")
+        }
         WebhookEvent::FirstRecordReceived {} | WebhookEvent::ProjectDeleted {} => return Ok(None),
     };
     Ok((!is_there).then_some(reason))
