@@ -179,7 +179,7 @@ impl Aftercommit {
     /// configuration or the code, 1 for what may pass by itself, 0 after a clean stop.
     pub async fn run(self) -> ExitCode {
         let result = match Settings::load() {
-            Ok(settings) => self.run_with(settings).await,
+            Ok(settings) => Box::pin(self.run_with(settings)).await,
             Err(errors) => Err(errors.into()),
         };
         result.unwrap_or_else(|error| report(&error))
@@ -201,8 +201,8 @@ impl Aftercommit {
         for warning in &settings.warnings {
             tracing::warn!("{warning}");
         }
-        let (opened, listener) = self.open_listening(settings).await?;
-        serve::until_stopped(opened, listener, metrics).await
+        let (opened, listener) = Box::pin(self.open_listening(settings)).await?;
+        Box::pin(serve::until_stopped(opened, listener, metrics)).await
     }
 
     /// Runs with these settings inside a program with a `main` of its own, which keeps its logs, metrics and signals. The
@@ -211,7 +211,7 @@ impl Aftercommit {
     /// # Errors
     /// Why it cannot start. What was opened is closed again.
     pub async fn serve(self, settings: Settings, metrics: MetricsHandle) -> Result<Served, StartupError> {
-        let (opened, listener) = self.open_listening(settings).await?;
+        let (opened, listener) = Box::pin(self.open_listening(settings)).await?;
         Served::start(opened, listener, metrics).await
     }
 
