@@ -68,7 +68,7 @@ pub fn arm(text: &str, known: &[Failpoint]) -> Result<(), ArmError> {
         };
         match armed.action {
             Action::Abort | Action::Kill | Action::Stop | Action::Tell | Action::Terminate => {
-                ends.entry(armed.point.at).or_default().push(armed)
+                ends.entry(armed.point.at).or_default().push(armed);
             }
             Action::Sleep(milliseconds) => set(armed.point, &format!("{before}1*return({milliseconds})->off")),
             Action::Error => set(armed.point, &format!("{before}1*return({ERROR})->off")),
@@ -200,10 +200,8 @@ impl Armed {
             }
             Action::Stop => send("-STOP"),
             Action::Terminate => send("-TERM"),
-            // It is told.
-            Action::Tell => {}
-            // These are carried out where the point is.
-            Action::Sleep(_) | Action::Error => {}
+            // It is told, or carried out where the point is.
+            Action::Tell | Action::Sleep(_) | Action::Error => {}
         }
     }
 }
