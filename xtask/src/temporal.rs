@@ -84,9 +84,9 @@ pub(crate) fn run(workspace: &Workspace, ahead: Option<BuildAhead>) -> Result<Ta
 
 /// The fault tests of workflows, one after the other.
 pub(crate) fn faults(workspace: &Workspace) -> Result<Step, Problem> {
-    let server = server(workspace.target())?;
+    let server = SERVER.provide(workspace.target())?;
     let arguments = ["--test", "workflow_faults", "--", "--nocapture", "--test-threads=1"];
-    Ok(cargo(workspace, "faults of workflows on Temporal", &arguments).env(BIN_VARIABLE, server))
+    Ok(cargo(workspace, "faults of workflows on Temporal", &arguments).env(SERVER.variable, server))
 }
 
 /// What `cargo clippy` does, in the build that is run: to look and to build would compile the SDK twice.
