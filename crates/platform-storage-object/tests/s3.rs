@@ -1,5 +1,6 @@
 //! What a bucket of S3 answers, and what becomes of it.
 
+#![expect(clippy::disallowed_methods, reason = "they end with the test's runtime")]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod bucket;
