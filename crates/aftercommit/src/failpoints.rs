@@ -24,8 +24,7 @@ pub const POINTS: &[Failpoint] = &[SHUTDOWN_AFTER_ENGINE, SHUTDOWN_BEFORE_CLOSE,
 const OF_UNITS_OF_WORK: &str = "unit_of_work::";
 
 /// All that a process with the providers of this build can pass: the runtime's, this crate's, the adapters', and those of what
-/// was plugged in. One name may
-/// stand for the same step in several adapters.
+/// was plugged in. One name may stand for the same step in several adapters.
 pub fn all() -> Vec<Failpoint> {
     let mut of_adapters = plugged_in().clone();
     of_adapters.extend(OF_ADAPTERS.iter().copied().flatten());

@@ -1,5 +1,7 @@
 //! What stands on a server under our names: later builds, and whoever looks there, must find it under the same.
 
+use std::time::Duration;
+
 use aftercommit_domain::contract::{Cause, OrganizationId, ProjectId};
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::workflows::{StartRequest, WorkflowInput};
@@ -12,6 +14,7 @@ use uuid::Uuid;
 use crate::starter::{header, memo, search_attributes_of};
 use crate::worker::drive::MEMO_ATTEMPT;
 use crate::worker::hosted::{PUBLISHED, WAITING};
+use crate::worker::steps::input_of_activity;
 use crate::{payload, problem};
 
 const GOLDEN: &str = include_str!("../tests/golden/on_the_server.json");
@@ -31,12 +34,16 @@ fn what_stands_on_the_server_has_the_names_of_its_golden_file() {
     };
     let id = MessageId::from(Uuid::from_u128(1));
     let request = StartRequest::new(&test_services().envelopes, id, 9, &input, &Cause::root()).unwrap();
+    let cause = payload::of(&json!({ "cause": "of the run" }));
+    let activity = input_of_activity(&json!({ "input": 1 }), &cause, Some(Duration::from_secs(30)));
+    let activity: Vec<Value> = activity.iter().map(|part| payload::read(part).unwrap()).collect();
     let written = json!({
         "workflow_id": request.id,
         "memo": read(memo(&request).fields),
         "memo_of_a_run_that_continues": [MEMO_ATTEMPT],
         "header_of_a_signal": read(header(id).fields),
         "search_attributes": read(search_attributes_of(request.id.tenant()).indexed_fields),
+        "input_of_an_activity_with_a_heartbeat_of_30_s": activity,
         "queries": [PUBLISHED, WAITING],
         "problem": problem::text("workflow.panicked", "in words"),
     });

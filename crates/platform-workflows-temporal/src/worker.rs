@@ -9,7 +9,7 @@ pub(crate) mod hosted;
 mod length;
 mod presence;
 mod run;
-mod steps;
+pub(crate) mod steps;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

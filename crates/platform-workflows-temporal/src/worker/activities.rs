@@ -222,6 +222,8 @@ struct AttemptHost {
     ctx: SdkActivityContext,
     /// How far this attempt, or the one before, has come.
     cursor: Mutex<Option<Value>>,
+    /// Held while the server is told, so that an older cursor never comes after a newer one.
+    telling: tokio::sync::Mutex<()>,
     presence: Presence,
     /// Whether its time is over.
     late: watch::Sender<bool>,
@@ -235,6 +237,7 @@ impl AttemptHost {
             presence: Presence::new(ctx.info().heartbeat_timeout, expected),
             late: watch::Sender::new(false),
             cursor: Mutex::new(before.and_then(|cursor| payload::read(cursor).ok())),
+            telling: tokio::sync::Mutex::default(),
             ctx,
         }
     }
@@ -264,6 +267,7 @@ impl AttemptHost {
     /// Tells the server that the attempt lives, and how far it is. It says only in answer to that whether the attempt is to
     /// end.
     async fn record(&self) {
+        let _telling = self.telling.lock().await;
         let cursor = self.cursor().as_ref().map(payload::of);
         // It fails only for what cannot be written, and JSON can be.
         let _noted = self

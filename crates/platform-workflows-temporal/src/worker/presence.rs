@@ -65,9 +65,11 @@ impl Presence {
         }
     }
 
-    /// The attempt gave a sign of life.
+    /// The attempt gave a sign of life. It comes too late after a silence that was too long, as of a process that was stopped.
     pub(super) fn note(&self) {
-        if let Some(own) = &self.own {
+        if let Some(own) = &self.own
+            && own.due().is_none_or(|due| Instant::now() < due)
+        {
             *own.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         }
     }
@@ -162,6 +164,16 @@ mod tests {
         beats.acquire_many(5).await.unwrap().forget();
         pulse.0.abort();
         assert!((&mut pulse.0).await.unwrap_err().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn a_sign_of_life_after_too_long_a_silence_comes_too_late() {
+        let presence = Presence::new(None, Some(Duration::ZERO));
+        presence.note();
+        presence.silent().await;
+        let due = presence.own.as_ref().and_then(OwnSigns::due);
+        presence.note();
+        assert_eq!(presence.own.as_ref().and_then(OwnSigns::due), due);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Steps that Temporal records: activities, timers, children.
 
+use std::time::Duration;
+
 use aftercommit_domain::contract::{OrganizationId, ProjectId, Tenant};
 use aftercommit_domain::workflows::{
     ActivityOptions, IdReuse, StepCommand, StepError, StepNumber, WorkflowFailure, WorkflowProblem,
@@ -35,10 +37,8 @@ pub(super) fn recorded(
 ) -> Result<Answered, WorkflowProblem> {
     match command {
         StepCommand::Activity { name, input, options } => {
-            let signs = options.heartbeat.map(presence::expect_signs);
+            let input = payload::raw(input_of_activity(&input, cause, options.heartbeat));
             let options = activity_options(number, &options, token);
-            let input = [payload::of(&input), cause.clone()].into_iter().chain(signs);
-            let input = payload::raw(input.collect::<Vec<_>>());
             let (ctx, activity) = (ctx.clone(), UntypedActivity::new(name.as_str()));
             Ok(Box::pin(async move {
                 let answered = ctx.execute_activity(activity, input, options).await;
@@ -131,6 +131,14 @@ fn activity_options(
         .cancellation_token(token.clone())
         .retry_policy(retry)
         .build()
+}
+
+/// What an activity is given, in the order in which any build reads it: its input, what it follows from, and within how many
+/// milliseconds signs of life are expected of it, if they are.
+pub(crate) fn input_of_activity(input: &Value, cause: &Payload, heartbeat: Option<Duration>) -> Vec<Payload> {
+    let signs = heartbeat.map(presence::expect_signs);
+    let input = [payload::of(input), cause.clone()];
+    input.into_iter().chain(signs).collect()
 }
 
 fn answer(answered: &RawValue) -> Result<Value, StepError> {
