@@ -104,11 +104,14 @@ async fn takes_its_process_down(provider: Provider) {
             behaviour: takes,
         })
         .collect();
-    app.order(&[&[killer], &neighbours[..]].concat()).await;
+    let first = [&[killer], &neighbours[..]].concat();
+    // It may be gone before it has answered.
+    let mut is_ordered = TrialApp::try_to_order(&app.product.api(), &first).await;
 
     let (begun, mut deaths) = (Instant::now(), 0);
     let letter = loop {
         assert!(begun.elapsed() < PATIENCE, "it is given up; {deaths} deaths");
+        is_ordered = is_ordered || TrialApp::try_to_order(&app.product.api(), &first).await;
         let next = Trial {
             trial: neighbours.last().unwrap().trial + 1,
             behaviour: takes,

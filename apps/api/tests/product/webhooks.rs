@@ -98,7 +98,7 @@ async fn every_bad_field_of_a_webhook_is_named_at_once() {
             vec![("events[1]", "unknown_event"), ("events[2]", "unknown_event")],
         ),
         (
-            json!({ "url": URL, "events": vec!["MemberJoined"; 9] }),
+            json!({ "url": URL, "events": vec!["MemberJoined"; 11] }),
             vec![("events", "too_many")],
         ),
         (json!({ "url": 7, "events": [] }), vec![("url", "wrong_type")]),

@@ -10,8 +10,8 @@ use crate::failpoints::{Can, Failpoint, Of, is_in_attempt};
 /// What a point says that is to fail.
 pub(super) const ERROR: &str = "error";
 /// What a part looks like.
-const EXPECTED: &str = "<point>=<action> or <point>=<action>@<number of the passing>, with abort, terminate, \
-     sleep(<milliseconds>) or error as action, several separated by semicolons";
+const EXPECTED: &str = "<point>=<action> or <point>=<action>@<number of the passing>, with abort, kill, stop, terminate, \
+     tell, sleep(<milliseconds>) or error as action, several separated by semicolons";
 
 /// Nothing was armed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
