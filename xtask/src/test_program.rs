@@ -1,5 +1,5 @@
-//! The programs that cargo makes of tests, run three at a time: many tests wait for servers, processes and leases, and one
-//! program after the other would take a quarter of an hour more.
+//! The programs that cargo makes of tests, run two at a time: many tests wait for servers, processes and leases, and one
+//! program after the other would take ten minutes more.
 
 use std::collections::VecDeque;
 use std::io::{self, BufReader, Read};
@@ -101,17 +101,17 @@ impl From<TestProgram> for Run {
 }
 
 impl Run {
-    /// Runs them, three at a time, and shows what each printed when it is over. The counts come in the order of the runs.
+    /// Runs them, two at a time, and shows what each printed when it is over. The counts come in the order of the runs.
     ///
-    /// One of the three is a program of whole processes, as long as there are some: they wait for servers and leases, while the
-    /// others compute. More of that kind would let each other's processes start too slowly.
+    /// One of the two is a program of whole processes, as long as there are some: they wait for servers and leases, while the
+    /// others compute. Two of that kind would let each other's processes start too slowly.
     pub(crate) fn all(runs: &[Self]) -> Result<Vec<Tally>, Problem> {
         let (processes, others): (VecDeque<usize>, VecDeque<usize>) =
             (0..runs.len()).partition(|at| runs[*at].program.name.starts_with(PROCESSES));
         let waiting = Mutex::new([processes, others]);
         let done = Mutex::new((vec![Tally::default(); runs.len()], None));
         thread::scope(|scope| {
-            for own in [0, 1, 1] {
+            for own in [0, 1] {
                 let (waiting, done) = (&waiting, &done);
                 scope.spawn(move || {
                     loop {
