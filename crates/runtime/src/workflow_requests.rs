@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aftercommit_domain::contract::{DecodeError, TaskEnvelope};
+use aftercommit_domain::contract::{DecodeError, EncodeError, Limits, TaskEnvelope};
 use aftercommit_domain::events::OutboxMessage;
 use aftercommit_domain::failure::{Classified, ErrorClass};
 use aftercommit_domain::tasks::{Outcome, Reason, Stop, TaskContext, TaskResult};
@@ -22,22 +22,25 @@ use crate::worker::{EnvelopeHandler, Topic};
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The shortest and the longest wait for an engine that is away.
 const WAIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(1));
-/// How old a signal gets before it is given up because its workflow does not run: a start takes a way of its own when a route
-/// made it, and may be behind.
-const EARLY: Duration = Duration::from_mins(5);
+/// How often a signal may be early before it is given up because its workflow does not run: a start takes a way of its own when
+/// a route made it, and may be behind. Its waits are five minutes and one more, which lets a start of the last moment pass. Only
+/// the engine's answers count: what takes long because the engine, the workers or the relay were away uses up nothing.
+const EARLY: u32 = 33;
 /// The shortest and the longest wait of a signal that is early. What comes behind it waits with it, so it is short.
 const EARLY_WAIT: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(10));
 
 /// The topic `workflow-requests`, whose tasks [`WorkflowOutboxExt`](aftercommit_domain::workflows::WorkflowOutboxExt) writes,
 /// with the handler that passes them on to `starter`.
 ///
-/// A request that comes again changes nothing: the engine knows its id as long as it knows the run, and the inbox afterwards.
+/// A request that comes again changes nothing: the engine knows its id as long as it knows the run, and the inbox afterwards;
+/// [`WorkflowStarter`] says of which signal the engine does not.
 /// While the engine is away a request waits, twice as long each time up to a minute, and no attempt is counted; an error of the
 /// engine's own costs attempts, and then the request is a dead letter with the engine's words. A start whose id is taken ends
 /// as skipped; whatever else the engine refuses for good is a dead letter with its code. A signal whose workflow does not run
-/// goes back behind what was asked of that workflow meanwhile, as a task of its own, until it is five minutes old; its own task
-/// ends as skipped and names that one. Then it ends as skipped, `workflow.over`, when the workflow ran and has closed: it came
-/// too late, which nobody can mend. Where none ever ran it is a dead letter.
+/// goes back behind what was asked of that workflow meanwhile, as a task of its own, for five minutes from the engine's first
+/// answer, in which an outage does not count; its own task ends as skipped and names that one. Then it ends as skipped,
+/// `workflow.over`, when the workflow ran and has closed: it came too late, which nobody can mend. Where none ever ran it is a
+/// dead letter. A signal that went back may be told after later ones.
 pub fn workflow_requests_topic(starter: Arc<dyn WorkflowStarter>, units_of_work: Arc<dyn UnitOfWorkFactory>) -> Topic {
     let handler: Arc<dyn EnvelopeHandler> = Arc::new(Requests { starter, units_of_work });
     let topic = Topic::named(WORKFLOW_REQUESTS_TOPIC.as_str());
@@ -68,11 +71,12 @@ impl Requests {
     async fn once(&self, request: WorkflowRequest, task: &TaskEnvelope, ctx: &TaskContext) -> TaskResult {
         let mut looking = self.units_of_work.begin(ctx.tenant(), ctx.cause()).await?;
         ctx.claim(&mut *looking.inbox()).await?;
+        let limits = *looking.outbox().envelopes().codec().limits();
         drop(looking);
         let asked = timeout(DEADLINE, self.ask(request)).await;
         let (outcome, again) = match asked.unwrap_or_else(|_| Err(Refused::no_answer())) {
             Ok(outcome) => (outcome, None),
-            Err(refused) => match (refused.early(task, ctx), refused) {
+            Err(refused) => match (refused.early(task, ctx, &limits)?, refused) {
                 (Some(again), _) => (told_by(&again), Some(again)),
                 (None, Refused::Signal(over @ WorkflowRequestError::Over { .. })) => (too_late(&over), None),
                 (None, refused) => return Err(refused.into_stop(ctx)),
@@ -122,19 +126,29 @@ impl Refused {
 
     /// The signal as a task behind all that was asked of its workflow so far, when it may be early: a retry would hold up the
     /// start it waits for, which has the same order key.
-    fn early(&self, task: &TaskEnvelope, ctx: &TaskContext) -> Option<TaskEnvelope> {
+    fn early(
+        &self,
+        task: &TaskEnvelope,
+        ctx: &TaskContext,
+        limits: &Limits,
+    ) -> Result<Option<TaskEnvelope>, EncodeError> {
         // One that is over may be started again, and that start may be behind as any other.
         let Self::Signal(WorkflowRequestError::NotRunning { .. } | WorkflowRequestError::Over { .. }) = self else {
-            return None;
+            return Ok(None);
         };
-        let age = age(ctx);
-        (age < EARLY).then(|| TaskEnvelope {
+        let times = WorkflowRequest::times_early(task);
+        if times >= EARLY {
+            return Ok(None);
+        }
+        let wait = EARLY_WAIT.0.saturating_mul(1 << times.min(3)).min(EARLY_WAIT.1);
+        Ok(Some(TaskEnvelope {
             id: task.id.derive("early"),
             attempt: 1,
             enqueued_at: ctx.now(),
-            not_before: Some(time::after(ctx.now(), age.clamp(EARLY_WAIT.0, EARLY_WAIT.1))),
+            not_before: Some(time::after(ctx.now(), wait)),
+            payload: WorkflowRequest::early_once_more(task, limits)?,
             ..task.clone()
-        })
+        }))
     }
 
     fn into_stop(self, ctx: &TaskContext) -> Stop {

@@ -49,8 +49,8 @@ impl WorkflowId {
         &self.key
     }
 
-    /// What is asked of one workflow is done in the order it was asked: the order key of requests, scoped by tenant as
-    /// every order key is.
+    /// What is asked of one workflow is done in the order it was asked, but for a signal that came before the workflow ran: the
+    /// order key of requests, scoped by tenant as every order key is.
     pub fn order_key(&self) -> OrderKey {
         OrderKey::of(format_args!("{}/{}", self.name, self.key))
     }

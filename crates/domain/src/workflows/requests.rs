@@ -1,12 +1,14 @@
 //! Requests to workflows that leave with a transaction: tasks of a topic of their own.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::contract::{
-    Cause, DecodeError, EncodeError, EnvelopeFactory, InvalidName, Json, Scope, SignalName, TaskEnvelope, TaskName,
-    TopicName, WorkflowEnvelope, WorkflowKey, WorkflowName,
+    Cause, DecodeError, EncodeError, EnvelopeFactory, InvalidJson, InvalidName, Json, Limits, Scope, SignalName,
+    TaskEnvelope, TaskName, TopicName, WorkflowEnvelope, WorkflowKey, WorkflowName,
 };
 use crate::events::{OutboxMessage, OutboxWriter, WriteError};
 use crate::ids::MessageId;
@@ -16,7 +18,8 @@ use crate::workflows::{
 };
 
 /// The topic of requests to workflows. Its tasks are carried out one after another for each workflow, in the order they were
-/// written, so a start comes before its signals.
+/// written, so a start comes before its signals. Only a signal that came before its workflow ran goes behind the others, and may
+/// be told after signals that were written later.
 pub const WORKFLOW_REQUESTS_TOPIC: TopicName = TopicName::constant("workflow-requests");
 /// The task that starts a workflow.
 pub const START_TASK: TaskName = TaskName::constant("start");
@@ -223,6 +226,45 @@ impl WorkflowRequest {
             _ => Err(DecodeError::Unknown { contract: contract() }),
         }
     }
+
+    /// How often the signal that `task` carries came before its workflow ran.
+    pub fn times_early(task: &TaskEnvelope) -> u32 {
+        task.payload.to().map_or(0, |Early { early }| early)
+    }
+
+    /// What the task that carries a signal on holds, when it came before its workflow ran once more: the rest as it was
+    /// written.
+    ///
+    /// # Errors
+    /// It is no object, or over the limits of a payload.
+    pub fn early_once_more(task: &TaskEnvelope, limits: &Limits) -> Result<Json, EncodeError> {
+        let contract = || format!("{}/{}", task.topic, task.task);
+        let serialise = |error: serde_json::Error| EncodeError::Serialise {
+            contract: contract(),
+            reason: format!(
+                "it is no such request, at line {} column {}",
+                error.line(),
+                error.column()
+            ),
+        };
+        let parse = |text: String| {
+            Json::parse(text, &limits.of_carried_workflow()).map_err(|source: InvalidJson| EncodeError::Json {
+                contract: contract(),
+                source,
+            })
+        };
+        let mut fields: BTreeMap<String, Json> = task.payload.to().map_err(serialise)?;
+        let times = Self::times_early(task).saturating_add(1);
+        fields.insert("early".to_owned(), parse(times.to_string())?);
+        parse(serde_json::to_string(&fields).map_err(serialise)?)
+    }
+}
+
+/// What the task of a signal holds beside the signal: never where it was not early, or an older build carried it on.
+#[derive(Deserialize)]
+struct Early {
+    #[serde(default)]
+    early: u32,
 }
 
 /// Without what it says: somebody may have written a secret in clear.

@@ -18,7 +18,9 @@ use crate::workflows::{IdReuse, WorkflowId, WorkflowInput, WorkflowSignal};
 ///
 /// **Contract**: `Ok` means the engine has it durably; a process that ends loses nothing of it. Every request has an id.
 /// The same request again changes nothing and answers the same, as long as the engine remembers the run it went to; so
-/// whoever does not know whether a request arrived sends it again. Called concurrently by any number of processes.
+/// whoever does not know whether a request arrived sends it again. But a signal that a closed run was told and whose answer was
+/// lost may be told to a run that another request has started since, because closed runs are looked at only when none is open.
+/// Called concurrently by any number of processes.
 #[async_trait]
 pub trait WorkflowStarter: Send + Sync {
     /// Starts a workflow. Answers its run.

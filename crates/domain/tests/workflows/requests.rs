@@ -107,6 +107,40 @@ fn a_request_is_written_exactly_as_in_its_golden_file_and_reads_back_the_same() 
 }
 
 #[test]
+fn a_signal_that_was_early_is_written_exactly_as_in_its_golden_file_and_reads_back_the_same() {
+    let (request, _) = &requests()[3];
+    let mut early = task(request);
+    assert_eq!(WorkflowRequest::times_early(&early), 0);
+    for times in 1..=2 {
+        early.payload = WorkflowRequest::early_once_more(&early, codec().limits()).unwrap();
+        assert_eq!(WorkflowRequest::times_early(&early), times);
+        assert_eq!(WorkflowRequest::from_task(&early).unwrap(), *request);
+    }
+    assert_eq!(
+        early.payload.as_str(),
+        include_str!("golden/signal_early.json").trim_end()
+    );
+}
+
+#[test]
+fn what_another_program_wrote_stays_as_it_was_written_when_a_signal_is_early() {
+    let limits = *codec().limits();
+    let mut early = task(&requests()[3].0);
+    early.payload = Json::parse(
+        r#"{"later": [1e2], "payload":12345678901234567890123.0, "early":-1}"#,
+        &limits,
+    )
+    .unwrap();
+    let again = WorkflowRequest::early_once_more(&early, &limits).unwrap();
+    assert_eq!(
+        again.as_str(),
+        r#"{"early":1,"later":[1e2],"payload":12345678901234567890123.0}"#
+    );
+    early.payload = Json::parse("[]", &limits).unwrap();
+    assert!(WorkflowRequest::early_once_more(&early, &limits).is_err());
+}
+
+#[test]
 fn all_requests_to_one_workflow_have_one_order() {
     let sample = start("9", &Sample::of_project(8)).unwrap();
     let order = |request| task(&request).ordering();
@@ -266,6 +300,7 @@ fn whatever_a_workflow_may_be_given_fits_into_its_request() {
             let read = TaskEnvelope::decode(text.as_bytes(), &limits).unwrap();
             OutboxMessage::Task(read.clone()).check_payload(&limits).unwrap();
             assert!(WorkflowRequest::from_task(&read).unwrap() == request);
+            WorkflowRequest::early_once_more(&read, &limits).unwrap();
         }
     }
 }

@@ -93,6 +93,29 @@ impl Scene {
             .await
     }
 
+    /// What became of a signal that went on as another task each time it was early. Answers the last one too.
+    async fn until_given_up_or_told(&self, mut signal: MessageId) -> (MessageId, TaskState) {
+        for _ in 0..100 {
+            let state = self.until_over(signal).await;
+            let reason = self.rig.details(signal).await.summary.reason.unwrap_or_default();
+            if state != TaskState::Skipped || !reason.contains("it is told by") {
+                return (signal, state);
+            }
+            signal = signal.derive("early");
+        }
+        panic!("it is neither told nor given up");
+    }
+
+    /// The workflow ran and has closed, where `was_over` says so.
+    async fn with_past(self, was_over: bool) -> Self {
+        if was_over {
+            let start = self.commit_start().await;
+            self.rig.until_state(start, TaskState::Completed).await;
+            self.workflows.close();
+        }
+        self
+    }
+
     /// What became of a request.
     async fn until_over(&self, id: MessageId) -> TaskState {
         let state = Mutex::new(None);
@@ -306,6 +329,79 @@ async fn a_signal_to_a_workflow_that_nobody_starts_is_a_dead_letter_within_minut
         "{waited:?}"
     );
     engine.stop().await;
+}
+
+/// What is early, and how: the workflow never ran or is over, and the signal was refused before the engine went or was not.
+const EARLY: [(bool, bool); 4] = [(false, false), (false, true), (true, false), (true, true)];
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_that_overtakes_its_start_is_not_given_up_because_the_engine_was_away_for_longer_than_it_waits() {
+    for (was_over, was_refused) in EARLY {
+        let scene = Scene::new();
+        let engine = scene.start(EngineOptions::default());
+        let scene = scene.with_past(was_over).await;
+        let did_before = scene.workflows.did().len();
+        scene.workflows.set_away(!was_refused);
+        let signal = scene.commit_signal().await;
+        if was_refused {
+            assert_eq!(scene.until_over(signal).await, TaskState::Skipped);
+            scene.workflows.set_away(true);
+        }
+        tokio::time::sleep(Duration::from_mins(6)).await;
+        scene.commit_start().await;
+        tokio::time::sleep(Duration::from_mins(30)).await;
+        scene.workflows.set_away(false);
+        let (_, state) = scene.until_given_up_or_told(signal).await;
+        assert_eq!(state, TaskState::Completed, "{was_over} {was_refused}");
+        assert_eq!(
+            scene.workflows.did()[did_before..],
+            ["started 1/10/trace-parcel/7", "told 1/10/trace-parcel/7 seen"]
+        );
+        engine.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_that_nobody_starts_a_workflow_for_is_given_up_within_minutes_of_the_engines_return() {
+    for (was_over, was_refused) in EARLY {
+        let scene = Scene::new();
+        let engine = scene.start(EngineOptions::default());
+        let scene = scene.with_past(was_over).await;
+        scene.workflows.set_away(!was_refused);
+        let signal = scene.commit_signal().await;
+        if was_refused {
+            assert_eq!(scene.until_over(signal).await, TaskState::Skipped);
+            scene.workflows.set_away(true);
+        }
+        tokio::time::sleep(Duration::from_mins(30)).await;
+        scene.workflows.set_away(false);
+        let back = scene.rig.now();
+        let (last, state) = scene.until_given_up_or_told(signal).await;
+        let waited = (scene.rig.now() - back).to_std().unwrap();
+        let patience = Duration::from_mins(5)..Duration::from_mins(7);
+        assert!(patience.contains(&waited), "{was_over} {was_refused}: {waited:?}");
+        if was_over {
+            let reason = scene.rig.details(last).await.summary.reason.unwrap_or_default();
+            assert!(reason.contains("(workflow.over)"), "{reason}");
+        } else {
+            assert_eq!(state, TaskState::Dead);
+        }
+        engine.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_is_asked_for_within_five_minutes_of_its_signal_is_waited_for_to_the_last_second() {
+    for behind in [1, 285, 290, 295, 299] {
+        let scene = Scene::new();
+        let engine = scene.start(EngineOptions::default());
+        let signal = scene.commit_signal().await;
+        tokio::time::sleep(Duration::from_secs(behind)).await;
+        scene.commit_start().await;
+        let (_, state) = scene.until_given_up_or_told(signal).await;
+        assert_eq!(state, TaskState::Completed, "{behind} s behind");
+        engine.stop().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

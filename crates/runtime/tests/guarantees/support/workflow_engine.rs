@@ -33,6 +33,7 @@ pub(crate) struct WorkflowEngine {
 #[derive(Default)]
 struct State {
     script: VecDeque<Trouble>,
+    is_away: bool,
     calls: usize,
     requests: HashMap<MessageId, RunId>,
     running: HashMap<WorkflowId, RunId>,
@@ -44,6 +45,11 @@ impl WorkflowEngine {
     /// The next calls go wrong so.
     pub(crate) fn script(&self, troubles: impl IntoIterator<Item = Trouble>) {
         self.state.lock().unwrap().script.extend(troubles);
+    }
+
+    /// It is away from now on, or back.
+    pub(crate) fn set_away(&self, is_away: bool) {
+        self.state.lock().unwrap().is_away = is_away;
     }
 
     /// What it did, in order.
@@ -72,6 +78,9 @@ impl WorkflowEngine {
         let trouble = {
             let mut state = self.state.lock().unwrap();
             state.calls += 1;
+            if state.is_away {
+                return Some(Trouble::Away);
+            }
             state.script.pop_front()
         };
         if trouble == Some(Trouble::Hangs) {
@@ -130,8 +139,16 @@ impl WorkflowStarter for WorkflowEngine {
     }
 
     async fn signal(&self, request: SignalRequest) -> Result<(), WorkflowRequestError> {
-        let trouble = self.trouble().await;
-        assert_eq!(trouble, None, "no test needs a signal to go wrong");
+        match self.trouble().await {
+            None => {}
+            Some(Trouble::Away) => {
+                return Err(WorkflowRequestError::Unavailable {
+                    operation: "signal",
+                    reason: "connection refused".into(),
+                });
+            }
+            Some(trouble) => panic!("no test needs a signal to go wrong so: {trouble:?}"),
+        }
         let mut state = self.state.lock().unwrap();
         if !state.running.contains_key(&request.id) {
             return Err(match state.closed.get(&request.id).cloned() {
