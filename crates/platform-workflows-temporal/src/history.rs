@@ -1,5 +1,7 @@
 //! What the newest events of a workflow's history tell.
 
+use std::time::Duration;
+
 use aftercommit_domain::failure::Failure;
 use aftercommit_domain::ids::MessageId;
 use aftercommit_domain::workflows::{WorkflowEnd, WorkflowId};
@@ -10,6 +12,7 @@ use temporalio_common::protos::temporal::api::common::v1::{Payloads, WorkflowExe
 use temporalio_common::protos::temporal::api::enums::v1::TimeoutType;
 use temporalio_common::protos::temporal::api::history::v1::history_event::Attributes;
 use temporalio_common::protos::temporal::api::workflowservice::v1::GetWorkflowExecutionHistoryReverseRequest;
+use tokio::time::Instant;
 
 use crate::call::Refusal;
 use crate::connection::TemporalConnection;
@@ -24,6 +27,9 @@ const PAGE: i32 = 200;
 const PAGES: usize = 50;
 /// How many runs are read of a workflow that went on as a new run again and again.
 const RUNS: usize = 10;
+/// How long histories are read before that is an error: well within the time of a request, where it would look like an outage
+/// and be tried for ever.
+const READING: Duration = Duration::from_secs(5);
 
 /// A request that a run may have been told.
 pub(crate) enum Told {
@@ -36,9 +42,10 @@ impl TemporalConnection {
     /// Whether the history of a run, or of the runs it continues, holds this request. Histories longer than 10 000 events
     /// are not read to their beginning, and no more than ten runs.
     pub(crate) async fn was_told(&self, id: &WorkflowId, run_id: &str, told: &Told) -> Result<bool, Refusal> {
+        let until = Instant::now() + READING;
         let mut run_id = run_id.to_owned();
         for _ in 0..RUNS {
-            match self.told_in(id, &run_id, told).await? {
+            match self.told_in(id, &run_id, told, until).await? {
                 Found::Told => return Ok(true),
                 Found::NotIn { before: Some(before) } => run_id = before,
                 Found::NotIn { before: None } => break,
@@ -47,9 +54,13 @@ impl TemporalConnection {
         Ok(false)
     }
 
-    async fn told_in(&self, id: &WorkflowId, run_id: &str, told: &Told) -> Result<Found, Refusal> {
+    async fn told_in(&self, id: &WorkflowId, run_id: &str, told: &Told, until: Instant) -> Result<Found, Refusal> {
         let mut token = Vec::new();
         for _ in 0..PAGES {
+            if Instant::now() > until {
+                let reason = "its history is too long to look through for what it was told";
+                return Err(Refusal::Failed(format!("{reason} within {READING:?}")));
+            }
             let (events, next) = match self.newest_events(id, run_id, PAGE, token).await {
                 // Earlier runs are forgotten first.
                 Err(Refusal::NotFound) => break,
