@@ -106,9 +106,11 @@ impl From<Refusal> for Problem {
         let status = match refusal {
             Refusal::Invalid(invalid) => return Self::invalid(invalid.problems),
             Refusal::NotFound { .. } => StatusCode::NOT_FOUND,
-            Refusal::DefaultProject | Refusal::InvitationAccepted | Refusal::LastApiKey | Refusal::TooManyWebhooks => {
-                StatusCode::CONFLICT
-            }
+            Refusal::DefaultProject
+            | Refusal::InvitationAccepted
+            | Refusal::LastApiKey
+            | Refusal::InOtherOrganizations
+            | Refusal::TooManyWebhooks => StatusCode::CONFLICT,
             Refusal::InvitationRevoked | Refusal::InvitationExpired | Refusal::LinkNotValid => StatusCode::GONE,
             Refusal::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         };

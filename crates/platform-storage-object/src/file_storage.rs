@@ -133,8 +133,8 @@ impl ObjectStorage for FileObjectStorage {
         self.objects.parts(key).await
     }
 
-    async fn complete(&self, key: &ObjectKey, parts: u32) -> Result<u64, ObjectStorageError> {
-        let bytes = self.objects.complete(key, parts).await?;
+    async fn complete_of(&self, key: &ObjectKey, parts: &[PartNumber]) -> Result<u64, ObjectStorageError> {
+        let bytes = self.objects.complete_of(key, parts).await?;
         self.tidy(key).await;
         Ok(bytes)
     }

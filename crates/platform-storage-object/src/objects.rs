@@ -62,13 +62,12 @@ impl Objects {
         Ok(in_order.map(|(number, _)| number).last().unwrap_or(0))
     }
 
-    pub(crate) async fn complete(&self, key: &ObjectKey, parts: u32) -> Result<u64, ObjectStorageError> {
+    pub(crate) async fn complete_of(&self, key: &ObjectKey, parts: &[PartNumber]) -> Result<u64, ObjectStorageError> {
         let kept = self.kept(key).await?;
-        let mut there = kept.iter().map(|(number, _)| *number);
-        let missing = (1..=parts).find(|number| there.next() != Some(*number));
-        let made = match missing {
+        let is_kept = |part: &PartNumber| kept.binary_search_by_key(&part.get(), |(number, _)| *number).is_ok();
+        let made = match parts.iter().find(|part| !is_kept(part)) {
             None => self.assemble(key, parts).await,
-            Some(number) => Err(ObjectStorageError::PartMissing { number }),
+            Some(missing) => Err(ObjectStorageError::PartMissing { number: missing.get() }),
         };
         let bytes = match made {
             Ok(bytes) => bytes,
@@ -109,14 +108,13 @@ impl Objects {
     }
 
     /// Makes the object out of its parts, holding about two of them in memory. It appears when it is whole.
-    async fn assemble(&self, key: &ObjectKey, parts: u32) -> Result<u64, ObjectStorageError> {
+    async fn assemble(&self, key: &ObjectKey, parts: &[PartNumber]) -> Result<u64, ObjectStorageError> {
         let path = object(key);
-        if parts <= 1 {
+        if parts.len() <= 1 {
             // One call and no upload that could be left behind.
-            let content = if parts == 0 {
-                PutPayload::new()
-            } else {
-                self.part(key, 1).await?
+            let content = match parts.first() {
+                None => PutPayload::new(),
+                Some(only) => self.part(key, only.get()).await?,
             };
             let bytes = content.content_length() as u64;
             within(
@@ -151,11 +149,11 @@ impl Objects {
         &self,
         upload: &mut WriteMultipart,
         key: &ObjectKey,
-        parts: u32,
+        parts: &[PartNumber],
     ) -> Result<u64, ObjectStorageError> {
         let mut bytes = 0;
-        for number in 1..=parts {
-            let content = self.part(key, number).await?;
+        for number in parts {
+            let content = self.part(key, number.get()).await?;
             within(self.deadline, upload.wait_for_capacity(1)).await?;
             bytes += content.content_length() as u64;
             for piece in content {

@@ -154,8 +154,8 @@ impl ObjectStorage for S3ObjectStorage {
         self.objects.parts(key).await
     }
 
-    async fn complete(&self, key: &ObjectKey, parts: u32) -> Result<u64, ObjectStorageError> {
-        self.objects.complete(key, parts).await
+    async fn complete_of(&self, key: &ObjectKey, parts: &[PartNumber]) -> Result<u64, ObjectStorageError> {
+        self.objects.complete_of(key, parts).await
     }
 
     async fn abort(&self, key: &ObjectKey) -> Result<(), ObjectStorageError> {

@@ -46,6 +46,19 @@ async fn deleting_a_member_starts_their_deletion_and_keeping_them_tells_it_with_
 }
 
 #[tokio::test]
+async fn through_the_key_of_one_organization_a_member_of_others_is_not_deleted() {
+    let (client, made) = Client::signed_up().await;
+    let other = client.sign_up("Umbrella", "owner@acme.test").await;
+    assert_eq!(other["user_id"], made["user_id"]);
+    requests(&client).await;
+    for key in [&made, &other] {
+        let refused = client.with_key(key).delete(path(&made)).await;
+        refused.is_problem(409, "user.in_other_organizations");
+    }
+    assert_eq!(requests(&client).await, []);
+}
+
+#[tokio::test]
 async fn somebody_of_another_organization_is_neither_deleted_nor_kept() {
     let (client, made) = Client::signed_up().await;
     let other = client.sign_up("Umbrella", "owner@umbrella.test").await;

@@ -38,13 +38,23 @@ pub trait ObjectStorage: Send + Sync {
     /// How many parts are kept without a gap from the first: where an upload goes on that knows nothing else.
     async fn parts(&self, key: &ObjectKey) -> Result<u32, ObjectStorageError>;
 
-    /// Makes the object out of its first `parts` parts in the order of their numbers, forgets all its parts and answers
-    /// its size in bytes. When the object is there already and a part is not, it was completed before: that is `Ok` too.
-    /// No parts make an empty object.
+    /// Makes the object out of its first `parts` parts in the order of their numbers: [`complete_of`](Self::complete_of)
+    /// them.
+    ///
+    /// # Errors
+    /// Those of [`complete_of`](Self::complete_of).
+    async fn complete(&self, key: &ObjectKey, parts: u32) -> Result<u64, ObjectStorageError> {
+        let numbers: Vec<PartNumber> = (1..=parts).map(PartNumber::new).collect::<Result<_, _>>()?;
+        self.complete_of(key, &numbers).await
+    }
+
+    /// Makes the object out of exactly these parts in this order, forgets all its parts, others as well, and answers its
+    /// size in bytes. When the object is there already and a part is not, it was completed before: that is `Ok` too. No
+    /// parts make an empty object.
     ///
     /// # Errors
     /// [`ObjectStorageError::PartMissing`] when a part is missing and there is no object; the parts stay.
-    async fn complete(&self, key: &ObjectKey, parts: u32) -> Result<u64, ObjectStorageError>;
+    async fn complete_of(&self, key: &ObjectKey, parts: &[PartNumber]) -> Result<u64, ObjectStorageError>;
 
     /// Forgets the parts of an object that is not to be completed. `Ok` when there are none; the object itself, if there
     /// is one, stays.

@@ -60,6 +60,9 @@ pub enum Refusal {
     /// Someone is about to lock themselves out.
     #[error("this is the organization's last API key; make another one first")]
     LastApiKey,
+    /// Through the key of one organization nobody is taken out of others.
+    #[error("this person belongs to other organizations too, and is not deleted for one of them")]
+    InOtherOrganizations,
     /// A project has as many webhooks as it may have.
     #[error("the project has 20 webhooks, and no project may have more")]
     TooManyWebhooks,
@@ -80,6 +83,7 @@ impl Refusal {
             Self::InvitationExpired => "invitation.expired",
             Self::LinkNotValid => "sign_in_link.not_valid",
             Self::LastApiKey => "api_key.last",
+            Self::InOtherOrganizations => "user.in_other_organizations",
             Self::TooManyWebhooks => "webhook.too_many",
             Self::KeyReused => "idempotency_key.reused",
         }

@@ -66,6 +66,7 @@ async fn the_recorded_history_of_a_deletion_is_replayed() {
     let input = UserDeletion {
         organization_id: organization(),
         user_id: Uuid::from_u128(3).into(),
+        is_here_only: false,
     };
     is_replayed("user_deletion_1", &input).await;
 }

@@ -210,6 +210,26 @@ pub async fn a_completion_takes_no_more_parts_than_it_says<P: ObjectStorageProvi
     put(&*storage, &key, 1, b"x").await;
     put(&*storage, &key, 2, b"x").await;
     assert_eq!(parts(&*storage, &key).await, 2, "the third one is gone");
+    for (part, content) in [(17, b"b"), (18, b"c"), (3, b"x")] {
+        put(&*storage, &key, part, content).await;
+    }
+    let named = [1, 17, 18].map(number);
+    put(&*storage, &key, 1, b"a").await;
+    ok("the object to be removed", storage.delete(&key)).await;
+    assert_eq!(
+        ok("named parts to be put together", storage.complete_of(&key, &named)).await,
+        3
+    );
+    assert_eq!(read(&*storage, &key).await.as_deref(), Some(b"abc".as_slice()));
+    assert_eq!(
+        parts(&*storage, &key).await,
+        0,
+        "nor does a part stay that was not named"
+    );
+    ok("the object to be removed", storage.delete(&key)).await;
+    put(&*storage, &key, 1, b"a").await;
+    let refused = soon("a completion to be refused", storage.complete_of(&key, &named)).await;
+    assert_eq!(refused, Err(ObjectStorageError::PartMissing { number: 17 }));
 }
 
 /// A cancelled upload leaves no part, and cancelling again is no error.

@@ -136,11 +136,11 @@ impl ObjectStorage for InMemoryObjectStorage {
         Ok((1..=MAX_PARTS).take_while(present).last().unwrap_or(0))
     }
 
-    async fn complete(&self, key: &ObjectKey, parts: u32) -> Result<u64, ObjectStorageError> {
+    async fn complete_of(&self, key: &ObjectKey, parts: &[PartNumber]) -> Result<u64, ObjectStorageError> {
         self.change(|state| {
             let kept = state.parts.get(key);
             let mut whole = Vec::new();
-            for number in 1..=parts {
+            for number in parts.iter().map(|part| part.get()) {
                 if let Some(part) = kept.and_then(|parts| parts.get(&number)) {
                     whole.extend_from_slice(part);
                 } else if let Some(object) = state.objects.get(key) {

@@ -1,6 +1,6 @@
 //! `export`: a whole file and one notification, or nothing of either.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use aftercommit_domain::contract::{ActivityName, Cause, RunId, StorageKey};
 use aftercommit_domain::effects::ObjectStorageError;
@@ -13,7 +13,7 @@ use aftercommit_domain::tasks::CancellationSignal;
 use aftercommit_domain::time::Timestamp;
 use aftercommit_domain::workflows::{
     ActivityContext, ActivityContextParts, ActivityError, ActivityHost, SignalRequest, StartRequest, StepNumber,
-    WorkflowEnd, WorkflowQuerier as _, WorkflowRequest, WorkflowStarter,
+    WorkflowEnd, WorkflowQuerier as _, WorkflowRegistry, WorkflowRequest, WorkflowStarter,
 };
 use aftercommit_testkit::{StorageStep, TestServices, WorkflowTrial, try_workflow};
 use async_trait::async_trait;
@@ -23,13 +23,31 @@ use crate::golden::check_golden;
 use crate::world::{World, now};
 
 /// Two pages and a half.
-const RECORDS: usize = 100;
+pub(crate) const RECORDS: usize = 100;
 
 /// A project with records, of which somebody asked for an export.
-struct Asked {
-    world: World,
+pub(crate) struct Asked {
+    pub(crate) world: World,
     export: ExportId,
     start: StartRequest,
+}
+
+/// Takes in every record of the project, again too.
+pub(crate) fn ingest(world: &World, batch: &str, more: &str) {
+    let record = |n: usize| NewRecord {
+        key: RecordKey::new(format!("record \"{n}\"")).unwrap(),
+        body: RecordBody::new(format!("{{\n  \"n\": {n}{more}\n}}")).unwrap(),
+    };
+    let records: Vec<_> = (0..RECORDS).map(record).collect();
+    let ids: Vec<_> = records
+        .iter()
+        .map(|_| RecordId::new(&*world.harness.ports.ids))
+        .collect();
+    let batch = StorageKey::new(batch).unwrap();
+    let (project, at) = (&world.caller.project_id, world.harness.ports.now());
+    let mut uow = world.unit();
+    now(uow.records().upsert(project, &batch, &records, &ids, at)).unwrap();
+    now(uow.commit()).unwrap();
 }
 
 impl Asked {
@@ -38,20 +56,7 @@ impl Asked {
         let input = CreateProject { name: "Big".into() };
         let made = now(create_project(&world.harness.ports, &world.caller, &request, input)).unwrap();
         world.caller.project_id = made.project_id;
-        let record = |n: usize| NewRecord {
-            key: RecordKey::new(format!("record \"{n}\"")).unwrap(),
-            body: RecordBody::new(format!("{{\n  \"n\": {n}\n}}")).unwrap(),
-        };
-        let records: Vec<_> = (0..RECORDS).map(record).collect();
-        let ids: Vec<_> = records
-            .iter()
-            .map(|_| RecordId::new(&*world.harness.ports.ids))
-            .collect();
-        let batch = StorageKey::new("records/a/b/c").unwrap();
-        let (project, at) = (&world.caller.project_id, world.harness.ports.now());
-        let mut uow = world.unit();
-        now(uow.records().upsert(project, &batch, &records, &ids, at)).unwrap();
-        now(uow.commit()).unwrap();
+        ingest(&world, "records/a/b/c", "");
         world.requests();
 
         let input = RequestExport {
@@ -68,7 +73,7 @@ impl Asked {
         }
     }
 
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(World::new())
     }
 
@@ -252,8 +257,9 @@ async fn an_export_of_a_project_that_is_deleted_on_its_way_leaves_nothing_and_te
     assert_eq!(asked.left(), Left::nothing("failed"));
 }
 
-/// Nobody tells this attempt anything: its worker was taken for lost.
-struct Lost;
+/// Nobody tells this attempt anything: its worker was taken for lost. What it tells of itself is kept.
+#[derive(Default)]
+pub(crate) struct Lost(pub(crate) Mutex<Option<Value>>);
 
 #[async_trait]
 impl CancellationSignal for Lost {
@@ -268,12 +274,28 @@ impl CancellationSignal for Lost {
 
 #[async_trait]
 impl ActivityHost for Lost {
-    async fn heartbeat(&self, _: Value) {}
+    async fn heartbeat(&self, cursor: Value) {
+        *self.0.lock().unwrap() = Some(cursor);
+    }
 }
 
 impl Asked {
     /// What an attempt of this activity does that goes on when nobody waits for it any more.
-    async fn goes_on(&self, activity: &'static str, what: Value) -> Result<Value, ActivityError> {
+    pub(crate) async fn goes_on(&self, activity: &'static str, what: Value) -> Result<Value, ActivityError> {
+        let (registry, host) = (self.world.registry(), Arc::<Lost>::default());
+        self.attempt(&registry, activity, what, 1, None, host).await
+    }
+
+    /// An attempt of an activity, which begins with this cursor.
+    pub(crate) async fn attempt(
+        &self,
+        registry: &WorkflowRegistry,
+        activity: &'static str,
+        what: Value,
+        attempt: u32,
+        cursor: Option<Value>,
+        host: Arc<Lost>,
+    ) -> Result<Value, ActivityError> {
         let caller = &self.world.caller;
         let input = json!({
             "organization_id": caller.organization_id, "project_id": caller.project_id, "export_id": self.export, "what": what,
@@ -283,15 +305,14 @@ impl Asked {
             workflow_id: self.start.id.clone(),
             run_id: RunId::new("run").unwrap(),
             activity_id: StepNumber(2),
-            attempt: 1,
+            attempt,
             deadline: Timestamp::MAX_UTC,
             cause: Cause::root(),
-            cursor: None,
+            cursor,
             clock: services.clock_port(),
             limits: *services.codec.limits(),
-            host: Arc::new(Lost),
+            host,
         });
-        let registry = self.world.registry();
         let activity = registry.activity(&ActivityName::constant(activity)).unwrap();
         activity.run(input, ctx).await
     }

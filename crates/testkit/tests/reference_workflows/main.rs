@@ -7,6 +7,7 @@
 
 mod billing_overage;
 mod export;
+mod export_writers;
 mod golden;
 mod patched;
 mod project_provisioning;

@@ -5,16 +5,18 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use aftercommit_domain::contract::{Cause, OrganizationId, Tenant};
 use aftercommit_domain::effects::EmailAddress;
+use aftercommit_domain::events::OutboxWriterExt as _;
 use aftercommit_domain::reference::identity::use_cases::{keep_user, request_user_deletion};
-use aftercommit_domain::reference::identity::{Membership, Role};
+use aftercommit_domain::reference::identity::{Membership, Role, UserDeletionRequested};
 use aftercommit_domain::reference::organizations::use_cases::{CreateOrganization, create_organization};
+use aftercommit_domain::reference::workflows::UserDeletion;
 use aftercommit_domain::reference::{
-    ReferenceUnitOfWork, ReferenceUnitOfWorkFactory, RequestContext, UseCaseError, UserId,
+    ReferenceUnitOfWork, ReferenceUnitOfWorkFactory, Refusal, RequestContext, UseCaseError, UserId,
 };
 use aftercommit_domain::time::days;
 use aftercommit_domain::unit_of_work::StoreError;
 use aftercommit_domain::workflows::{
-    SignalRequest, StartRequest, WorkflowEnd, WorkflowRequest, WorkflowStarter, WorkflowStatus,
+    SignalRequest, StartRequest, WorkflowEnd, WorkflowOutboxExt as _, WorkflowRequest, WorkflowStarter, WorkflowStatus,
 };
 use aftercommit_testkit::{TestServices, WorkflowTrial, try_workflow};
 use async_trait::async_trait;
@@ -39,15 +41,7 @@ impl Ada {
         let others = found(&world, "Others", "eve@example.com").0;
         let id = now(world.unit().users().find_by_email(&address())).unwrap().unwrap();
         for organization_id in [&world.caller.organization_id, &others] {
-            let membership = Membership {
-                organization_id: organization_id.clone(),
-                user_id: id,
-                role: Role::Admin,
-                joined_at: world.harness.ports.now(),
-            };
-            let mut uow = world.unit_of(&Tenant::organization(organization_id));
-            assert!(now(uow.memberships().ensure(&membership)).unwrap());
-            now(uow.commit()).unwrap();
+            join(&world, id, organization_id);
         }
         world.requests();
         Self { world, id, own, others }
@@ -57,12 +51,41 @@ impl Ada {
         Self::with(World::new())
     }
 
-    /// What the commit that asks for her deletion asks for.
+    /// What the commit asks for that asks for her deletion from everywhere, as no organization's key can.
     fn deletion(&self) -> StartRequest {
+        let organization_id = self.world.caller.organization_id.clone();
+        let requested = UserDeletionRequested {
+            organization_id: organization_id.clone(),
+            user_id: self.id,
+        };
+        let input = UserDeletion {
+            organization_id: organization_id.clone(),
+            user_id: self.id,
+            is_here_only: false,
+        };
+        let mut uow = self.world.unit_of(&Tenant::organization(organization_id));
+        now(uow.outbox().write(requested)).unwrap();
+        now(uow.outbox().start(self.id, &input)).unwrap();
+        now(uow.commit()).unwrap();
+        self.world.start_request()
+    }
+
+    /// The same through the key of an organization.
+    fn deletion_by_key(&self) -> Result<StartRequest, UseCaseError> {
         let request = RequestContext::default();
         let (ports, caller) = (&self.world.harness.ports, &self.world.caller);
-        now(request_user_deletion(ports, caller, &request, self.id)).unwrap();
-        self.world.start_request()
+        now(request_user_deletion(ports, caller, &request, self.id))?;
+        Ok(self.world.start_request())
+    }
+
+    fn join(&self, organization_id: &OrganizationId) {
+        join(&self.world, self.id, organization_id);
+    }
+
+    fn leave(&self, organization_id: &OrganizationId) {
+        let mut uow = self.world.unit_of(&Tenant::organization(organization_id));
+        assert!(now(uow.memberships().remove(self.id)).unwrap());
+        now(uow.commit()).unwrap();
     }
 
     fn keep(&self) -> Result<SignalRequest, UseCaseError> {
@@ -101,6 +124,18 @@ impl Ada {
 
 fn address() -> EmailAddress {
     EmailAddress::new(ADDRESS).unwrap()
+}
+
+fn join(world: &World, user_id: UserId, organization_id: &OrganizationId) {
+    let membership = Membership {
+        organization_id: organization_id.clone(),
+        user_id,
+        role: Role::Admin,
+        joined_at: world.harness.ports.now(),
+    };
+    let mut uow = world.unit_of(&Tenant::organization(organization_id));
+    assert!(now(uow.memberships().ensure(&membership)).unwrap());
+    now(uow.commit()).unwrap();
 }
 
 fn found(world: &World, name: &str, owner: &str) -> (OrganizationId, UserId) {
@@ -255,6 +290,56 @@ async fn the_history_of_a_deletion_is_replayed() {
     let ada = Ada::new();
     let start = ada.deletion();
     check_golden("user_deletion_1", &ada.world, start).await;
+}
+
+#[tokio::test]
+async fn through_the_key_of_one_organization_nobody_is_deleted_who_is_in_others_too() {
+    let ada = Ada::new();
+    let before = Left::everything(&ada);
+    let refused = ada.deletion_by_key();
+    assert!(
+        matches!(refused, Err(UseCaseError::Refused(Refusal::InOtherOrganizations))),
+        "{refused:?}"
+    );
+    assert_eq!((ada.world.requests(), ada.left()), (vec![], before));
+    ada.leave(&ada.own);
+    assert!(ada.deletion_by_key().is_err(), "she is in one other");
+}
+
+#[tokio::test]
+async fn whoever_is_in_the_asking_organization_only_is_deleted_and_forgotten() {
+    let ada = Ada::new();
+    ada.leave(&ada.own);
+    ada.leave(&ada.others);
+    let end = ada.world.run(ada.deletion_by_key().unwrap()).await;
+    assert_eq!(end, WorkflowEnd::Completed(json!({"left": 1, "closed": 0})));
+    let left = ada.left();
+    assert_eq!((left.memberships, left.has_address), (0, false));
+}
+
+#[tokio::test]
+async fn whoever_joins_others_during_the_grace_stays_there_and_is_not_forgotten() {
+    let ada = Ada::new();
+    let before = Left::everything(&ada);
+    ada.leave(&ada.own);
+    ada.leave(&ada.others);
+    let (start, engine) = (ada.deletion_by_key().unwrap(), ada.world.engine());
+    let id = start.id.clone();
+    engine.start(start).await.unwrap();
+    engine.advance(days(29)).await;
+    ada.join(&ada.own);
+    ada.join(&ada.others);
+    let end = engine.run_to_end(&id).await.unwrap().end;
+    assert_eq!(end, Some(WorkflowEnd::Completed(json!({"left": 1, "closed": 0}))));
+    let left = ada.left();
+    assert_eq!((left.memberships, left.has_address), (2, true));
+    assert_eq!(
+        (left.own_projects, left.own_keys),
+        (before.own_projects, before.own_keys)
+    );
+    let mut uow = ada.world.unit();
+    let membership = now(uow.memberships().find(ada.id)).unwrap();
+    assert_eq!(membership, None, "the asking one is left");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use aftercommit_domain::contract::{Cause, ProjectId, Tenant};
+use aftercommit_domain::effects::ObjectStorage;
 use aftercommit_domain::reference::identity::use_cases::authenticate;
 use aftercommit_domain::reference::organizations::use_cases::{CreateOrganization, create_organization};
 use aftercommit_domain::reference::workflows::{WorkflowPorts, reference_workflows};
@@ -20,6 +21,7 @@ pub(crate) struct World {
     pub(crate) billing: Arc<RecordingBillingProvider>,
     pub(crate) services: Arc<RecordingProjectServices>,
     pub(crate) storage: InMemoryObjectStorage,
+    pub(crate) export_part_bytes: usize,
     pub(crate) caller: Caller,
     /// Who made the organization.
     pub(crate) owner: UserId,
@@ -46,6 +48,8 @@ impl World {
         now(harness.take_tasks());
         Self {
             storage: InMemoryObjectStorage::new(services.clock_port()),
+            // Every page is a part.
+            export_part_bytes: 1,
             harness,
             billing: Arc::default(),
             services: Arc::default(),
@@ -55,13 +59,16 @@ impl World {
     }
 
     pub(crate) fn registry(&self) -> WorkflowRegistry {
+        self.registry_with(Arc::new(self.storage.clone()))
+    }
+
+    pub(crate) fn registry_with(&self, storage: Arc<dyn ObjectStorage>) -> WorkflowRegistry {
         let ports = WorkflowPorts {
             reference: self.harness.ports.clone(),
             billing: self.billing.clone(),
             services: self.services.clone(),
-            storage: Arc::new(self.storage.clone()),
-            // Every page is a part.
-            export_part_bytes: 1,
+            storage,
+            export_part_bytes: self.export_part_bytes,
         };
         reference_workflows(self.harness.services.codec.clone(), &ports).unwrap()
     }

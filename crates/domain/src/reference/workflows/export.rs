@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::contract::SignalName;
 use crate::reference::exports::RunExport;
 use crate::reference::workflows::export_activities::{
-    BeginExport, CollectExport, Collection, CompleteExport, EndExport, ExportCursor, ExportEnd, ExportFile,
-    NotifyExport, WithRun,
+    BeginExport, CollectExport, Collection, CompleteExport, EndExport, ExportEnd, ExportFile, NotifyExport, WithRun,
 };
-use crate::time::{minutes, seconds};
+use crate::reference::workflows::export_cursor::ExportCursor;
+use crate::time::{hours, minutes, seconds};
 use crate::workflows::{ActivityOptions, Either, Exit, StepError, Workflow, WorkflowContext, WorkflowSignal};
 
 /// Says that the export is not wanted any more.
@@ -76,24 +76,21 @@ async fn make(ctx: &WorkflowContext, input: &RunExport) -> Result<Option<ExportF
     }
     let mut cursor = ExportCursor::default();
     loop {
-        let from = WithRun::new(input, cursor);
+        let from = WithRun::new(input, cursor.clone());
         match ctx.activity::<CollectExport>(&from, collecting()).await? {
             Collection::NotWanted => return Ok(None),
             Collection::Some(next) => cursor = next,
             Collection::All(last) => {
-                ctx.publish(EXPORT_PROGRESS, &progress(last, true))?;
+                ctx.publish(EXPORT_PROGRESS, &progress(&last, true))?;
                 let whole = WithRun::new(input, last);
-                let file = ctx
-                    .activity::<CompleteExport>(&whole, ActivityOptions::attempts(10))
-                    .await?;
-                return Ok(Some(file));
+                return Ok(Some(ctx.activity::<CompleteExport>(&whole, completing()).await?));
             }
         }
-        ctx.publish(EXPORT_PROGRESS, &progress(cursor, false))?;
+        ctx.publish(EXPORT_PROGRESS, &progress(&cursor, false))?;
     }
 }
 
-const fn progress(cursor: ExportCursor, is_collected: bool) -> ExportProgress {
+const fn progress(cursor: &ExportCursor, is_collected: bool) -> ExportProgress {
     ExportProgress {
         rows: cursor.rows,
         is_collected,
@@ -105,6 +102,15 @@ fn collecting() -> ActivityOptions {
     ActivityOptions {
         start_to_close: minutes(30),
         heartbeat: Some(seconds(30)),
+        ..ActivityOptions::attempts(10)
+    }
+}
+
+/// It reads and writes every part, tens of gigabytes at most, through its worker. A worker that is lost is missed long before
+/// the hour is over where the engine sees whether workers live, so that the hour holds up nothing but an attempt that hangs.
+fn completing() -> ActivityOptions {
+    ActivityOptions {
+        start_to_close: hours(1),
         ..ActivityOptions::attempts(10)
     }
 }

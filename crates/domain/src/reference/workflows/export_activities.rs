@@ -4,14 +4,15 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{ActivityName, BoundedText, OrganizationId, ProjectId};
-use crate::effects::{ObjectKey, ObjectStorage, PartNumber};
+use crate::effects::{ObjectKey, ObjectStorage};
 use crate::reference::exports::use_cases::advance_export;
 use crate::reference::exports::{Export, ExportState, RunExport};
 use crate::reference::notifications::use_cases::create_notification;
 use crate::reference::notifications::{CreateNotification, NotificationKind};
 use crate::reference::records::Record;
 use crate::reference::workflows::WorkflowPorts;
-use crate::reference::{ExportId, Progress, RecordId, UseCaseError};
+use crate::reference::workflows::export_cursor::ExportCursor;
+use crate::reference::{ExportId, Progress, UseCaseError};
 use crate::workflows::{Activity, ActivityContext, ActivityError, WorkflowFailure};
 
 /// How many records are read at once. With the largest bodies, a page and a part that is not full yet are below what a part
@@ -19,22 +20,8 @@ use crate::workflows::{Activity, ActivityContext, ActivityError, WorkflowFailure
 const PAGE: u32 = 40;
 /// Why an export fails whose project was deleted.
 const GONE: &str = "the project is gone";
-/// How many parts one call puts, so that the workflow hears of its progress.
-const PARTS_OF_A_CALL: u32 = 16;
-
-/// How far an export is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ExportCursor {
-    /// The last record that is in a part.
-    after: Option<RecordId>,
-    /// How many parts there are.
-    parts: u32,
-    /// How many rows are in them.
-    pub(super) rows: u64,
-}
-
 /// What a call of [`CollectExport`] came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Collection {
     /// There are more rows.
@@ -156,8 +143,8 @@ impl Activity for BeginExport {
 
 /// Collects rows into parts, a page at a time, so that no more than one part is in memory.
 ///
-/// A part is the same however often it is put: it begins where the part before ended. What the cursor of a lost attempt does
-/// not tell of is put again under the same number.
+/// A part begins where the part before ended. What the cursor of a lost attempt does not tell of is collected again and put
+/// under other numbers: the records may have changed meanwhile, and a worker that was taken for lost may still put its own.
 pub(super) struct CollectExport(pub(super) WorkflowPorts);
 
 #[async_trait]
@@ -171,16 +158,16 @@ impl Activity for CollectExport {
             return Ok(Collection::NotWanted);
         };
         let file = file_of(&export)?;
+        let (mut numbers, last) = (from.what.numbers_of(ctx.attempt()), from.what.last_of_call());
         let mut cursor = ctx.cursor().unwrap_or(from.what);
-        let last = from.what.parts + PARTS_OF_A_CALL;
         let mut is_all = false;
-        while !is_all && cursor.parts < last {
+        while !is_all && cursor.parts() < last {
             let part;
-            (part, cursor, is_all) = self.next_part(&export, cursor, ctx).await?;
+            (part, is_all) = self.next_part(&export, &mut cursor, ctx).await?;
             if !part.is_empty() {
-                cursor.parts += 1;
-                let number = PartNumber::new(cursor.parts)?;
+                let number = numbers.next()?;
                 self.0.storage().put_part(&file, number, part).await?;
+                cursor.add(number);
                 let goes_on = ctx.heartbeat(&cursor).await;
                 if goes_on.is_err() {
                     self.0.leave_nothing(&export, &file, ctx).await?;
@@ -195,19 +182,19 @@ impl Activity for CollectExport {
                 Collection::NotWanted
             }
             Some(_) if is_all => Collection::All(cursor),
-            Some(_) => Collection::Some(cursor),
+            Some(_) => Collection::Some(cursor.after_all_of(&numbers)),
         })
     }
 }
 
 impl CollectExport {
-    /// The rows after the cursor that make a part, where it ends, and whether they are the last.
+    /// The rows after the cursor that make a part, and whether they are the last. The cursor is then behind them.
     async fn next_part(
         &self,
         export: &Export,
-        mut cursor: ExportCursor,
+        cursor: &mut ExportCursor,
         ctx: &ActivityContext,
-    ) -> Result<(Vec<u8>, ExportCursor, bool), UseCaseError> {
+    ) -> Result<(Vec<u8>, bool), UseCaseError> {
         let mut part = Vec::new();
         while part.len() < self.0.export_part_bytes {
             let mut uow = self.0.reference.units.begin(ctx.tenant(), ctx.cause()).await?;
@@ -220,10 +207,10 @@ impl CollectExport {
             cursor.rows += page.len() as u64;
             cursor.after = page.last().map(|record| record.id).or(cursor.after);
             if page.len() < PAGE as usize {
-                return Ok((part, cursor, true));
+                return Ok((part, true));
             }
         }
-        Ok((part, cursor, false))
+        Ok((part, false))
     }
 }
 
@@ -249,7 +236,7 @@ impl Activity for CompleteExport {
         let export = self.0.export(of.export_id, ctx).await?;
         let export = export.ok_or_else(|| WorkflowFailure::permanent("export.gone", "the export is gone"))?;
         let file = file_of(&export)?;
-        let bytes = self.0.storage().complete(&file, of.what.parts).await?;
+        let bytes = self.0.storage().complete_of(&file, &of.what.numbers()?).await?;
         self.0.leave_nothing(&export, &file, ctx).await?;
         Ok(ExportFile {
             rows: of.what.rows,

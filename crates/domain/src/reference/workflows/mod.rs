@@ -7,6 +7,7 @@ mod billing_overage;
 mod compensation;
 mod export;
 mod export_activities;
+mod export_cursor;
 mod ports;
 mod project_provisioning;
 mod registry;

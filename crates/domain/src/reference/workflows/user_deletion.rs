@@ -26,6 +26,10 @@ pub struct UserDeletion {
     pub organization_id: OrganizationId,
     /// Who is to be deleted.
     pub user_id: UserId,
+    /// Whether only this organization may be left: who is in others by the end of the grace stays in them, and is not
+    /// forgotten. So it is through an organization's key. Requests of an earlier release say nothing, and go on as they began.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_here_only: bool,
 }
 
 /// Says that the person is to be kept.
@@ -50,7 +54,8 @@ const GRACE: std::time::Duration = days(30);
 
 /// The code of `user-deletion`.
 ///
-/// What can be undone comes first: the organizations that others are in. If one cannot be left, every membership is given
+/// What can be undone comes first: the organizations that others are in. Where only the asking organization may be left, a
+/// person who is in others too stays in them, and is not forgotten. If one cannot be left, every membership is given
 /// back. Closing the others cannot be undone, so from there on it only goes forward.
 pub struct DeletingUser;
 
@@ -68,7 +73,7 @@ impl Workflow for DeletingUser {
             Either::Second(slept) => slept?,
         }
         let (mut left, mut alone_in) = (Vec::new(), Vec::new());
-        if let Err(error) = leave(ctx, input.user_id, &mut left, &mut alone_in).await {
+        if let Err(error) = leave(ctx, &input, &mut left, &mut alone_in).await {
             let (ctx, mut undone) = (ctx.detached(), Ok(()));
             // One that cannot be undone does not keep the others from it.
             while let Some(membership) = left.pop() {
@@ -89,16 +94,19 @@ impl Workflow for DeletingUser {
     }
 }
 
-/// Leaves every organization that others are in. Those that nobody else is in come to `alone_in`.
+/// Leaves every organization that may be left and that others are in. Those that nobody else is in come to `alone_in`.
 async fn leave(
     ctx: &WorkflowContext,
-    user_id: UserId,
+    input: &UserDeletion,
     left: &mut Vec<MembershipOfUser>,
     alone_in: &mut Vec<MembershipOfUser>,
 ) -> Result<(), StepError> {
     let mut after = None;
     loop {
-        let page = MembershipsAfter { user_id, after };
+        let page = MembershipsAfter {
+            user_id: input.user_id,
+            after,
+        };
         let memberships = ctx
             .activity::<ListMemberships>(&page, ActivityOptions::attempts(10))
             .await?;
@@ -107,6 +115,9 @@ async fn leave(
         };
         after = Some(last.organization_id.clone());
         for membership in memberships {
+            if input.is_here_only && membership.organization_id != input.organization_id {
+                continue;
+            }
             // Before it is asked for: an attempt that failed may have left all the same.
             left.push(membership.clone());
             let leaving = ctx.activity::<LeaveOrganization>(&membership, ActivityOptions::attempts(10));
@@ -211,7 +222,8 @@ impl Activity for CloseOrganization {
     }
 }
 
-/// Forgets who the person was, and keeps that they were deleted.
+/// Forgets who the person was, and keeps that they were deleted; not while they are in an organization that they may not be
+/// taken out of.
 pub(super) struct AnonymiseUser(pub(super) WorkflowPorts);
 
 #[async_trait]
@@ -222,6 +234,12 @@ impl Activity for AnonymiseUser {
 
     async fn run(&self, input: UserDeletion, ctx: &ActivityContext) -> Result<(), ActivityError> {
         let ports = &self.0.reference;
+        if input.is_here_only {
+            let memberships = memberships_of_user(ports, ctx.cause(), input.user_id, None).await?;
+            if !memberships.is_empty() {
+                return Ok(());
+            }
+        }
         Ok(anonymise_user(ports, ctx.cause(), &input.organization_id, input.user_id).await?)
     }
 }

@@ -3,24 +3,35 @@
 use crate::contract::{EncodeError, Tenant, WorkflowKey};
 use crate::events::{OutboxWriterExt, WriteError};
 use crate::reference::identity::UserDeletionRequested;
+use crate::reference::identity::use_cases::memberships_of_user;
 use crate::reference::workflows::{KeepUser, UserDeletion};
 use crate::reference::{Caller, ReferencePorts, Refusal, RequestContext, UseCaseError, UserId};
 use crate::workflows::{WorkflowId, WorkflowInput, WorkflowOutboxExt};
 
-/// Starts `user-deletion` for a member of the caller's organization. Asked again while it runs, it goes on as it was.
+/// Starts `user-deletion` for a member of the caller's organization and of no other. Asked again while it runs, it goes on as
+/// it was. Who joins another organization during the grace stays there.
 ///
 /// # Errors
-/// [`Refusal::NotFound`] for somebody who is no member; the store.
+/// [`Refusal::NotFound`] for somebody who is no member, [`Refusal::InOtherOrganizations`] for a member of others too; the
+/// store.
 pub async fn request_user_deletion(
     ports: &ReferencePorts,
     caller: &Caller,
     request: &RequestContext,
     user_id: UserId,
 ) -> Result<(), UseCaseError> {
+    let memberships = memberships_of_user(ports, &request.cause, user_id, None).await?;
     let tenant = Tenant::organization(&caller.organization_id);
     let mut uow = ports.units.begin(&tenant, &request.cause).await?;
+    // First, so that nobody learns anything of strangers.
     if uow.memberships().find(user_id).await?.is_none() {
         return Err(Refusal::NotFound { what: "user" }.into());
+    }
+    if memberships
+        .iter()
+        .any(|one| one.organization_id != caller.organization_id)
+    {
+        return Err(Refusal::InOtherOrganizations.into());
     }
     let organization_id = caller.organization_id.clone();
     let requested = UserDeletionRequested {
@@ -31,6 +42,7 @@ pub async fn request_user_deletion(
     let input = UserDeletion {
         organization_id,
         user_id,
+        is_here_only: true,
     };
     uow.outbox().start(user_id, &input).await?;
     uow.commit().await?;
