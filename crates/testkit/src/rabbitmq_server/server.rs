@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use url::Url;
@@ -14,6 +14,9 @@ use crate::throw_away::trouble::{Outcome, Trouble};
 
 /// How long one call of `rabbitmqctl` may take. It takes a second or two, and many on a machine that is busy.
 const CTL_PATIENCE: Duration = Duration::from_mins(1);
+
+/// What it says while the server still starts.
+const NOT_READY: &str = "requires the 'rabbit' app to be running";
 
 /// The user of a broker of the tests' own, which is also its password.
 const USER: &str = "guest";
@@ -88,7 +91,15 @@ impl Server {
     }
 
     pub(super) fn ctl(&self, arguments: &[String]) -> Outcome<String> {
-        self.controlled()?.ctl(arguments, CTL_PATIENCE)
+        let started = Instant::now();
+        loop {
+            let answer = self.controlled()?.ctl(arguments, CTL_PATIENCE);
+            // It talks to clients a moment before it is ready for commands.
+            match answer {
+                Err(trouble) if trouble.to_string().contains(NOT_READY) && started.elapsed() < CTL_PATIENCE => {}
+                answer => return answer,
+            }
+        }
     }
 
     fn controlled(&self) -> Outcome<&Installation> {
