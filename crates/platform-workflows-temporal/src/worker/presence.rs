@@ -130,7 +130,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_worker_that_is_gone_is_missed_within_ten_seconds_whatever_signs_are_expected_of_the_attempt() {
+    fn a_server_is_told_to_miss_workers_after_ten_seconds_at_most_whatever_signs_attempts_are_to_give() {
         assert_eq!(lost_after(None), LOST_AFTER);
         assert_eq!(lost_after(Some(SECOND)), SECOND);
         assert_eq!(lost_after(Some(300 * SECOND)), LOST_AFTER);
