@@ -4,7 +4,8 @@ use std::process::{Command, Stdio};
 
 use crate::kit::Workspace;
 use crate::mutants;
-use crate::step::{Problem, Step, heading};
+use crate::programs;
+use crate::step::{LINTING, Problem, Step, heading};
 
 /// Runs every check, also after one failed, so that one run shows all there is to do. `Ok(true)`: all passed.
 pub(crate) fn run() -> Result<bool, Problem> {
@@ -52,18 +53,7 @@ fn steps(workspace: &Workspace) -> Vec<Step> {
                 "--check",
             ],
         ),
-        Step::cargo(
-            "lints of everything",
-            [
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--all-features",
-                "--",
-                "-D",
-                "warnings",
-            ],
-        ),
+        lints_of_everything(),
     ];
     // One at a time, because packages that are built together lend each other their features. Clippy rather than check: it
     // also refuses what only the missing feature leaves unused. What ships; the tests without the feature are a pass of their
@@ -78,6 +68,25 @@ fn steps(workspace: &Workspace) -> Vec<Step> {
     documentation.extend(workspace.kit().iter().flat_map(|package| ["--package", package]));
     steps.push(Step::cargo("documentation of the kit", documentation).env("RUSTDOCFLAGS", "-D warnings"));
     steps
+}
+
+/// By clippy; or by what builds the tests anyway, where [`LINTING`] asks for it.
+fn lints_of_everything() -> Step {
+    let builds_with_lints = programs::named(LINTING).is_some_and(|wrapper| wrapper == "clippy-driver");
+    if builds_with_lints {
+        let build = ["test", "--no-run", "--workspace", "--all-features"];
+        return Step::cargo("lints of everything, while it is built for the tests", build);
+    }
+    let look = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    Step::cargo("lints of everything", look)
 }
 
 /// `Ok(true)` also when cargo-deny is not there, but never in silence.

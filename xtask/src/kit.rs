@@ -53,6 +53,11 @@ impl Workspace {
         self.target().join("debug")
     }
 
+    /// The package of this name.
+    pub(crate) fn package(&self, name: &str) -> Option<&Package> {
+        self.metadata.packages.iter().find(|package| package.name == name)
+    }
+
     /// The kit: what adopters depend on, each of which must stand alone and without the reference product.
     pub(crate) fn kit(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self

@@ -20,6 +20,10 @@ const OF_THE_PACKAGE: [&str; 7] = [
     "CARGO_PKG_VERSION_PRE",
 ];
 
+/// When it names `clippy-driver`, what is built is looked at with the lints on the way, as `.ci/run` does it: to look first and
+/// to build then would compile everything twice.
+pub(crate) const LINTING: &str = "RUSTC_WORKSPACE_WRAPPER";
+
 /// What stops a whole run. What fails in a step is not an error but a failed step.
 pub(crate) type Problem = Box<dyn Error + Send + Sync>;
 

@@ -1,5 +1,9 @@
 //! Counts tests from what the test harness prints.
 
+/// How much is kept of what a failed test printed, so that the end of a long output says why it is red.
+const KEPT: usize = 12;
+const KEPT_OF_A_LINE: usize = 600;
+
 /// What ran in a pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -7,6 +11,10 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     /// The names of those that failed, where they are known.
     pub(crate) failed_tests: Vec<String>,
+    /// What those printed, the first lines of each.
+    pub(crate) said: Vec<String>,
+    /// How many lines of what is being read are still to be kept.
+    wanted: usize,
     /// The tests that were ignored without saying why.
     pub(crate) ignored_without_reason: Vec<String>,
 }
@@ -14,6 +22,7 @@ pub(crate) struct Tally {
 impl Tally {
     /// Takes one line of output into account.
     pub(crate) fn read(&mut self, line: &str) {
+        self.keep(line);
         if let Some(counts) = line.strip_prefix("test result: ") {
             self.passed += count(counts, "passed");
             self.failed += count(counts, "failed");
@@ -26,11 +35,25 @@ impl Tally {
         }
     }
 
+    /// Keeps what the harness repeats of a failed test, from `---- its::name stdout ----`.
+    fn keep(&mut self, line: &str) {
+        if line.starts_with("---- ") && line.ends_with(" stdout ----") {
+            self.wanted = KEPT;
+        } else if line == "failures:" || line.starts_with("test result: ") {
+            self.wanted = 0;
+        }
+        if self.wanted > 0 && !line.is_empty() {
+            self.wanted -= 1;
+            self.said.push(line.chars().take(KEPT_OF_A_LINE).collect());
+        }
+    }
+
     /// Both together.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.passed += other.passed;
         self.failed += other.failed;
         self.failed_tests.extend(other.failed_tests);
+        self.said.extend(other.said);
         self.ignored_without_reason.extend(other.ignored_without_reason);
         self
     }
@@ -82,6 +105,17 @@ mod tests {
     fn a_test_that_failed_is_known_by_its_name() {
         let tally = tally("test a::b ... ok\ntest a::c ... FAILED\ntest result: FAILED. 1 passed; 1 failed;\n");
         assert_eq!((tally.failed, tally.failed_tests), (1, vec!["a::c".to_owned()]));
+    }
+
+    #[test]
+    fn what_a_failed_test_printed_is_kept_and_no_more_than_its_first_lines() {
+        let many = "more\n".repeat(100);
+        let tally = tally(&format!(
+            "test a::c ... FAILED\n\nfailures:\n\n---- a::c stdout ----\n\nthread 'a::c' panicked:\n{many}\n\n\
+             ---- a::d stdout ----\nshort\n\nfailures:\n    a::c\n\ntest result: FAILED. 1 passed; 2 failed;\n"
+        ));
+        assert_eq!(tally.said[..2], ["---- a::c stdout ----", "thread 'a::c' panicked:"]);
+        assert_eq!(tally.said[super::KEPT..], ["---- a::d stdout ----", "short"]);
     }
 
     #[test]

