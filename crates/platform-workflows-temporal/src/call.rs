@@ -7,10 +7,11 @@ use futures::future::BoxFuture;
 use temporalio_client::Client;
 use temporalio_common::protos::temporal::api::errordetails::v1::WorkflowExecutionAlreadyStartedFailure;
 use temporalio_common::protos::utilities::decode_status_detail;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::{Code, IntoRequest, Request, Response, Status};
 
 use crate::connection::TemporalConnection;
+use crate::workflow_metrics;
 
 /// Why a call brought nothing.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ type Method<Req, Resp> = for<'a> fn(&'a mut Client, Request<Req>) -> BoxFuture<'
 impl TemporalConnection {
     /// The call, repetitions included, within its time.
     pub(crate) async fn call<Req, Resp>(&self, method: Method<Req, Resp>, request: Req) -> Result<Resp, Refusal> {
+        let began = Instant::now();
         let called = timeout(self.config.call_timeout, async {
             let mut client = self
                 .client()
@@ -43,13 +45,14 @@ impl TemporalConnection {
                 .map(Response::into_inner)
                 .map_err(|status| Refusal::of(&status))
         });
-        match called.await {
-            Ok(called) => called,
-            Err(_elapsed) => Err(Refusal::Unavailable(format!(
+        let called = called.await.unwrap_or_else(|_elapsed| {
+            Err(Refusal::Unavailable(format!(
                 "no answer within {} s",
                 self.config.call_timeout.as_secs_f32()
-            ))),
-        }
+            )))
+        });
+        workflow_metrics::called::<Req, Resp>(&called, began.elapsed());
+        called
     }
 }
 

@@ -24,6 +24,7 @@ mod querier;
 mod replay;
 mod starter;
 mod worker;
+mod workflow_metrics;
 
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ pub struct Temporal {
 impl Temporal {
     /// Connects to nothing yet.
     pub fn new(config: TemporalConfig) -> Self {
+        workflow_metrics::describe();
         Self {
             connection: Arc::new(TemporalConnection::new(config)),
         }

@@ -196,6 +196,15 @@ impl Installation {
         .await;
     }
 
+    /// What Prometheus is shown of this process.
+    pub(crate) async fn metrics(&self, part: Part) -> String {
+        let run = fs::read_to_string(self.data_of(part).join("run.json")).unwrap();
+        let run: Value = serde_json::from_str(&run).unwrap();
+        let url = format!("{}/metrics", run["url"].as_str().unwrap());
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        client.get(url).send().await.unwrap().text().await.unwrap()
+    }
+
     /// Where the API listens, before and after a kill.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.api)

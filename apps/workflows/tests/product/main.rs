@@ -3,5 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a failing test is what a panic is for")]
 
 mod account;
+mod accounts;
 mod exports;
 mod installation;

@@ -19,13 +19,13 @@ use temporalio_sdk::activities::{
     ActivityContext as SdkActivityContext, ActivityDefinitions, ActivityImplementer, ExecutableActivity,
 };
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Stop;
 use super::hosted::{register_as, registered_name};
 use super::presence::{Presence, expected_signs};
 use super::run::LAST_WORDS;
-use crate::{failure, payload};
+use crate::{failure, payload, workflow_metrics};
 
 /// Why an attempt ended that its worker did not wait for.
 const WORKER_STOPPED: &str = "activity.worker_stopped";
@@ -85,7 +85,10 @@ impl ExecutableActivity for HostedActivity {
                     WorkflowFailure::retryable(WorkflowFailure::UNKNOWN_ACTIVITY, "the worker has no activities");
                 return Err(of_failure(failure, None));
             };
-            match hosted.attempt(ctx, &input).await {
+            let (name, began) = (ctx.info().activity_type.clone(), Instant::now());
+            let ended = hosted.attempt(ctx, &input).await;
+            workflow_metrics::attempt_ended(&name, &ended, began.elapsed());
+            match ended {
                 Ok(answer) => Ok(payload::raw([payload::of(&answer)])),
                 Err(ActivityError::Cancelled) => Err(SdkActivityError::cancelled()),
                 Err(ActivityError::Failed { failure, retry_after }) => Err(of_failure(failure, retry_after)),

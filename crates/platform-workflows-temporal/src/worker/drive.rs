@@ -25,6 +25,7 @@ use super::carried::{Carried, CarriedSignal};
 use super::events::{Event, Events, Signal};
 use super::host::RunHost;
 use super::hosted::{HostedWorkflow, Output, Seen};
+use crate::workflow_metrics::{self, RunEnd};
 use crate::{failure, payload, problem};
 
 /// The field of the memo that counts the runs of a workflow since it was started.
@@ -43,8 +44,15 @@ pub(super) fn run(ctx: Ctx, input: RawValue) -> LocalBoxFuture<'static, Result<O
             RunProgress::Ended(end) => {
                 let published = begun.run.borrow().published();
                 ctx.state_mut(|hosted| hosted.seen = Seen::Ended(published));
+                let how = end_of(&end);
                 match begun.ended(&ctx, end) {
-                    Ok(ended) => ended,
+                    Ok(ended) => {
+                        // A query replays a run that has ended.
+                        if !ctx.is_replaying() {
+                            workflow_metrics::run_ended(ctx.info().workflow_type(), how);
+                        }
+                        ended
+                    }
                     Err(problem) => stuck(&ctx, &problem).await,
                 }
             }
@@ -212,6 +220,15 @@ impl Begun {
     }
 }
 
+fn end_of(end: &Result<Value, Exit>) -> RunEnd {
+    match end {
+        Ok(_) => RunEnd::Completed,
+        Err(Exit::Failed(_)) => RunEnd::Failed,
+        Err(Exit::Cancelled) => RunEnd::Cancelled,
+        Err(Exit::ContinueAsNew(_)) => RunEnd::ContinuedAsNew,
+    }
+}
+
 /// The memo goes on as it is, but for the count.
 fn memo_of_next(ctx: &Ctx, attempt: u32) -> MemoValues {
     let mut memo = MemoValues::new();
@@ -226,6 +243,7 @@ fn memo_of_next(ctx: &Ctx, attempt: u32) -> MemoValues {
 /// stands in the history is how [`WorkflowQuerier::describe`](aftercommit_domain::workflows::WorkflowQuerier::describe)
 /// knows.
 async fn stuck(ctx: &Ctx, problem: &WorkflowProblem) -> Result<Output, WorkflowTermination> {
+    workflow_metrics::run_ended(ctx.info().workflow_type(), RunEnd::Stuck);
     ctx.force_task_fail(problem::text(problem.code(), &problem.to_string()));
     std::future::pending().await
 }
