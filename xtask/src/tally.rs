@@ -14,7 +14,7 @@ pub(crate) struct Tally {
     /// What those printed, the first lines of each.
     pub(crate) said: Vec<String>,
     /// How many lines of what is being read are still to be kept.
-    wanted: usize,
+    pub(crate) wanted: usize,
     /// The tests that were ignored without saying why.
     pub(crate) ignored_without_reason: Vec<String>,
 }
