@@ -19,7 +19,7 @@ use tokio::time::{interval, timeout};
 use crate::rig::{LETTERS, Rig, queue};
 
 /// What must happen happens within this.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_mins(1);
 /// How often it is asked whether something has happened.
 const GLANCE: Duration = Duration::from_millis(20);
 
