@@ -80,7 +80,7 @@ async fn a_project_is_provisioned_its_overage_reported_and_a_deletion_taken_back
     let described = product.json(&["workflows", "describe", &deletion]);
     let waiting = described["waiting"].as_array().unwrap().iter();
     let waiting: BTreeSet<&str> = waiting.map(|step| step["label"].as_str().unwrap()).collect();
-    assert_eq!(waiting, ["signal keep", "timer 30 days"].into(), "{described:#}");
+    assert_eq!(waiting, ["signal keep", "sleep"].into(), "{described:#}");
     account.ask(Method::POST, &format!("{path}/keep"), None, 202).await;
     is_of(&product, &deletion, "cancelled").await;
 
