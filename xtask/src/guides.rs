@@ -17,14 +17,16 @@ const MARK: &str = "Verify: `";
 /// Runs each command once, in the order of the guides. One that runs tests must run at least one.
 ///
 /// Those are the tests the command selects, of the programs that were built with all features: to build each package with
-/// its own again would take minutes. That packages, features and tests are called so is looked at.
+/// its own again would take minutes. That packages, features and tests are called so, and that the tests have the features they
+/// need, is looked at.
 pub(crate) fn run(workspace: &Workspace) -> Result<Tally, Problem> {
     let programs = TestProgram::build(&ALL)?;
     let mut total = Tally::default();
     for command in commands(&workspace.root().join("docs/guides"))? {
-        total = total.and(match Tests::read(&command, workspace)? {
-            Some(tests) => tests.run(&command, &programs)?,
-            None => other(command)?,
+        total = total.and(match Tests::read(&command, workspace) {
+            Ok(Some(tests)) => tests.run(&command, &programs)?,
+            Ok(None) => other(command)?,
+            Err(problem) => Tally::failure(format!("`{command}` of a guide: {problem}")),
         });
     }
     Ok(total)
@@ -56,32 +58,31 @@ struct Tests {
 
 impl Tests {
     /// `None` of another command. `Err` of one that cargo would refuse, or that is not understood here.
-    fn read(command: &str, workspace: &Workspace) -> Result<Option<Self>, Problem> {
+    fn read(command: &str, workspace: &Workspace) -> Result<Option<Self>, String> {
         let Some(arguments) = command.strip_prefix("cargo test ") else {
             return Ok(None);
         };
-        let refused = |why: String| -> Problem { format!("`{command}` of a guide: {why}").into() };
         let (mut package, mut features) = (None, Vec::new());
         let (mut target, mut filter) = (None, None);
         let mut words = arguments.split(' ');
         while let Some(word) = words.next() {
-            let mut value = || words.next().ok_or_else(|| refused(format!("{word} wants a value")));
+            let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
             match word {
                 "-p" => package = Some(value()?),
                 "--features" => features.extend(value()?.split(',')),
                 "--lib" => target = Some(Target::Library),
                 "--test" => target = Some(Target::Test(value()?.to_owned())),
                 word if word.starts_with('-') || filter.is_some() => {
-                    return Err(refused(format!("{word} is not understood here")));
+                    return Err(format!("{word} is not understood here"));
                 }
                 word => filter = Some(word.to_owned()),
             }
         }
-        let name = package.ok_or_else(|| refused("it names no package".to_owned()))?;
+        let name = package.ok_or("it names no package")?;
         let package = workspace
             .package(name)
-            .ok_or_else(|| refused(format!("there is no package {name}")))?;
-        is_there(package, &features, target.as_ref()).map_err(refused)?;
+            .ok_or_else(|| format!("there is no package {name}"))?;
+        is_there(package, &features, target.as_ref(), filter.as_deref())?;
         Ok(Some(Self {
             package: name.to_owned(),
             target,
@@ -102,8 +103,7 @@ impl Tests {
         }
         let mut tally = Run::all(&runs)?.into_iter().fold(Tally::default(), Tally::and);
         if tally.failed == 0 && tally.passed == 0 {
-            println!("error: `{command}` runs no test");
-            tally.failed += 1;
+            tally = Tally::failure(format!("`{command}` runs no test"));
         }
         Ok(tally)
     }
@@ -113,12 +113,18 @@ impl Tests {
     }
 }
 
-/// Whether the package has these features and, with them, this target; else what is missing.
-fn is_there(package: &Package, features: &[&str], target: Option<&Target>) -> Result<(), String> {
-    for feature in features {
-        if !package.features.contains_key(*feature) {
-            return Err(format!("{} has no feature {feature}", package.name));
-        }
+/// Whether the package has these features and, with them, what is selected; else what is missing.
+fn is_there(package: &Package, features: &[&str], target: Option<&Target>, filter: Option<&str>) -> Result<(), String> {
+    if let Some(unknown) = features.iter().find(|name| !package.features.contains_key(**name)) {
+        return Err(format!("{} has no feature {unknown}", package.name));
+    }
+    // The default features as they are written: none of ours turns on a chain of them.
+    let defaults = package.features.get("default").map(Vec::as_slice).unwrap_or_default();
+    let is_on = |name: &str| features.contains(&name) || defaults.iter().any(|default| default == name);
+    // A module has the name of the feature that it is compiled with.
+    let module = filter.and_then(|filter| filter.split("::").next()).unwrap_or_default();
+    if package.features.contains_key(module) && !is_on(module) {
+        return Err(format!("{module} needs the feature of this name"));
     }
     let Some(Target::Test(name)) = target else {
         return Ok(());
@@ -128,9 +134,6 @@ fn is_there(package: &Package, features: &[&str], target: Option<&Target>) -> Re
         .iter()
         .find(|target| target.is_test() && target.name == *name);
     let test = test.ok_or_else(|| format!("{} has no test {name}", package.name))?;
-    // The default features as they are written: none of ours turns on a chain of them.
-    let defaults = package.features.get("default").map(Vec::as_slice).unwrap_or_default();
-    let is_on = |needed: &&String| features.contains(&needed.as_str()) || defaults.contains(needed);
     match test.required_features.iter().find(|needed| !is_on(needed)) {
         Some(missing) => Err(format!("{name} needs the feature {missing}")),
         None => Ok(()),
@@ -164,7 +167,7 @@ mod tests {
 
     fn read(command: &str) -> Result<Option<Tests>, String> {
         let workspace = Workspace::load().expect("cargo knows this workspace");
-        Tests::read(command, &workspace).map_err(|problem| problem.to_string())
+        Tests::read(command, &workspace)
     }
 
     #[test]
@@ -185,12 +188,19 @@ mod tests {
             ("cargo test -p xtask --features none", "xtask has no feature none"),
             ("cargo test -p xtask --test none", "xtask has no test none"),
             ("cargo test tally", "it names no package"),
+            (
+                "cargo test -p aftercommit-domain --test reference",
+                "reference needs the feature reference",
+            ),
+            (
+                "cargo test -p aftercommit-domain --lib reference::routes",
+                "reference needs the feature of this name",
+            ),
             ("cargo test -p", "-p wants a value"),
             ("cargo test -p xtask --jobs 1", "--jobs is not understood here"),
             ("cargo test -p xtask one two", "two is not understood here"),
         ] {
-            let refused = read(command).expect_err(command);
-            assert!(refused.ends_with(why), "{refused}");
+            assert_eq!(read(command).expect_err(command), why);
         }
     }
 }

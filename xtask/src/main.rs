@@ -46,7 +46,7 @@ struct Arguments {
 enum Command {
     /// Formatting, lints, each kit package alone, documentation, third parties.
     Check,
-    /// Every test. The last line is `N passed, M failed`.
+    /// Every test but those on Temporal. The last line is `N passed, M failed`.
     Test {
         /// Runs only these passes, in the order they always have. `temporal` runs when it is named.
         #[arg(long = "pass", value_enum)]

@@ -56,6 +56,12 @@ impl Step {
         self
     }
 
+    /// The same without an environment variable.
+    pub(crate) fn without(mut self, key: &str) -> Self {
+        self.command.env_remove(key);
+        self
+    }
+
     /// Runs it with its output on the screen. `Ok(true)`: it succeeded. `Err`: it could not even be started.
     pub(crate) fn run(mut self) -> Result<bool, Problem> {
         heading(&self.name);
@@ -90,8 +96,8 @@ impl Step {
         }
         let status = child.wait()?;
         if !status.success() && tally.failed == 0 {
-            println!("error: `{}` did not build or was interrupted ({status})", self.name);
-            tally.failed += 1;
+            let what = format!("`{}` did not build or was interrupted ({status})", self.name);
+            tally = tally.and(Tally::failure(what));
         }
         Ok(tally)
     }

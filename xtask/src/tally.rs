@@ -20,6 +20,16 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// One failure that no test told of, said at once and once more in the end.
+    pub(crate) fn failure(what: String) -> Self {
+        println!("error: {what}");
+        Self {
+            failed: 1,
+            failed_tests: vec![what],
+            ..Self::default()
+        }
+    }
+
     /// Takes one line of output into account.
     pub(crate) fn read(&mut self, line: &str) {
         self.keep(line);

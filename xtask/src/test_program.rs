@@ -196,9 +196,7 @@ impl Run {
         heading(&format!("{}{} ({seconds:.1} s)", self.program.name, self.remark));
         println!("{output}");
         if !succeeded && tally.failed == 0 {
-            println!("error: {} broke off", self.program.name);
-            tally.failed += 1;
-            tally.failed_tests.push(format!("{} broke off", self.program.name));
+            tally = tally.and(Tally::failure(format!("{} broke off", self.program.name)));
         }
         tally
     }

@@ -1,7 +1,7 @@
 //! Workflows on Temporal, measured. `cargo run --release -p bench -- workflows --provider temporal --n N` runs it.
 //!
 //! N workflows of three activities each, 32 in flight: written for the SDK alone, and through the port, in turns. Then the
-//! time from a commit to the first line of the workflow it starts. One JSON line last.
+//! time from a commit to the first line of the workflow it starts, beside that of the engine alone. One JSON line last.
 
 mod latency;
 mod native;

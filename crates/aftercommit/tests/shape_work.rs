@@ -1,6 +1,5 @@
 //! What `docs/guides/shape-work.md` shows, each row run on a SQLite file.
 
-#![cfg(feature = "sqlite")]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::error::Error;

@@ -1,6 +1,5 @@
 //! SQLite keeps every sentence of the reference product's repository ports, and no address in clear.
 
-#![cfg(feature = "reference")]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;

@@ -33,7 +33,7 @@ pub(crate) fn describe() {
     );
     describe_counter!(
         "aftercommit_workflow_runs_total",
-        "Runs by how they ended here: completed, failed, cancelled, continued; stuck: tries at one that could not go on"
+        "Runs by how they ended here: completed, failed, cancelled, continued; stuck: tries at one whose code could not go on"
     );
     describe_counter!(
         "aftercommit_activities_total",

@@ -41,6 +41,9 @@ async fn a_project_is_provisioned_its_overage_reported_and_a_deletion_taken_back
     .unwrap();
     assert!(provisioned);
 
+    // To be asked is to be run once more, and no end.
+    product.ask(&["workflows", "query", &provisioning, "nothing"]);
+
     // What it used beyond what is included is charged for once.
     let (month,): (String,) = sqlx::query_as(
         "INSERT INTO reference.usage_periods (organization_id, project_id, month, batches, records) \

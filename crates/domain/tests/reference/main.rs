@@ -3,7 +3,6 @@
 //! A file below `tests/golden/reference` is what some producer once wrote; it is never changed. A newer version gets a
 //! file of its own, and the contract an upcaster that reads the older one.
 
-#![cfg(feature = "reference")]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;

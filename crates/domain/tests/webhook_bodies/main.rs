@@ -3,8 +3,6 @@
 //! A file below `golden` is what receivers were once told of its kind of event. A field may be added to what is told, and
 //! then to the file; none is ever changed or removed.
 
-#![cfg(feature = "reference")]
-
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 

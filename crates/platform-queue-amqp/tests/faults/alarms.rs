@@ -91,5 +91,5 @@ async fn while_the_disk_is_full_it_is_said_and_closing_takes_seconds_only() {
 
     deliveries.stop().await;
     ok("an ack", delivery.ack(&Outcome::Completed)).await;
-    within(Duration::from_secs(10), "it to close", rig.queue.close()).await;
+    within(Duration::from_secs(4), "it to close", rig.queue.close()).await;
 }

@@ -13,7 +13,7 @@ use lapin::options::QueueDeleteOptions;
 use crate::rig::{LETTERS, Rig};
 use crate::support::{connected, consume, id_of, next, ok, options, soon, until, within};
 
-/// Back after what it waits for is there: within 5 s, and a slow machine's share.
+/// Back after what it waits for is there: within 5 s, and what a machine takes for it that is busy with other tests.
 const BACK: Duration = Duration::from_secs(20);
 
 /// A rig whose connections go through a proxy.

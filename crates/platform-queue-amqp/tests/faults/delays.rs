@@ -104,7 +104,7 @@ async fn what_waits_outlives_a_broker_that_is_killed_and_comes_not_before_its_ti
         }
         ok("an ack", delivery.ack(&Outcome::Completed)).await;
     }
-    // The last of them was due long before, or is due now; a slow machine may still be starting its broker.
+    // The last of them is due 15 s after it was published; a slow machine may have been starting its broker for longer.
     let after = back.elapsed();
     assert!(after < Duration::from_secs(15 + 15), "{after:?}");
     deliveries.stop().await;

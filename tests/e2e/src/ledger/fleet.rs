@@ -133,7 +133,7 @@ impl Fleet {
         }
     }
 
-    /// Waits until every process has opened the database.
+    /// Waits until every process has opened the database, or has done all it had to do.
     pub async fn ready(&mut self) {
         eventually("all processes are ready", Duration::from_mins(1), async || {
             self.tend();

@@ -122,10 +122,11 @@ impl Member {
         }
     }
 
-    /// Whether its process has opened the database.
+    /// Whether its process has opened the database, or has done all it had to do.
     pub(crate) fn is_ready(&self) -> bool {
-        self.child.is_some()
-            && fs::read_to_string(&self.log).is_ok_and(|log| log.rsplit("started\n").next().unwrap().contains("ready"))
+        let runs = self.child.is_some()
+            && fs::read_to_string(&self.log).is_ok_and(|log| log.rsplit("started\n").next().unwrap().contains("ready"));
+        runs || self.is_finished
     }
 
     pub(crate) fn kill9(&mut self, next_at: Instant) {
