@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::kit::Workspace;
-use crate::step::{LINTING, Problem, Step};
+use crate::step::{Problem, Step};
 use crate::tally::Tally;
 
 /// What the copy does without: the lock file of the workspace takes the place of the shop's, so that both are built of
@@ -32,9 +32,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Tally, Problem> {
         let mut step = Step::cargo(name, ["test", "--no-fail-fast"])
             .env("CARGO_TARGET_DIR", workspace.target())
             .env("DATABASE_URL", &server.url);
-        // Built as its owner builds it.
         step.command.current_dir(&shop);
-        step.without(LINTING).run_tests()
+        step.run_tests()
     };
     lock()?;
     let mut tally = tests("a shop that does not know Aftercommit")?;

@@ -4,8 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::kit::Workspace;
 use crate::mutants;
-use crate::programs;
-use crate::step::{LINTING, Problem, Step, heading};
+use crate::step::{Problem, Step, heading};
 
 /// Runs every check, also after one failed, so that one run shows all there is to do. `Ok(true)`: all passed.
 pub(crate) fn run() -> Result<bool, Problem> {
@@ -53,7 +52,18 @@ fn steps(workspace: &Workspace) -> Vec<Step> {
                 "--check",
             ],
         ),
-        lints_of_everything(),
+        Step::cargo(
+            "lints of everything",
+            [
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--all-features",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        ),
     ];
     // One at a time, because packages that are built together lend each other their features. Clippy rather than check: it
     // also refuses what only the missing feature leaves unused. What ships; the tests without the feature are a pass of their
@@ -68,26 +78,6 @@ fn steps(workspace: &Workspace) -> Vec<Step> {
     documentation.extend(workspace.kit().iter().flat_map(|package| ["--package", package]));
     steps.push(Step::cargo("documentation of the kit", documentation).env("RUSTDOCFLAGS", "-D warnings"));
     steps
-}
-
-/// By clippy; or by what builds the tests anyway, where [`LINTING`] asks for it.
-fn lints_of_everything() -> Step {
-    let builds_with_lints = programs::named(LINTING).is_some_and(|wrapper| wrapper == "clippy-driver");
-    if builds_with_lints {
-        let build = ["test", "--no-run", "--workspace", "--all-features"];
-        return Step::cargo("lints of everything, while it is built for the tests", build)
-            .env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
-    }
-    let look = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--all-features",
-        "--",
-        "-D",
-        "warnings",
-    ];
-    Step::cargo("lints of everything", look)
 }
 
 /// `Ok(true)` also when cargo-deny is not there, but never in silence.

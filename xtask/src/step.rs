@@ -20,10 +20,6 @@ const OF_THE_PACKAGE: [&str; 7] = [
     "CARGO_PKG_VERSION_PRE",
 ];
 
-/// When it names `clippy-driver`, what is built is looked at with the lints on the way, as `.ci/run` does it: to look first and
-/// to build then would compile everything twice.
-pub(crate) const LINTING: &str = "RUSTC_WORKSPACE_WRAPPER";
-
 /// What stops a whole run. What fails in a step is not an error but a failed step.
 pub(crate) type Problem = Box<dyn Error + Send + Sync>;
 
@@ -53,12 +49,6 @@ impl Step {
     /// The same with an environment variable.
     pub(crate) fn env(mut self, key: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(key, value);
-        self
-    }
-
-    /// The same without an environment variable.
-    pub(crate) fn without(mut self, key: &str) -> Self {
-        self.command.env_remove(key);
         self
     }
 

@@ -18,7 +18,7 @@ use crate::newest_postgres;
 use crate::postgres;
 use crate::rabbitmq;
 use crate::s3;
-use crate::step::{LINTING, Problem, Step, heading};
+use crate::step::{Problem, Step, heading};
 use crate::tally::Tally;
 use crate::temporal::{self, BuildAhead};
 use crate::test_program::{ALL, Run, TestProgram};
@@ -163,8 +163,6 @@ fn run_pass(pass: Pass, workspace: &Workspace, beside: &mut Beside) -> Result<(T
             ["test", "--package", SIMULATION, "--profile", "simulation"],
         )
         .env("AFTERCOMMIT_SIM_SEEDS", "10000")
-        // What looks at code on the way compiles it less well.
-        .without(LINTING)
         .run_tests()?,
         Pass::Fuzz => match beside.fuzz.take() {
             Some(begun) => begun.join().map_err(|_| "the fuzz targets broke off")??,

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use cargo_metadata::{Message, MetadataCommand};
 
-use crate::step::{LINTING, Problem, cargo, heading};
+use crate::step::{Problem, cargo, heading};
 use crate::tally::Tally;
 
 /// Selects all packages with all features.
@@ -19,9 +19,6 @@ pub(crate) const ALL: [&str; 2] = ["--workspace", "--all-features"];
 
 /// The package whose tests start whole processes.
 const PROCESSES: &str = "tests/e2e ";
-
-/// The package whose tests compare what the compiler says.
-const MESSAGES: &str = "crates/domain-macros ";
 
 /// What cargo calls the source of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,9 +174,6 @@ impl Run {
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer);
-        if self.program.name.starts_with(MESSAGES) {
-            command.env_remove(LINTING);
-        }
         let mut child = command.spawn()?;
         // It holds the writing ends, and the output would have no end.
         drop(command);
