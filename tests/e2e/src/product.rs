@@ -14,8 +14,8 @@ use crate::{Api, Program, Setup, eventually};
 
 /// How long a start may take, also after a kill.
 const START: Duration = Duration::from_mins(1);
-/// How long a stop may take: the grace of a process that is configured for it, and some more.
-const STOP: Duration = Duration::from_secs(40);
+/// How long it may take until a process has stopped, or has come to the point at which it dies: on a busy machine that is long.
+const STOP: Duration = Duration::from_mins(2);
 /// How long a command may take on a machine that is busy with other tests; the longest is a short demonstration.
 const COMMAND: Duration = Duration::from_mins(2);
 /// `SIGKILL` on every Unix.
