@@ -11,7 +11,10 @@ use aftercommit_testkit::rabbitmq_server::RabbitMqServer;
 use tokio::time::interval;
 
 use crate::rig::{LETTERS, Rig};
-use crate::support::{connected, soon, until};
+use crate::support::{connected, soon, until, within};
+
+/// Back after what it waits for is there: within 5 s, and what a machine takes for it that is busy with other tests.
+const BACK: Duration = Duration::from_secs(20);
 
 async fn refused(change: impl FnOnce(&mut AmqpOptions)) -> BrokerError {
     let rig = Rig::start(change).await;
@@ -90,7 +93,7 @@ async fn a_permission_that_is_taken_away_is_named_and_all_goes_on_when_it_is_bac
     assert!(rig.publish_one(rig.messages().task()).await.is_err());
 
     allow(".*").await;
-    connected(&rig.queue).await;
+    within(BACK, "it to go on", connected(&rig.queue)).await;
     rig.publish_all(rig.messages().tasks(1)).await;
     rig.queue.close().await;
 }
@@ -129,7 +132,7 @@ async fn connections_are_tried_again_not_all_at_once_and_not_without_end() {
 
     proxy.set_arrivals(Arrivals::Forward);
     for queue in &queues {
-        connected(queue).await;
+        within(BACK, "all to be back", connected(queue)).await;
     }
     for other in others {
         other.close().await;

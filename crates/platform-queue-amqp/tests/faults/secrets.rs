@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aftercommit_domain::contract::{TaskEnvelope, TopicName};
 use aftercommit_domain::tasks::{Broker, PublishError, QueuePublisher};
@@ -10,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::rig::{LETTERS, Rig};
-use crate::support::{connected, ok, soon, until};
+use crate::support::{connected, ok, soon, until, within};
 
 /// That of the application, and everything of this library.
 const FILTER: &str = "info,lapin::returned_messages=error,aftercommit_platform_queue_amqp=trace";
@@ -96,7 +97,7 @@ async fn neither_a_password_nor_a_payload_is_logged_when_something_goes_wrong() 
     server.stop_gracefully().await;
     until("the loss to be noticed", async || rig.queue.trouble().is_some()).await;
     let trouble = rig.queue.trouble();
-    soon("it to close", rig.queue.close()).await;
+    within(Duration::from_secs(8), "it to close", rig.queue.close()).await;
 
     let text = format!(
         "{}{error}{error:?}{returned:?}{rejected:?}{trouble:?}{:?}",
