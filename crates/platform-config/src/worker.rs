@@ -23,6 +23,8 @@ pub struct WorkerSettings {
     pub prefetch_factor: usize,
     /// How long a task stays a worker's without a sign of life. Defaults to 30 s.
     pub lease: Duration,
+    /// Runs that a task may lose with nothing beside it before it is given up. Defaults to 3.
+    pub max_lost_runs: u32,
     /// How long an event or a task waits that this build does not know, or not in its version. Defaults to 5 min.
     pub unknown_patience: Duration,
 }
@@ -35,7 +37,7 @@ pub(crate) const TIMEOUT: Form = Form::Span {
     max: Duration::from_hours(24),
 };
 
-pub(crate) static KEYS: [Key; 7] = [
+pub(crate) static KEYS: [Key; 8] = [
     Key::new(
         "worker.roles",
         Form::List("all, or some of relay, dispatcher, topics, scheduler and maintenance with commas between them"),
@@ -74,6 +76,13 @@ pub(crate) static KEYS: [Key; 7] = [
          keeps its tasks however long they run.",
     ),
     Key::new(
+        "worker.max_lost_runs",
+        Form::Count { min: 1, max: 1_000 },
+        Preset::Value("3"),
+        "Runs that a task may lose, its process having died while it ran nothing else, before it is a dead letter. More where \
+         processes are killed often by somebody else. The same everywhere.",
+    ),
+    Key::new(
         "worker.unknown_patience",
         Form::Span {
             min: Duration::ZERO,
@@ -94,6 +103,7 @@ impl WorkerSettings {
             timeout,
             prefetch_factor,
             lease,
+            max_lost_runs,
             unknown_patience,
         ] = &KEYS;
         let roles = reading.list(roles_key, roles_of, role::written);
@@ -113,6 +123,7 @@ impl WorkerSettings {
             timeout: reading.span(timeout),
             prefetch_factor: reading.count(prefetch_factor),
             lease: reading.span(lease),
+            max_lost_runs: reading.count(max_lost_runs),
             unknown_patience: reading.span(unknown_patience),
         }
     }

@@ -89,9 +89,17 @@ const BETWEEN: Duration = Duration::from_millis(30);
 /// How long each of them takes, in milliseconds. So there are more than there are handlers.
 const TAKES: u32 = 150;
 
-async fn takes_its_process_down(provider: Provider) {
+/// `most` is the number of runs that a task may lose with nothing beside it, if it is set.
+async fn takes_its_process_down(provider: Provider, most: Option<usize>) {
     let stage = Stage::on(provider).await;
-    let mut app = stage.start(&[("AFTERCOMMIT_WORKER__CONCURRENCY", CONCURRENCY)]).await;
+    let setting = most.map(|most| most.to_string());
+    let mut settings = vec![("AFTERCOMMIT_WORKER__CONCURRENCY", CONCURRENCY)];
+    settings.extend(
+        setting
+            .iter()
+            .map(|most| ("AFTERCOMMIT_WORKER__MAX_LOST_RUNS", most.as_str())),
+    );
+    let mut app = stage.start(&settings).await;
     let killer = Trial {
         trial: KILLER,
         behaviour: Behaviour::Abort { after_millis: 100 },
@@ -144,8 +152,9 @@ async fn takes_its_process_down(provider: Provider) {
     assert_eq!(letter["failure"]["code"], "task.lost", "{letter:?}");
     assert_eq!(letter["id"], lost[0].task.as_str());
     assert_eq!(lost.len(), deaths, "each of its runs was the end of a process");
-    // Three times alone. The first three times it is not known which of those that ran beside each other it was.
-    assert!((3..=6).contains(&deaths), "{deaths} deaths");
+    // The first three times it is not known which of those that ran beside each other it was.
+    let alone = most.unwrap_or(3);
+    assert!((alone..=3 + alone).contains(&deaths), "{deaths} deaths");
 
     let ends = app.ends(&neighbours, PATIENCE).await;
     for (trial, end) in &ends {
@@ -158,15 +167,25 @@ async fn takes_its_process_down(provider: Provider) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_takes_its_process_down_again_and_again_is_given_up_and_its_neighbours_are_not_on_sqlite() {
-    takes_its_process_down(Provider::Sqlite).await;
+    takes_its_process_down(Provider::Sqlite, None).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_takes_its_process_down_again_and_again_is_given_up_and_its_neighbours_are_not_on_postgresql() {
-    takes_its_process_down(Provider::Postgres).await;
+    takes_its_process_down(Provider::Postgres, None).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_takes_its_process_down_again_and_again_is_given_up_and_its_neighbours_are_not_on_rabbitmq() {
-    takes_its_process_down(Provider::RabbitMq).await;
+    takes_its_process_down(Provider::RabbitMq, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sets_it_to_one_gives_it_up_when_it_first_died_alone_on_sqlite() {
+    takes_its_process_down(Provider::Sqlite, Some(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sets_it_to_one_gives_it_up_when_it_first_died_alone_on_postgresql() {
+    takes_its_process_down(Provider::Postgres, Some(1)).await;
 }

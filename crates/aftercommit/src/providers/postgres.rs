@@ -47,6 +47,7 @@ pub(super) async fn open(
     }
     let database = PostgresDatabase::open(options, services).await.map_err(startup_error)?;
     let queue_options = PostgresQueueOptions {
+        max_lost_runs: settings.worker.max_lost_runs,
         runs_beside_another_queue: settings.amqp.is_some(),
         ..PostgresQueueOptions::default()
     };

@@ -23,6 +23,7 @@ pub(super) async fn open(
     };
     options.reader_connections = settings.sqlite.reader_connections;
     options.acquire_timeout = settings.sqlite.acquire_timeout;
+    options.max_lost_runs = settings.worker.max_lost_runs;
     options.record_successes = match settings.history.successes {
         config::Successes::All => RecordSuccesses::All,
         config::Successes::Sampled => RecordSuccesses::Sampled,
