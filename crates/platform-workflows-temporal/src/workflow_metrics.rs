@@ -91,6 +91,7 @@ pub(crate) fn attempt_ended<T>(activity: &str, ended: &Result<T, ActivityError>,
 
 #[cfg(test)]
 mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
     use temporalio_common::protos::temporal::api::workflowservice::v1::StartWorkflowExecutionRequest;
 
     use super::*;
@@ -98,5 +99,28 @@ mod tests {
     #[test]
     fn a_call_has_the_name_that_the_server_gives_it() {
         assert_eq!(name_of::<StartWorkflowExecutionRequest>(), "StartWorkflowExecution");
+    }
+
+    fn counted(record: impl FnOnce()) -> String {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, record);
+        recorder.handle().render()
+    }
+
+    #[test]
+    fn what_came_of_a_call_has_four_words() {
+        let refusals = [
+            (Refusal::NotFound, "refused"),
+            (Refusal::AlreadyExists(None), "refused"),
+            (Refusal::Invalid("too long".into()), "refused"),
+            (Refusal::Failed("shard 7 is lost".into()), "failed"),
+            (Refusal::Unavailable("away".into()), "unavailable"),
+        ];
+        let outcomes = refusals.map(|(refusal, word)| (Err(refusal), word));
+        for (answered, word) in outcomes.into_iter().chain([(Ok(()), "answered")]) {
+            let text = counted(|| called::<StartWorkflowExecutionRequest, ()>(&answered, Duration::from_millis(3)));
+            let labels = format!("{{call=\"StartWorkflowExecution\",outcome=\"{word}\"}} 1");
+            assert!(text.contains(&labels), "{answered:?}: {text}");
+        }
     }
 }

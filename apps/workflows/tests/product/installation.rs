@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use aftercommit_testkit::postgres_server::{PostgresOptions, PostgresServer, TestDatabase};
@@ -281,9 +282,12 @@ impl Drop for Installation {
 /// An address that the system gives to nobody by itself, so that none takes it while its process is dead.
 fn kept_address() -> SocketAddr {
     const PORTS: std::ops::Range<u16> = 10_000..15_000;
-    let own = u16::try_from(std::process::id() % 5_000).unwrap();
-    (PORTS.start + own..PORTS.end)
-        .chain(PORTS)
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    // Tests that run at the same time, here and in other programs, begin to look at places of their own.
+    let own = std::process::id() * 31 + ASKED.fetch_add(1, Ordering::Relaxed) * 97;
+    let start = PORTS.start + u16::try_from(own % 5_000).unwrap();
+    (start..PORTS.end)
+        .chain(PORTS.start..start)
         .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
         .find(|address| TcpListener::bind(address).is_ok())
         .unwrap()

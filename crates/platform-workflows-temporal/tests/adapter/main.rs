@@ -5,6 +5,7 @@
 mod environment;
 mod histories;
 mod long_runs;
+mod metrics;
 mod problems;
 mod reaching_the_server;
 mod restarts;
