@@ -93,6 +93,9 @@ impl Summary {
             numbers.events, numbers.relayed
         );
         let _ = writeln!(text, "  tasks      {}", self.tasks());
+        for words in numbers.given_up.iter().take(TOLD) {
+            let _ = writeln!(text, "    given up: {}", printable(words));
+        }
         if numbers.retries + numbers.ended_again > 0 {
             let _ = writeln!(
                 text,
@@ -237,6 +240,7 @@ impl Summary {
             "events": {"committed": numbers.events, "relayed": numbers.relayed},
             "tasks": numbers.tasks,
             "followed": numbers.followed,
+            "given_up": numbers.given_up,
             "retries": numbers.retries,
             "ended_again": numbers.ended_again,
             "emails": {
@@ -273,9 +277,7 @@ impl Summary {
 
 fn out_of_order(order: &Comparison) -> Findings {
     let mut findings = Findings::default();
-    for words in &order.overtaking {
-        findings.add(words.clone());
-    }
+    order.overtaking.iter().for_each(|words| findings.add(words.clone()));
     findings
 }
 
@@ -371,13 +373,21 @@ mod tests {
     }
 
     #[test]
-    fn numbers_by_kind_have_names() {
+    fn numbers_by_kind_have_names_and_what_was_given_up_its_reason() {
         let numbers = Numbers {
             taken: BTreeMap::from([(What::Invite, 3)]),
-            tasks: BTreeMap::from([(NodeState::Completed, 2)]),
+            tasks: BTreeMap::from([(NodeState::Completed, 2), (NodeState::Dead, 1)]),
+            given_up: vec!["receipts/send 0192: mail.refused: nobody".into()],
             ..Numbers::default()
         };
-        let json = summary(numbers).json();
+        let summary = summary(numbers);
+        assert!(
+            summary
+                .describe()
+                .contains("  given up: receipts/send 0192: mail.refused: nobody\n")
+        );
+        let json = summary.json();
+        assert_eq!(json["given_up"][0], "receipts/send 0192: mail.refused: nobody");
         assert_eq!(
             (
                 &json["requests"]["taken_by_kind"]["invite"],

@@ -48,6 +48,8 @@ pub(crate) struct Numbers {
     pub(crate) tasks: BTreeMap<NodeState, u64>,
     pub(crate) retries: u64,
     pub(crate) ended_again: u64,
+    /// Tasks that are dead letters, with the reason: the first ones. How many there are is in `tasks`.
+    pub(crate) given_up: Vec<String>,
     /// What followed from records.
     pub(crate) followed: Counts,
     /// E-mails that tasks say they have sent, and of which there is no file.
@@ -188,6 +190,9 @@ impl Numbers {
         for (state, count) in &now.tasks {
             *self.tasks.entry(*state).or_default() += count;
         }
+        self.given_up.retain(|words| !before.given_up.contains(words));
+        let room = TOLD.saturating_sub(self.given_up.len());
+        self.given_up.extend(now.given_up.iter().take(room).cloned());
         for (what, count) in &before.followed {
             replace(self.followed.entry(*what).or_default(), *count, 0);
         }

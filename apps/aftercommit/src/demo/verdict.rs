@@ -34,6 +34,8 @@ pub(crate) struct Seen {
     pub(crate) ended_again: u64,
     /// Tasks that say they have sent an e-mail.
     pub(crate) sent: Vec<MessageId>,
+    /// Tasks that are dead letters, with the reason, in words.
+    pub(crate) given_up: Vec<String>,
     /// What followed from its records.
     pub(crate) followed: Counts,
     /// From the first event to the last effect.
@@ -119,6 +121,12 @@ impl Seen {
                     seen.ended_again += u64::from(node.ends.saturating_sub(1));
                     if node.state == NodeState::Completed && node.name.ends_with("-email/send") {
                         seen.sent.push(node.id);
+                    }
+                    if node.state == NodeState::Dead {
+                        let because = |text: &Option<String>| text.clone().unwrap_or_default();
+                        let (code, reason) = (because(&node.code), because(&node.reason));
+                        seen.given_up
+                            .push(format!("{} {}: {code}: {reason}", node.name, node.id));
                     }
                 }
             }
@@ -217,8 +225,9 @@ mod tests {
     }
 
     #[test]
-    fn retries_second_ends_and_sent_e_mails_are_counted() {
+    fn retries_second_ends_and_sent_e_mails_are_counted_and_what_was_given_up_is_told() {
         let sent = json!({"attempts": 3, "ends": 2, "finished_at": "2026-11-23T10:00:02Z"});
+        let died = json!({"code": "task.lost", "reason": "too many runs of it ended without a result"});
         let tree = tree(
             true,
             &[
@@ -230,6 +239,7 @@ mod tests {
                     "skipped",
                     &json!({"attempts": 1, "ends": 1}),
                 ),
+                node("task", "search-index/refresh", "dead", &died),
             ],
         );
         let seen = Seen::of(&tree);
@@ -238,6 +248,12 @@ mod tests {
             (1, 2, 1, 1)
         );
         assert_eq!(seen.took, Some(Duration::from_secs(2)));
+        assert_eq!(
+            seen.given_up,
+            [
+                "search-index/refresh 0192f0c1-7a3b-7c4d-8e5f-0123456789ab: task.lost: too many runs of it ended without a result"
+            ]
+        );
     }
 
     #[test]
