@@ -79,8 +79,9 @@ pub(crate) static KEYS: [Key; 8] = [
         "worker.max_lost_runs",
         Form::Count { min: 1, max: 1_000 },
         Preset::Value("3"),
-        "Runs that a task may lose, its process having died while it ran nothing else, before it is a dead letter. More where \
-         processes are killed often by somebody else. The same everywhere.",
+        "Runs that a task may lose alone before it is a dead letter: its process died while it ran nothing else, or kept silent \
+         for longer than the lease. More where somebody else kills processes often; 1 gives up what was alone when its process \
+         died once. The same everywhere: the role maintenance decides.",
     ),
     Key::new(
         "worker.unknown_patience",

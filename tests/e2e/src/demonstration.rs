@@ -54,8 +54,8 @@ impl Servers {
         // Only warnings, so that writing the log is not what it spends its time with.
         let mut setup = Setup::default()
             .set("AFTERCOMMIT_LOG__FILTER", "warn,sqlx_core=error,lapin=off")
-            // Who kills its processes is not to be mistaken for a task that does.
-            .set("AFTERCOMMIT_WORKER__MAX_LOST_RUNS", "1000");
+            // Three in a row happen to a task by chance where processes are killed every second.
+            .set("AFTERCOMMIT_WORKER__MAX_LOST_RUNS", "10");
         // So that what waits for records to be quiet happens while processes end, and not after it.
         for (key, value) in [
             ("RECORD_QUIET", "1s"),

@@ -240,7 +240,7 @@ impl Summary {
             "events": {"committed": numbers.events, "relayed": numbers.relayed},
             "tasks": numbers.tasks,
             "followed": numbers.followed,
-            "given_up": numbers.given_up,
+            "given_up": {"count": numbers.tasks_in(NodeState::Dead), "first": numbers.given_up},
             "retries": numbers.retries,
             "ended_again": numbers.ended_again,
             "emails": {
@@ -387,7 +387,7 @@ mod tests {
                 .contains("  given up: receipts/send 0192: mail.refused: nobody\n")
         );
         let json = summary.json();
-        assert_eq!(json["given_up"][0], "receipts/send 0192: mail.refused: nobody");
+        assert_eq!(json["given_up"]["first"][0], "receipts/send 0192: mail.refused: nobody");
         assert_eq!(
             (
                 &json["requests"]["taken_by_kind"]["invite"],

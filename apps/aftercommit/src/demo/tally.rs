@@ -274,4 +274,20 @@ mod tests {
             (1, Some(Duration::from_millis(3)))
         );
     }
+
+    #[test]
+    fn what_was_given_up_is_told_once_as_long_as_it_is_so_and_not_without_end() {
+        let given_up = |ids: std::ops::Range<u32>| Seen {
+            given_up: ids.map(|id| format!("receipts/send {id}")).collect(),
+            ..Seen::default()
+        };
+        let mut numbers = Numbers::default();
+        numbers.saw(&Seen::default(), &given_up(0..2), What::Invite);
+        numbers.saw(&given_up(0..2), &given_up(0..2), What::Invite);
+        assert_eq!(numbers.given_up, ["receipts/send 0", "receipts/send 1"]);
+        numbers.saw(&given_up(0..2), &given_up(1..2), What::Invite);
+        assert_eq!(numbers.given_up, ["receipts/send 1"], "one was replayed");
+        numbers.saw(&Seen::default(), &given_up(2..100), What::Invite);
+        assert_eq!(numbers.given_up.len(), TOLD);
+    }
 }

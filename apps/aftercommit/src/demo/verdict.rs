@@ -1,6 +1,7 @@
 //! What became of one request, judged by the tree of what it led to. Pure: the auditor asks, this decides.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::time::Duration;
 
 use aftercommit::domain::ids::MessageId;
@@ -123,10 +124,10 @@ impl Seen {
                         seen.sent.push(node.id);
                     }
                     if node.state == NodeState::Dead {
-                        let because = |text: &Option<String>| text.clone().unwrap_or_default();
-                        let (code, reason) = (because(&node.code), because(&node.reason));
-                        seen.given_up
-                            .push(format!("{} {}: {code}: {reason}", node.name, node.id));
+                        let name = format!("{} {}", node.name, node.id);
+                        let why = [node.code.clone(), node.reason.clone()].into_iter().flatten();
+                        let words: Vec<String> = iter::once(name).chain(why).collect();
+                        seen.given_up.push(words.join(": "));
                     }
                 }
             }

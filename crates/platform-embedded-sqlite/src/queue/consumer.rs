@@ -110,6 +110,7 @@ impl QueueConsumer for SqliteQueue {
             consumer,
             buffer,
             stopping,
+            was_stopped: false,
         }))
     }
 }
@@ -127,6 +128,7 @@ struct SqliteDeliveries {
     consumer: Arc<Consumer>,
     buffer: mpsc::UnboundedReceiver<Result<Taken, ConsumeError>>,
     stopping: CancellationToken,
+    was_stopped: bool,
 }
 
 impl SqliteDeliveries {
@@ -180,6 +182,7 @@ impl Deliveries for SqliteDeliveries {
     }
 
     async fn stop(&mut self) {
+        self.was_stopped = true;
         self.give_back_buffered();
     }
 }
@@ -187,9 +190,12 @@ impl Deliveries for SqliteDeliveries {
 impl Drop for SqliteDeliveries {
     fn drop(&mut self) {
         self.give_back_buffered();
-        self.consumer
-            .topic
-            .abandon_all(self.consumer.id, self.consumer.lease_end());
+        // What was handed out before a stop can still be settled, however long that takes.
+        if !self.was_stopped {
+            self.consumer
+                .topic
+                .abandon_all(self.consumer.id, self.consumer.lease_end());
+        }
     }
 }
 

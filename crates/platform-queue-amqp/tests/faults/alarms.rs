@@ -79,7 +79,7 @@ async fn while_memory_is_low_nothing_is_published_and_all_else_goes_on_over_the_
 #[tokio::test]
 async fn while_the_disk_is_full_it_is_said_and_closing_takes_seconds_only() {
     let server = RabbitMqServer::start(RabbitMqOptions::default()).await;
-    let rig = Rig::start_on(&server, |options| options.confirm_timeout = Duration::from_secs(1)).await;
+    let rig = Rig::start_on(&server, |options| options.confirm_timeout = Duration::from_secs(6)).await;
     rig.publish_all(rig.messages().tasks(2)).await;
     let mut deliveries = rig.consume(1).await;
     let delivery = next(&mut deliveries).await;
@@ -91,5 +91,5 @@ async fn while_the_disk_is_full_it_is_said_and_closing_takes_seconds_only() {
 
     deliveries.stop().await;
     ok("an ack", delivery.ack(&Outcome::Completed)).await;
-    within(Duration::from_secs(4), "it to close", rig.queue.close()).await;
+    within(Duration::from_secs(10), "it to close", rig.queue.close()).await;
 }

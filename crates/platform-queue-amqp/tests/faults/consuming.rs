@@ -82,7 +82,8 @@ async fn after_a_connection_is_lost_nothing_of_it_is_handed_out_and_settling_is_
     proxy.tcp().set_arrivals(Arrivals::Cut);
     let cut = proxy.cut_after(AmqpFrame::consumer_ack(), 1);
     let acked = next(&mut deliveries).await;
-    published.retain(|id| *id != id_of(&*acked));
+    let acked_id = id_of(&*acked);
+    published.retain(|id| *id != acked_id);
     ok("an ack", acked.ack(&Outcome::Completed)).await;
     cut.happened().await;
     until("the loss to be noticed", async || rig.queue.trouble().is_some()).await;
@@ -109,10 +110,13 @@ async fn after_a_connection_is_lost_nothing_of_it_is_handed_out_and_settling_is_
     proxy.tcp().set_arrivals(Arrivals::Forward);
     let mut deliveries = consume_again(&rig, 10).await;
     let mut again = Vec::new();
-    for _ in 0..4 {
+    while again.len() < published.len() {
         let delivery = next(&mut deliveries).await;
         assert_eq!(delivery.attempt(), 1);
-        again.push(id_of(&*delivery));
+        // A broker answers no ack: it may have lost the connection before it had read this one.
+        if id_of(&*delivery) != acked_id {
+            again.push(id_of(&*delivery));
+        }
         ok("an ack", delivery.ack(&Outcome::Completed)).await;
     }
     again.sort_unstable();

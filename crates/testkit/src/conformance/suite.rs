@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::conformance::Provider;
 
 /// Longer than any scenario's own deadlines add up to; whoever meets it hangs where no deadline was set.
-const LONGEST: Duration = Duration::from_mins(1);
+const LONGEST: Duration = Duration::from_mins(3);
 
 /// Runs one scenario against a fresh provider.
 #[doc(hidden)]

@@ -20,10 +20,16 @@ struct MemoryDeliveries {
     provider: InMemory,
     topic: TopicName,
     lease: Duration,
-    consumer: u64,
+    consumer: Arc<LiveConsumer>,
     /// One permit for each delivery that may be handed out.
     slots: Arc<Semaphore>,
     stopped: bool,
+}
+
+/// A consumer, as long as it takes tasks or has one in hand.
+struct LiveConsumer {
+    provider: InMemory,
+    number: u64,
 }
 
 struct MemoryDelivery {
@@ -34,17 +40,22 @@ struct MemoryDelivery {
     /// `None` once settled.
     lease: Option<Lease>,
     _slot: OwnedSemaphorePermit,
+    _consumer: Arc<LiveConsumer>,
 }
 
 #[async_trait]
 impl QueueConsumer for InMemory {
     async fn consume(&self, topic: &TopicName, options: ConsumeOptions) -> Result<Box<dyn Deliveries>, ConsumeError> {
-        let consumer = self.lock().tasks.new_consumer(self.process);
+        let number = self.lock().tasks.new_consumer(self.process);
+        let consumer = LiveConsumer {
+            provider: self.clone(),
+            number,
+        };
         Ok(Box::new(MemoryDeliveries {
             provider: self.clone(),
             topic: topic.clone(),
             lease: options.lease,
-            consumer,
+            consumer: Arc::new(consumer),
             slots: Arc::new(Semaphore::new(options.prefetch.max(1))),
             stopped: false,
         }))
@@ -69,7 +80,7 @@ impl Deliveries for MemoryDeliveries {
             let now = self.provider.now();
             let due = {
                 let mut state = self.provider.lock();
-                if let Some(taken) = state.tasks.take(&self.topic, now, self.consumer, self.lease) {
+                if let Some(taken) = state.tasks.take(&self.topic, now, self.consumer.number, self.lease) {
                     drop(state);
                     return Ok(Some(self.delivery(taken, slot)));
                 }
@@ -103,15 +114,32 @@ impl MemoryDeliveries {
             redelivered: taken.redelivered,
             lease: Some(taken.lease),
             _slot: slot,
+            _consumer: Arc::clone(&self.consumer),
         })
     }
 }
 
 impl Drop for MemoryDeliveries {
     fn drop(&mut self) {
+        // What was handed out before a stop can still be settled, however long that takes.
+        if !self.stopped {
+            self.consumer.end();
+        }
+    }
+}
+
+impl LiveConsumer {
+    /// What it holds is its own only until the leases end.
+    fn end(&self) {
         let now = self.provider.now();
-        self.provider.lock().tasks.remove_consumer(self.consumer, now);
+        self.provider.lock().tasks.remove_consumer(self.number, now);
         self.provider.shared.queue_changed.notify_waiters();
+    }
+}
+
+impl Drop for LiveConsumer {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -104,20 +104,37 @@ pub async fn settling_after_the_lease_was_lost_is_stale_and_changes_nothing<P: P
 
 /// What a live consumer holds stays its own, however long it takes: its leases are renewed.
 pub async fn a_live_consumer_keeps_what_it_holds<P: Provider>(provider: &P) {
-    // The one lease that runs in real time, because a provider may renew by a real timer: the clock moves by exactly
-    // the time that passed.
-    let lease = Duration::from_millis(1500);
     publish(provider, vec![Messages::new(provider.services()).task()]).await;
-    let mut deliveries = consume_with_lease(provider, &TOPIC, 1, lease).await;
+    let mut deliveries = consume_with_lease(provider, &TOPIC, 1, SHORT_LEASE).await;
     let delivery = next(&mut deliveries, "the task").await;
-    let mut other = consume_with_lease(provider, &TOPIC, 1, lease).await;
+    nobody_else_gets_it(provider).await;
+    ok("the task to be acked", delivery.ack(&Outcome::Completed)).await;
+}
+
+/// So does what was handed out before a stop, also when the consumer is gone: a worker whose topic is paused lets its handlers
+/// end.
+pub async fn what_was_handed_out_before_a_stop_is_kept_when_the_consumer_is_gone<P: Provider>(provider: &P) {
+    publish(provider, vec![Messages::new(provider.services()).task()]).await;
+    let mut deliveries = consume_with_lease(provider, &TOPIC, 1, SHORT_LEASE).await;
+    let delivery = next(&mut deliveries, "the task").await;
+    soon("the consumer to stop", deliveries.stop()).await;
+    drop(deliveries);
+    nobody_else_gets_it(provider).await;
+    ok("the task to be acked", delivery.ack(&Outcome::Completed)).await;
+}
+
+/// The one lease that runs in real time, because a provider may renew by a real timer.
+const SHORT_LEASE: Duration = Duration::from_millis(1500);
+
+/// Lets two leases pass, the clock by exactly the time that passed, while another consumer asks.
+async fn nobody_else_gets_it<P: Provider>(provider: &P) {
+    let mut other = consume_with_lease(provider, &TOPIC, 1, SHORT_LEASE).await;
     let (start, mut shown) = (Instant::now(), Duration::ZERO);
-    while shown < lease * 2 {
-        nothing_comes_within(&mut other, lease / 20, "a live consumer holds the task").await;
+    while shown < SHORT_LEASE * 2 {
+        nothing_comes_within(&mut other, SHORT_LEASE / 20, "somebody alive holds the task").await;
         let passed = start.elapsed();
         provider.advance(passed.saturating_sub(shown)).await;
         shown = passed;
-        assert_eq!(rescue(provider).await, 0, "a live consumer holds the task");
+        assert_eq!(rescue(provider).await, 0, "somebody alive holds the task");
     }
-    ok("the task to be acked", delivery.ack(&Outcome::Completed)).await;
 }

@@ -56,6 +56,7 @@ macro_rules! queue_conformance {
                 a_lost_task_is_rescued_and_the_rescue_answers_how_many,
                 settling_after_the_lease_was_lost_is_stale_and_changes_nothing,
                 a_live_consumer_keeps_what_it_holds,
+                what_was_handed_out_before_a_stop_is_kept_when_the_consumer_is_gone,
                 a_stopped_consumer_gives_back_what_it_did_not_hand_out,
                 what_was_handed_out_before_a_stop_can_still_be_settled,
                 a_stopped_consumer_hands_out_nothing_more,
@@ -65,4 +66,4 @@ macro_rules! queue_conformance {
 }
 
 /// How many scenarios this suite has.
-pub const SCENARIOS: usize = 35;
+pub const SCENARIOS: usize = 36;
