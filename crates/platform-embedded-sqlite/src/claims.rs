@@ -1,8 +1,8 @@
 //! Who has which task: the leases of this process, in memory.
 //!
 //! The lock file makes this process the only one that opens the database, so a claim need not be written: it is a read,
-//! and a note here. A lease has no end while its consumer lives and its delivery is in someone's hands; from then on it
-//! runs out after the time the consumer asked for. So a laptop that slept, or a clock that was set, frees nothing.
+//! and a note here. A lease has no end while its delivery is in someone's hands and its consumer lives or was stopped in
+//! order; from then on it runs out after the time the consumer asked for. So a laptop that slept, or a clock that was set, frees nothing.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -271,10 +271,13 @@ impl Topic {
         }
     }
 
-    /// A consumer is gone: the leases of what it handed out run out.
-    pub(crate) fn abandon_all(&self, consumer: u64, expires_at: i64) {
+    /// A consumer is gone: the leases of all it has run out, but for what it handed out before it was stopped, which can still
+    /// be settled, however long that takes.
+    pub(crate) fn abandon_all(&self, consumer: u64, was_stopped: bool, expires_at: i64) {
         for held in lock(&self.held).values_mut().filter(|held| held.consumer == consumer) {
-            held.expires_at.get_or_insert(expires_at);
+            if !was_stopped || held.stage == Stage::Buffered {
+                held.expires_at.get_or_insert(expires_at);
+            }
         }
     }
 

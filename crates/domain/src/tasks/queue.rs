@@ -243,7 +243,8 @@ pub struct ConsumeOptions {
     pub worker: WorkerName,
     /// How many may be handed out and not yet settled; at least 1.
     pub prefetch: usize,
-    /// How long a delivery stays this consumer's without a sign of life. The provider renews it while the consumer lives.
+    /// How long a delivery stays this consumer's without a sign of life. The provider renews it while the consumer lives, and
+    /// what was handed out before it was stopped until that is settled or dropped.
     pub lease: Duration,
 }
 
@@ -251,14 +252,15 @@ pub struct ConsumeOptions {
 ///
 /// **Contract**: waits while there is none; hands out at most `prefetch` unsettled deliveries; of the tasks with one
 /// order key only the oldest unfinished one (see [`QueueCapabilities::holds_order_over_retries`]). Dropping it gives
-/// unsettled deliveries back at the latest when their leases expire.
+/// unsettled deliveries back at the latest when their leases expire, but for those handed out before it was stopped.
 #[async_trait]
 pub trait Deliveries: Send {
     /// The next task. `Ok(None)` after `stop` only; `Err` means consume again. Cancelling the call loses no task: what
     /// was taken stays for the next call.
     async fn next(&mut self) -> Result<Option<Box<dyn Delivery>>, ConsumeError>;
 
-    /// Stops taking tasks and gives back those taken but not handed out. Handed-out deliveries can still be settled.
+    /// Stops taking tasks and gives back those taken but not handed out. Handed-out deliveries can still be
+    /// settled, also when this is dropped: each stays its holder's until it is settled or dropped.
     async fn stop(&mut self);
 }
 

@@ -190,12 +190,9 @@ impl Deliveries for SqliteDeliveries {
 impl Drop for SqliteDeliveries {
     fn drop(&mut self) {
         self.give_back_buffered();
-        // What was handed out before a stop can still be settled, however long that takes.
-        if !self.was_stopped {
-            self.consumer
-                .topic
-                .abandon_all(self.consumer.id, self.consumer.lease_end());
-        }
+        self.consumer
+            .topic
+            .abandon_all(self.consumer.id, self.was_stopped, self.consumer.lease_end());
     }
 }
 

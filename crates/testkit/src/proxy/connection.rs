@@ -15,7 +15,7 @@ use super::rules::Rule;
 use super::{Arrivals, Direction, State, lock};
 
 /// How long the far end may take to read what was sent to it before it is cut off.
-const DELIVERY: Duration = Duration::from_secs(5);
+const DELIVERY: Duration = Duration::from_secs(30);
 
 /// How a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
