@@ -80,7 +80,7 @@ async fn a_run_that_lasts_longer_than_its_lease_takes_no_effect_beside_the_one_t
     let units: Arc<dyn UnitOfWorkFactory> = Arc::new(rig.store.inner().clone());
     let runs = Seen::nothing();
     let noted = runs.clone();
-    // The first run is held for two minutes before it claims, its consumer is lost, and the task comes again meanwhile.
+    // The first run is held for two minutes before it claims, its lease is lost, and the task comes again meanwhile.
     let handler = Handler(move |_: Deliver, ctx: TaskContext| {
         let units = Arc::clone(&units);
         noted.add(());
@@ -99,7 +99,6 @@ async fn a_run_that_lasts_longer_than_its_lease_takes_no_effect_beside_the_one_t
             completed()
         }
     });
-    rig.store.script(Operation::Next, [Fault::Pass, Fault::Fail]);
     let options = aftercommit_runtime::EngineOptions {
         lease: Duration::from_secs(30),
         timeout: Duration::from_hours(1),
@@ -107,6 +106,10 @@ async fn a_run_that_lasts_longer_than_its_lease_takes_no_effect_beside_the_one_t
     };
     let engine = rig.start(options, vec![deliveries(handler)]);
     let id = rig.enqueue(&deliver(1)).await;
+    rig.until("it runs", async || runs.count() == 1).await;
+    rig.store.inner().suspend();
+    rig.until("it runs a second time", async || runs.count() == 2).await;
+    rig.store.inner().resume();
     rig.until_state(id, TaskState::Completed).await;
     tokio::time::sleep(Duration::from_mins(5)).await;
     assert_eq!(runs.count(), 2);
